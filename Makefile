@@ -1,0 +1,134 @@
+# The whole set-up on a bare machine: python3 >= 3.11 with venv, a C++20 compiler and make are enough.
+# Everything is installed into .venv; stamps in .venv/.stamps make a second call do no work twice.
+PYTHON ?= python3
+PYTEST_ARGS ?=
+BENCH ?=
+
+BIN := .venv/bin
+STAMPS := .venv/.stamps
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What the wheel is made of. A change of a build option rebuilds too: it is written into source-list.
+SOURCES := CMakeLists.txt pyproject.toml \
+  $(sort $(shell find csrc pysolve -type f ! -name '*.pyc' ! -name '*.so' 2>/dev/null))
+OPTIONS := PYSOLVE_CUDA=$(PYSOLVE_CUDA) PYSOLVE_OPENMP=$(PYSOLVE_OPENMP) CXX=$(CXX) CXXFLAGS=$(CXXFLAGS)
+CXX_FILES := $(wildcard csrc/*.hpp csrc/*.cpp csrc/*.cu csrc/*.cuh tools/*.cpp)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test doctest bench bench-check docs lint format tidy cuda-check asan tsan clean FORCE
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo        build, and show what pysolve does on a small problem'
+	@echo 'make test        the tests and every documented example   (PYTEST_ARGS="-k stencil")'
+	@echo 'make bench       the benchmarks against the peers         (BENCH=bench_stencil)'
+	@echo 'make docs        the documentation, in docs/_build/html'
+	@echo 'make lint        style and types; make format mends the style; make tidy runs clang-tidy'
+	@echo 'make cuda-check  compile the CUDA backend (needs nvcc, no GPU)'
+	@echo 'make asan, tsan  the kernel and contract tests under the address or the thread sanitizer'
+	@echo 'make clean       remove all that these made'
+
+# ---- the private environment ------------------------------------------------------------------------------
+$(STAMPS)/venv:
+	@command -v $(PYTHON) >/dev/null || { echo 'pysolve needs Python: no $(PYTHON) on the PATH.' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "pysolve needs Python 3.11 or newer;\
+	 $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo '$(PYTHON) has no venv module (Debian and Ubuntu:\
+	 apt install python3-venv). Install it, or name another: make PYTHON=...' >&2; exit 1; }
+	@command -v $(CXX) >/dev/null || { echo 'pysolve needs a C++20 compiler: no $(CXX) on the PATH.' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@mkdir -p $(STAMPS) && touch $@
+
+# Rewritten only when a source came or went or an option changed, so that its age tells.
+$(STAMPS)/source-list: FORCE | $(STAMPS)/venv
+	@printf '%s\n' '$(OPTIONS)' $(SOURCES) | cmp -s - $@ || printf '%s\n' '$(OPTIONS)' $(SOURCES) > $@
+
+$(STAMPS)/core: $(STAMPS)/venv $(STAMPS)/source-list $(SOURCES)
+	@echo 'Building pysolve (about a minute the first time, seconds after that) ...'
+	$(PIP) .
+	@touch $@
+
+# pysolve itself is already installed and satisfies the name: only what the extra asks for is added.
+$(STAMPS)/extra-%: pyproject.toml $(STAMPS)/venv | $(STAMPS)/core
+	$(PIP) 'pysolve[$*]'
+	@touch $@
+
+# ---- what a user or developer calls -------------------------------------------------------------------------
+install: $(STAMPS)/core
+
+demo: $(STAMPS)/core $(STAMPS)/extra-plot
+	$(BIN)/pysolve demo
+
+# The script, not `python -m pytest`, which would import the source folder, where no _core is.
+test: $(STAMPS)/core $(STAMPS)/extra-test
+	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest --quiet --doctest-modules --doctest-glob=README.md --pyargs pysolve README.md
+
+doctest: $(STAMPS)/core $(STAMPS)/extra-test
+	$(BIN)/pytest --doctest-modules --doctest-glob=README.md --pyargs pysolve README.md
+
+# libgomp spins while it waits, which stalls the others whenever a core is shared.
+bench bench-check: export OMP_WAIT_POLICY ?= passive
+bench: $(STAMPS)/core $(STAMPS)/extra-bench
+	$(BIN)/asv machine --yes
+	$(BIN)/asv run --python=same --show-stderr $(if $(BENCH),--bench '$(BENCH)') \
+	  $(shell git rev-parse --verify --quiet HEAD >/dev/null 2>&1 && echo --set-commit-hash $$(git rev-parse HEAD))
+
+bench-check: $(STAMPS)/core $(STAMPS)/extra-bench
+	$(BIN)/asv machine --yes
+	$(BIN)/asv check --python=same
+	$(BIN)/asv run --python=same --quick --show-stderr $(if $(BENCH),--bench '$(BENCH)')
+
+docs: $(STAMPS)/core $(STAMPS)/extra-docs
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+lint: $(STAMPS)/core $(STAMPS)/extra-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
+
+format: $(STAMPS)/core $(STAMPS)/extra-lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CXX_FILES)
+
+# ---- builds by CMake preset, each in its own folder build/<preset> ------------------------------------------
+# build/<preset>/site holds the package with that _core; PYTHONPATH puts it before the installed one.
+define preset_build
+$(BIN)/cmake --preset $(1)
+$(BIN)/cmake --build --preset $(1)
+rm -rf build/$(1)/site && mkdir -p build/$(1)/site && cp -R pysolve build/$(1)/site/
+$(BIN)/cmake --install build/$(1) --prefix build/$(1)/site >/dev/null
+endef
+SANITIZED_TESTS = tests/test_contract.py $(wildcard $(patsubst csrc/%_bind.cpp,tests/test_%.py,$(wildcard csrc/*_bind.cpp)))
+# The C++ runtime must be there before the sanitizer looks for what it intercepts in it. pytest must leave
+# stderr alone, or a report would vanish with the process that it ends.
+sanitized_pytest = LD_PRELOAD="$$($(CXX) -print-file-name=lib$(1).so) $$($(CXX) -print-file-name=libstdc++.so.6)" \
+  PYTHONPATH=build/$(1)/site $(BIN)/pytest -q --capture=sys -p no:cacheprovider $(SANITIZED_TESTS) $(PYTEST_ARGS)
+
+asan: export ASAN_OPTIONS := detect_leaks=0
+asan: export UBSAN_OPTIONS := halt_on_error=1:print_stacktrace=1
+asan: $(STAMPS)/core $(STAMPS)/extra-test $(STAMPS)/extra-dev
+	$(call preset_build,asan)
+	$(call sanitized_pytest,asan)
+
+tsan: export TSAN_OPTIONS := halt_on_error=1
+tsan: export OPENBLAS_NUM_THREADS := 1
+tsan: export LD_LIBRARY_PATH := $(CURDIR)/build/tsan
+tsan: $(STAMPS)/core $(STAMPS)/extra-test $(STAMPS)/extra-dev
+	@mkdir -p build/tsan
+	$(CXX) -std=c++20 -O1 -g -fsanitize=thread -fPIC -shared -pthread tools/tsan_gomp.cpp -o build/tsan/libgomp_tsan.so
+	$(call preset_build,tsan)
+	$(call sanitized_pytest,tsan)
+
+tidy: $(STAMPS)/core $(STAMPS)/extra-dev $(STAMPS)/extra-tidy
+	$(BIN)/cmake --preset tidy
+	$(BIN)/clang-tidy --quiet --warnings-as-errors='*' -p build/tidy $(filter-out csrc/module.cpp %_bind.cpp,$(wildcard csrc/*.cpp))
+
+cuda-check: $(STAMPS)/core $(STAMPS)/extra-dev
+	@if command -v nvcc >/dev/null; then $(BIN)/cmake --preset cuda && $(BIN)/cmake --build --preset cuda; \
+	  else echo 'cuda-check: nvcc is absent; the CUDA backend was NOT compiled.'; fi
+
+clean:
+	rm -rf .venv build dist docs/_build docs/gallery .asv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
