@@ -1,0 +1,115 @@
+// NumPy arrays, or anything with __cuda_array_interface__, as plain views: never a copy, never a crash.
+// Each <stem>_bind.cpp is compiled once per backend, so that _core and _cuda have the same names.
+#pragma once
+#include <pybind11/complex.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+
+#include "view.hpp"
+
+namespace pysolve::bind {
+
+namespace py = pybind11;
+
+// What an array says of itself.
+struct array_info {
+  void* data;
+  index_t size;
+  char kind;      // 'f', 'c', 'i', ...
+  index_t width;  // bytes per value
+  bool contiguous, writeable;
+};
+
+inline std::string type_name(py::handle x) { return py::str(py::type::handle_of(x).attr("__name__")); }
+
+#if defined(PYSOLVE_BACKEND_cpu)
+inline array_info info_of(py::handle x, const char* name) {
+  if (!py::isinstance<py::array>(x))
+    throw py::type_error(std::string(name) + " must be a NumPy array, not " + type_name(x));
+  const auto a = py::reinterpret_borrow<py::array>(x);
+  return {const_cast<void*>(a.data()), a.size(), a.dtype().kind(), a.itemsize(),
+          bool(a.flags() & py::array::c_style), a.writeable()};
+}
+#else
+inline array_info info_of(py::handle x, const char* name) {
+  if (!py::hasattr(x, "__cuda_array_interface__"))
+    throw py::type_error(std::string(name) + " must be a device array (with __cuda_array_interface__), not " +
+                         type_name(x));
+  const py::dict cai = x.attr("__cuda_array_interface__");
+  const py::tuple data = cai["data"];
+  const std::string type = py::str(cai["typestr"]);
+  index_t size = 1;
+  for (py::handle extent : py::tuple(cai["shape"])) size *= extent.cast<index_t>();
+  const bool contiguous = !cai.contains("strides") || py::object(cai["strides"]).is_none();
+  return {reinterpret_cast<void*>(data[0].cast<std::uintptr_t>()), size, type[1], std::stol(type.substr(2)),
+          contiguous, !data[1].cast<bool>()};
+}
+#endif
+
+template <class T>
+constexpr char kind_of() {
+  return std::is_integral_v<T> ? 'i' : std::is_same_v<T, real_t<T>> ? 'f' : 'c';
+}
+
+template <class T>
+bool holds(const array_info& a) {
+  return a.kind == kind_of<T>() && a.width == index_t(sizeof(T));
+}
+
+// A view of x as values of T (const T: reading is enough), of `size` values unless that is negative.
+template <class T>
+vec<T> view(py::handle x, const char* name, index_t size = -1) {
+  using value = std::remove_const_t<T>;
+  const array_info a = info_of(x, name);
+  if (!holds<value>(a))
+    throw py::type_error(std::string(name) + " must have dtype " + kind_of<value>() +
+                         std::to_string(sizeof(value)) + ", not " + a.kind + std::to_string(a.width));
+  if (!a.contiguous) throw py::value_error(std::string(name) + " must be C-contiguous");
+  if (!std::is_const_v<T> && !a.writeable) throw py::value_error(std::string(name) + " must be writeable");
+  if (size >= 0 && a.size != size)
+    throw py::value_error(std::string(name) + " must have " + std::to_string(size) + " values, not " +
+                          std::to_string(a.size));
+  return {static_cast<T*>(a.data), a.size};
+}
+
+// f.template operator()<T>() for the value type of x.
+template <class F>
+auto with_value(py::handle x, const char* name, F&& f) {
+  const array_info a = info_of(x, name);
+  if (holds<double>(a)) return f.template operator()<double>();
+  if (holds<float>(a)) return f.template operator()<float>();
+  if (holds<std::complex<double>>(a)) return f.template operator()<std::complex<double>>();
+  if (holds<std::complex<float>>(a)) return f.template operator()<std::complex<float>>();
+  throw py::type_error(std::string(name) + " must have dtype f4, f8, c8 or c16, not " + a.kind +
+                       std::to_string(a.width));
+}
+
+// The same for index arrays: int32 or int64.
+template <class F>
+auto with_index(py::handle x, const char* name, F&& f) {
+  const array_info a = info_of(x, name);
+  if (holds<std::int32_t>(a)) return f.template operator()<std::int32_t>();
+  if (holds<std::int64_t>(a)) return f.template operator()<std::int64_t>();
+  throw py::type_error(std::string(name) + " must have dtype i4 or i8, not " + a.kind +
+                       std::to_string(a.width));
+}
+
+template <class F>
+auto without_gil(F&& f) {
+  py::gil_scoped_release release;
+  return f();
+}
+
+// csr from its three arrays; n_cols from the caller. indptr's own values are checked by csr_check only.
+template <class I, class T>
+csr<I, T> view_csr(py::handle indptr, py::handle indices, py::handle data, index_t n_cols) {
+  const vec<const I> p = view<const I>(indptr, "indptr");
+  if (p.size < 1) throw py::value_error("indptr must have at least one value");
+  const vec<const T> d = view<const T>(data, "data");
+  const vec<const I> j = view<const I>(indices, "indices", d.size);
+  return {p.size - 1, n_cols, p.data, j.data, d.data};
+}
+
+}  // namespace pysolve::bind

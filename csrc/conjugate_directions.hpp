@@ -1,0 +1,66 @@
+// conjugate_directions: the fused steps of conjugate direction methods, and whole runs of conjugate gradients.
+//
+// One iteration, with z = M r any direction (Kaneda et al. 2023, algorithm 1; with n_keep = 1 and a linear
+// symmetric M it is preconditioned CG):
+//   p = z - sum_i p_i (q_i^H z) / pq_i,  q = A p,  pq = p^H q,  alpha = p^H r / pq,  x += alpha p,  r -= alpha q
+//
+// Reference: tests/reference/conjugate_directions.py.
+#pragma once
+#include "view.hpp"
+
+namespace pysolve::PYSOLVE_BACKEND {
+
+// Directions kept at most.
+constexpr index_t max_keep = 64;
+
+// P[slot] = z - sum_i c[i] P[i], c[i] = (Q[i]^H z) / pq[i], over the i < n_keep with pq[i] > 0 (else c[i] = 0). P
+// and Q have n_keep rows of n values; row `slot` of P may itself be one of those that are subtracted. Returns
+// p^H r and p^H p for p = P[slot].
+// (3 + 2 n_keep) n v bytes (z is read twice), (4 n_keep + 4) n flops.
+template <class T>
+struct direction_report {
+  sum_t<T> pr = sum_t<T>();
+  double pp = 0;
+  direction_report& operator+=(const direction_report& o) {
+    pr += o.pr;
+    pp += o.pp;
+    return *this;
+  }
+};
+template <class T>
+direction_report<T> conjugate_directions_orthogonalise(const T* z, const T* r, T* P, const T* Q, const double* pq,
+                                                       sum_t<T>* c, index_t n_keep, index_t slot, index_t n);
+
+// x += alpha p, r -= alpha q, returns r^H r.  6 n v bytes, 6 n flops.
+template <class T>
+double conjugate_directions_step(T* x, T* r, const T* p, const T* q, T alpha, index_t n);
+
+// Where a run of conjugate gradients stands.
+enum class run_end : int { steps = 0, tolerance = 1, not_positive = 2, not_finite = 3 };
+struct run_state {
+  double rho = 0;           // r^H M r; 0: not yet known
+  double beta = 0;          // the next direction is M r + beta p; 0: a new start, p must be finite
+  double tolerance = 0;     // stop when norm(r) of the recurrence is at most this
+  double floor = 0;         // stop when p^H A p <= floor p^H p: A is singular or indefinite along p
+  index_t n_steps = 0;      // at most this many; on return, how many were done
+  run_end end = run_end::steps;
+  double curvature = 0;     // p^H A p / p^H p of the last direction
+};
+
+// Up to n_steps iterations of CG, preconditioned with a diagonal (inverse_diagonal, or null for none), within one
+// parallel region and without allocation; norms[k] = norm(r) after step k. A step that cannot be taken leaves x and
+// r as they were. Bytes per unknown and iteration beyond the matrix, with v = sizeof(T): csr and sell 12 v
+// (p = z + beta p: 3, q = A p: 2, x and r: 6, and one for writing q), stencil 8 v (A p is formed twice and never
+// stored; q may be null); v more, twice, with a diagonal.
+template <class I, class T>
+void conjugate_directions_run_csr(const csr<I, T>& A, const real_t<T>* inverse_diagonal, T* x, T* r, T* p, T* q,
+                                  double* norms, run_state& state);
+template <class T>
+void conjugate_directions_run_sell(const sell<T>& A, const real_t<T>* inverse_diagonal, T* x, T* r, T* p, T* q,
+                                   double* norms, run_state& state);
+// r must vanish in the decoupled cells of A (x = b there).
+template <class T>
+void conjugate_directions_run_stencil(const grid<T>& A, const T* inverse_diagonal, T* x, T* r, T* p,
+                                      double* norms, run_state& state);
+
+}  // namespace pysolve::PYSOLVE_BACKEND

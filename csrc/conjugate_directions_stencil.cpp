@@ -1,0 +1,174 @@
+// Runs of conjugate gradients on stencil operators. A p is never stored: p^H A p is summed face by face,
+//   p^H A p = sum_f w_f (p_c - p_neighbour(f))^2 + sum_c shift_c p_c^2,
+// while p is being formed (each row with the faces to the rows before it, so that nothing is read twice), and
+// A p is formed again where x and r are updated.
+#include <vector>
+
+#include "conjugate_directions_run.hpp"
+#include "instantiate.hpp"
+#include "stencil_row.hpp"
+
+namespace pysolve::cpu {
+namespace {
+
+// p = M r + beta p in one row of cells; returns p . p.
+template <class T>
+PYSOLVE_INLINE void row_direction(const T* r, const T* d, T* p, T beta, index_t n, lanes<double>& pp8, double& pp1) {
+  index_t k = 0;
+  for (; k + n_lanes <= n; k += n_lanes) {
+    const lanes<T> z = d ? load(d + k) * load(r + k) : load(r + k);
+    const lanes<T> v = z + beta * load(p + k);
+    store(p + k, v);
+    pp8 += widen<T>(v) * widen<T>(v);
+  }
+  for (; k < n; ++k) {
+    p[k] = (d ? d[k] * r[k] : r[k]) + beta * p[k];
+    pp1 += squared(p[k]);
+  }
+}
+
+// Energy of row (i, j): its faces to rows i - 1 and j - 1, those along it, the Dirichlet sides above it, its shift.
+template <class T, class Faces>
+PYSOLVE_INLINE void row_energy(const grid<T>& A, const row_of<T>& row, const Faces& faces, bool x_side, bool y_side,
+                               lanes<double>& e8, double& e1) {
+  using V = lanes<T>;
+  const index_t n = A.n[2];
+  const auto get8 = [](const T* p) PYSOLVE_LAMBDA { return load(p); };
+  const auto get1 = [](const T* p) PYSOLVE_LAMBDA { return *p; };
+  // Beyond a side of axis 2 that is not Dirichlet the first face is nought (Neumann) or the last one (periodic).
+  V before = V{} + row.left;
+  index_t k = 0;
+  for (; k + n_lanes <= n; k += n_lanes) {
+    const V here = load(row.c + k);
+    const V zm = __builtin_shufflevector(before, here, 7, 8, 9, 10, 11, 12, 13, 14);
+    e8 += widen<T>(faces.energy(here, load(row.xm + k), load(row.ym + k), zm, x_side, y_side, k, get8));
+    before = here;
+  }
+  for (; k < n; ++k) {
+    const T zm = k > 0 ? row.c[k - 1] : row.left;
+    e1 += faces.energy(row.c[k], row.xm[k], row.ym[k], zm, x_side, y_side, k, get1);
+  }
+  if (A.high[2] == side::dirichlet) e1 += double(faces.last_face(n)) * squared(row.c[n - 1]);
+}
+
+template <class Faces, class T>
+struct matrix_free {
+  using real = T;
+  const grid<T>& A;
+  const T* d;
+  T *x, *r, *p;
+  blocks cut;
+  const T* zeros;
+  pair_sum part_p[blocks::max_blocks], part_r[blocks::max_blocks];
+
+  template <class F>
+  void over_blocks(int thread, int threads, F&& f) {
+    const index_t first = first_block(cut.count, thread, threads), last = first_block(cut.count, thread + 1, threads);
+    for (index_t b = first; b < last; ++b) f(b, cut.begin(b), cut.end(b), cut.begin(first));
+  }
+
+  // Whether the rows before `row` are complete as soon as it is: they lie in the thread's own share, which
+  // starts at `share`, and are not beyond a periodic side.
+  PYSOLVE_INLINE bool complete(index_t i, index_t j, index_t row, index_t share) const {
+    const index_t n1 = A.n[1];
+    if (i > 0 ? row - n1 < share : A.low[0] == side::periodic) return false;
+    return j > 0 ? row - 1 >= share : A.low[1] != side::periodic;
+  }
+  PYSOLVE_INLINE void energy(index_t i, index_t j, lanes<double>& e8, double& e1) const {
+    const bool x_side = i == A.n[0] - 1 && A.high[0] == side::dirichlet;
+    const bool y_side = j == A.n[1] - 1 && A.high[1] == side::dirichlet;
+    row_energy(A, row_at(A, static_cast<const T*>(p), i, j, zeros), Faces(A, i, j), x_side, y_side, e8, e1);
+  }
+  PYSOLVE_INLINE const T* inverse_diagonal(index_t row) const { return d ? d + row * A.n[2] : nullptr; }
+
+  void direction(int thread, int threads, double beta) {
+    over_blocks(thread, threads, [&](index_t b, index_t begin, index_t end, index_t share) {
+      part_p[b] = rows_direction(*this, T(beta), begin, end, share);
+    });
+  }
+  void product(int thread, int threads) {
+    over_blocks(thread, threads, [&](index_t b, index_t begin, index_t end, index_t share) {
+      part_p[b].second += rows_left(*this, begin, end, share);
+    });
+  }
+  void update(int thread, int threads, double alpha) {
+    over_blocks(thread, threads, [&](index_t b, index_t begin, index_t end, index_t) {
+      part_r[b] = rows_update(*this, T(alpha), begin, end);
+    });
+  }
+};
+
+template <class Faces, class T>
+PYSOLVE_CLONES pair_sum rows_direction(const matrix_free<Faces, T>& s, T beta, index_t begin, index_t end,
+                                       index_t share) {
+  const index_t n1 = s.A.n[1], n2 = s.A.n[2];
+  lanes<double> pp8 = {}, e8 = {};
+  double pp1 = 0, e1 = 0;
+  for (index_t row = begin; row < end; ++row) {
+    row_direction(s.r + row * n2, s.inverse_diagonal(row), s.p + row * n2, beta, n2, pp8, pp1);
+    const index_t i = row / n1, j = row - i * n1;
+    if (s.complete(i, j, row, share)) s.energy(i, j, e8, e1);
+  }
+  return {total(pp8) + pp1, total(e8) + e1};
+}
+
+template <class Faces, class T>
+PYSOLVE_CLONES double rows_left(const matrix_free<Faces, T>& s, index_t begin, index_t end, index_t share) {
+  const index_t n1 = s.A.n[1];
+  lanes<double> e8 = {};
+  double e1 = 0;
+  for (index_t row = begin; row < end; ++row) {
+    const index_t i = row / n1, j = row - i * n1;
+    if (!s.complete(i, j, row, share)) s.energy(i, j, e8, e1);
+  }
+  return total(e8) + e1;
+}
+
+template <class Faces, class T>
+PYSOLVE_CLONES pair_sum rows_update(const matrix_free<Faces, T>& s, T alpha, index_t begin, index_t end) {
+  const index_t n1 = s.A.n[1], n2 = s.A.n[2];
+  lanes<double> rr8 = {}, rz8 = {};
+  double rr1 = 0, rz1 = 0;
+  for (index_t row = begin; row < end; ++row) {
+    const index_t i = row / n1, j = row - i * n1;
+    T *x = s.x + row * n2, *r = s.r + row * n2;
+    const T *p = s.p + row * n2, *d = s.inverse_diagonal(row);
+    along_row(
+        row_at(s.A, static_cast<const T*>(s.p), i, j, s.zeros), Faces(s.A, i, j), n2,
+        [&](index_t k, lanes<T> q) PYSOLVE_LAMBDA {
+          store(x + k, alpha * load(p + k) + load(x + k));
+          const lanes<T> v = load(r + k) - alpha * q;
+          store(r + k, v);
+          const lanes<double> square = widen<T>(v) * widen<T>(v);
+          rr8 += square;
+          if (d) rz8 += square * widen<T>(load(d + k));
+        },
+        [&](index_t k, T q) PYSOLVE_LAMBDA {
+          x[k] += alpha * p[k];
+          r[k] -= alpha * q;
+          rr1 += squared(r[k]);
+          if (d) rz1 += squared(r[k]) * double(d[k]);
+        });
+  }
+  const double rr = total(rr8) + rr1;
+  return {rr, s.d ? total(rz8) + rz1 : rr};
+}
+
+}  // namespace
+
+template <class T>
+void conjugate_directions_run_stencil(const grid<T>& A, const T* inverse_diagonal, T* x, T* r, T* p,
+                                      double* norms, run_state& state) {
+  const std::vector<T> zeros(A.n[2], T(0));
+  const int threads = n_threads(A.size() * index_t(sizeof(T)) * (A.weights[0] ? 16 : 8));
+  with_faces(A, [&]<class Faces>() {
+    matrix_free<Faces, T> system{A, inverse_diagonal, x, r, p, blocks(A.n[0] * A.n[1], 1), zeros.data(), {}, {}};
+    run(system, threads, norms, state);
+  });
+}
+
+#define PYSOLVE_INSTANTIATE(T) \
+  template void conjugate_directions_run_stencil(const grid<T>&, const T*, T*, T*, T*, double*, run_state&);
+PYSOLVE_FOR_REAL(PYSOLVE_INSTANTIATE)
+
+}  // namespace pysolve::cpu

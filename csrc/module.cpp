@@ -1,0 +1,61 @@
+// The extension module of one backend: every stem's names, and how the module was built.
+#include <pybind11/complex.h>
+#include <pybind11/pybind11.h>
+
+#include "view.hpp"
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+#if defined(PYSOLVE_BACKEND_cuda)
+#include "cuda.cuh"
+#endif
+
+namespace py = pybind11;
+
+namespace pysolve::bind {
+void bind_csr(py::module_& m);
+void bind_sell(py::module_& m);
+void bind_stencil(py::module_& m);
+void bind_conjugate_directions(py::module_& m);
+}  // namespace pysolve::bind
+
+namespace {
+
+// The instruction set that the kernels marked PYSOLVE_CLONES run with on this machine.
+const char* instruction_set() {
+#if defined(__x86_64__) && defined(__GNUC__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+    return "x86-64-v4";
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "x86-64-v3";
+  return "x86-64";
+#else
+  return "baseline";
+#endif
+}
+
+int openmp_threads() {
+#if defined(_OPENMP)
+  return omp_get_max_threads();
+#else
+  return 0;
+#endif
+}
+
+}  // namespace
+
+PYBIND11_MODULE(PYSOLVE_MODULE, m, py::mod_gil_not_used()) {
+  m.doc() = "Compiled kernels of pysolve: one name per kernel, the same on every backend";
+  pysolve::bind::bind_csr(m);
+  pysolve::bind::bind_sell(m);
+  pysolve::bind::bind_stencil(m);
+  pysolve::bind::bind_conjugate_directions(m);
+  m.attr("version") = PYSOLVE_VERSION;
+  m.attr("compiler") = __VERSION__;
+  m.def("instruction_set", &instruction_set, "Instruction set that the kernels run with here");
+  m.def("openmp_threads", &openmp_threads, "Threads that OpenMP allows the caller; 0 without OpenMP");
+#if defined(PYSOLVE_BACKEND_cuda)
+  m.def("device_count", &pysolve::cuda::device_count, "Usable devices; 0 without a driver");
+#endif
+}

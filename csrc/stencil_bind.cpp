@@ -1,0 +1,103 @@
+#include "stencil.hpp"
+
+#include "stencil_bind.hpp"
+
+namespace pysolve::bind {
+namespace {
+
+namespace backend = pysolve::PYSOLVE_BACKEND;
+
+side side_of(py::handle code) {
+  const int c = code.cast<int>();
+  if (c < 0 || c > 2) throw py::value_error("sides must be 0, 1 or 2");
+  return static_cast<side>(c);
+}
+
+bool is_number(py::handle x) { return py::isinstance<py::float_>(x) || py::isinstance<py::int_>(x); }
+
+// Weights of one axis: a number, None (an axis of one closed cell), or an array with one face more along the axis.
+template <class T>
+void set_weights(grid<T>& A, int axis, py::handle w) {
+  A.weights[axis] = nullptr;
+  A.constant[axis] = is_number(w) ? T(w.cast<double>()) : T(0);
+  if (is_number(w) || w.is_none()) return;
+  const index_t faces = A.size() / A.n[axis] * (A.n[axis] + 1);
+  A.weights[axis] = view<const T>(w, "weights", faces).data;
+}
+
+template <class T>
+grid<T> make_grid(const py::tuple& n, const py::tuple& low, const py::tuple& high, const py::tuple& weights,
+                  py::handle shift, py::handle decoupled) {
+  grid<T> A{};
+  for (int a = 0; a < 3; ++a) {
+    A.n[a] = n[a].cast<index_t>();
+    if (A.n[a] < 1) throw py::value_error("n must be positive along every axis");
+    A.low[a] = side_of(low[a]);
+    A.high[a] = side_of(high[a]);
+  }
+  for (int a = 0; a < 3; ++a) set_weights(A, a, weights[a]);
+  if (A.weights[0] && !A.weights[2]) throw py::value_error("weights must be all numbers or all arrays");
+  A.shift0 = is_number(shift) ? T(shift.cast<double>()) : T(0);
+  if (!is_number(shift)) A.shift = view<const T>(shift, "shift", A.size()).data;
+  if (!decoupled.is_none()) {
+    const vec<const index_t> cells = view<const index_t>(decoupled, "decoupled");
+    A.decoupled = cells.data;
+    A.n_decoupled = cells.size;
+  }
+  return A;
+}
+
+std::unique_ptr<stencil_handle> make_handle(const py::tuple& n, const py::tuple& low, const py::tuple& high,
+                                            const py::tuple& weights, const py::object& shift,
+                                            const py::object& decoupled, const std::string& dtype) {
+  if (n.size() != 3 || low.size() != 3 || high.size() != 3 || weights.size() != 3)
+    throw py::value_error("n, low, high and weights must have three entries");
+  const py::tuple owners = py::make_tuple(weights, shift, decoupled);
+  if (dtype == "f8")
+    return std::make_unique<stencil_handle>(
+        stencil_handle{make_grid<double>(n, low, high, weights, shift, decoupled), owners});
+  if (dtype == "f4")
+    return std::make_unique<stencil_handle>(
+        stencil_handle{make_grid<float>(n, low, high, weights, shift, decoupled), owners});
+  throw py::type_error("dtype must be 'f4' or 'f8', not '" + dtype + "'");
+}
+
+void matvec(const stencil_handle& handle, py::handle x, py::handle y) {
+  with_grid(handle, [&]<class T>(const grid<T>& A) {
+    const vec<const T> in = view<const T>(x, "x", A.size());
+    const vec<T> out = view<T>(y, "y", A.size());
+    without_gil([&] { backend::stencil_matvec(A, in.data, out.data); });
+  });
+}
+
+double matvec_dot(const stencil_handle& handle, py::handle x, py::handle y) {
+  return with_grid(handle, [&]<class T>(const grid<T>& A) {
+    const vec<const T> in = view<const T>(x, "x", A.size());
+    const vec<T> out = view<T>(y, "y", A.size());
+    return without_gil([&] { return backend::stencil_matvec_dot(A, in.data, out.data); });
+  });
+}
+
+double residual(const stencil_handle& handle, py::handle b, py::handle x, py::handle r) {
+  return with_grid(handle, [&]<class T>(const grid<T>& A) {
+    const vec<const T> right = view<const T>(b, "b", A.size());
+    const vec<const T> in = view<const T>(x, "x", A.size());
+    const vec<T> out = view<T>(r, "r", A.size());
+    return without_gil([&] { return backend::stencil_residual(A, right.data, in.data, out.data); });
+  });
+}
+
+}  // namespace
+
+void bind_stencil(py::module_& m) {
+  py::class_<stencil_handle>(m, "StencilGrid", "Handle of a stencil operator on this backend", py::module_local());
+  m.def("stencil_grid", &make_handle, "Handle of a stencil operator; keeps the arrays alive", py::arg("n"),
+        py::arg("low"), py::arg("high"), py::arg("weights"), py::arg("shift"), py::arg("decoupled"),
+        py::arg("dtype"));
+  m.def("stencil_matvec", &matvec, "y = A x", py::arg("grid"), py::arg("x"), py::arg("y"));
+  m.def("stencil_matvec_dot", &matvec_dot, "y = A x, returns x . y", py::arg("grid"), py::arg("x"), py::arg("y"));
+  m.def("stencil_residual", &residual, "r = b - A x, returns r . r", py::arg("grid"), py::arg("b"), py::arg("x"),
+        py::arg("r"));
+}
+
+}  // namespace pysolve::bind

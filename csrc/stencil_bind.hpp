@@ -1,0 +1,21 @@
+// The handle of a stencil operator: the view its kernels take, and the arrays it looks into, kept alive.
+#pragma once
+#include <memory>
+#include <variant>
+
+#include "bind.hpp"
+
+namespace pysolve::bind {
+
+struct stencil_handle {
+  std::variant<grid<float>, grid<double>> view;
+  py::tuple owners;
+};
+
+// f.template operator()<T>(grid) for the value type of the handle.
+template <class F>
+auto with_grid(const stencil_handle& handle, F&& f) {
+  return std::visit([&]<class T>(const grid<T>& A) { return f.template operator()<T>(A); }, handle.view);
+}
+
+}  // namespace pysolve::bind
