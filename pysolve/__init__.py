@@ -1,0 +1,24 @@
+"""pysolve: iterative solvers with SciPy's calls, that learn from the solves they have done."""
+
+from pysolve import gallery
+from pysolve._backend import config as show_config
+from pysolve._conjugate_directions import cg, conjugate_directions
+from pysolve._jacobi import Jacobi
+from pysolve._result import ConvergenceError, SolveResult, Status
+from pysolve._sell import PackedMatrix
+from pysolve._stencil import StencilOperator
+
+__version__ = show_config()["version"]
+
+__all__ = [
+    "ConvergenceError",
+    "Jacobi",
+    "PackedMatrix",
+    "SolveResult",
+    "Status",
+    "StencilOperator",
+    "cg",
+    "conjugate_directions",
+    "gallery",
+    "show_config",
+]

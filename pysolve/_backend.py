@@ -1,0 +1,68 @@
+"""Array -> the compiled kernels for it. The only importer of ``_core`` and ``_cuda``."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import numpy as np
+
+from pysolve import _core
+
+try:  # built where PYSOLVE_CUDA=ON
+    from pysolve import _cuda  # type: ignore[attr-defined]
+except ImportError:
+    _cuda = None
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+
+
+def on_device(x: Any) -> bool:
+    """Whether `x` lives on a GPU."""
+    return not isinstance(x, np.ndarray) and hasattr(x, "__cuda_array_interface__")
+
+
+def kernels(x: Any) -> types.ModuleType:
+    """The module of kernels for the array `x`: the same names on every backend."""
+    if not on_device(x):
+        return _core
+    if _cuda is None:
+        raise TypeError(
+            f"device arrays ({type(x).__name__}) need pysolve built with PYSOLVE_CUDA=ON, which this build is not"
+        )
+    return _cuda
+
+
+def empty(shape: int | tuple[int, ...], dtype: Any, like: Any = None) -> Any:
+    """An uninitialised array on the device of `like` (default: the host).
+
+    On the host it starts at a cache line, so that no vector load straddles two.
+    """
+    if on_device(like):
+        import cupy
+
+        return cupy.empty(shape, dtype)
+    shape = (shape,) if isinstance(shape, int) else shape
+    dtype = np.dtype(dtype)
+    n_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    memory = np.empty(n_bytes + ALIGNMENT, dtype=np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + n_bytes].view(dtype).reshape(shape)
+
+
+def zeros(shape: int | tuple[int, ...], dtype: Any, like: Any = None) -> Any:
+    """As `empty`, filled with zeros."""
+    x = empty(shape, dtype, like)
+    x.fill(0)
+    return x
+
+
+def config() -> dict[str, Any]:
+    """How the compiled parts were built, and what they run with here."""
+    return {
+        "version": _core.version,
+        "compiler": _core.compiler,
+        "instruction_set": _core.instruction_set(),
+        "openmp_threads": _core.openmp_threads(),
+        "cuda_devices": None if _cuda is None else _cuda.device_count(),
+    }

@@ -1,0 +1,185 @@
+"""cg and conjugate_directions: one iteration, for symmetric positive definite systems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pysolve._conjugate_directions_steps import CompiledSteps, DirectionSteps
+from pysolve._iterate import check_control, solve_columns
+from pysolve._result import SolveResult
+from pysolve._system import make_system
+
+
+def cg(
+    A: Any,
+    b: Any,
+    x0: Any = None,
+    *,
+    rtol: float = 1e-5,
+    atol: float = 0.0,
+    maxiter: int | None = None,
+    M: Any = None,
+    callback: Callable[[Any], Any] | None = None,
+) -> SolveResult:
+    r"""Solve ``A x = b`` with A symmetric positive definite by the conjugate gradient method.
+
+    The call of ``scipy.sparse.linalg.cg``, with three differences: `info` is 0 only if the *recomputed*
+    residual meets the tolerance; `b` may have several columns; and the result says how the solve ended.
+
+    .. math::
+        p_k = M r_k + \beta_k p_{k-1}, \quad
+        \alpha_k = \frac{r_k^H M r_k}{p_k^H A p_k}, \quad
+        x_{k+1} = x_k + \alpha_k p_k, \quad r_{k+1} = r_k - \alpha_k A p_k
+
+    Parameters
+    ----------
+    A : sparse array or matrix, ndarray, StencilOperator, PackedMatrix, LinearOperator, or anything with \
+            ``.shape`` and ``.matvec``, of shape (n, n)
+        Symmetric (Hermitian) positive definite. Sparse matrices and stencil operators run compiled.
+    b : array_like of shape (n,), (n, 1) or (n, k)
+        Right-hand side, or k of them.
+    x0 : array_like of the shape of `b`, optional
+        Start; zeros if omitted, ``"Mb"`` for ``M b``.
+    rtol, atol : float
+        The tolerance: ``norm(b - A x) <= max(rtol * norm(b), atol)``.
+    maxiter : int, optional
+        Most iterations; 10 n if omitted.
+    M : as A, optional
+        Preconditioner, the *inverse* of an approximation to A: ``z = M r``. Symmetric positive definite.
+        With `Jacobi`, or a sparse diagonal matrix, the solve still runs compiled.
+    callback : callable, optional
+        Called as ``callback(xk)`` after each iteration with a read-only view of the iterate; raising
+        ``StopIteration`` in it ends the solve.
+
+    Returns
+    -------
+    SolveResult
+        Unpacks as ``x, info``. `x` has the shape of `b`, and the wider of the types of `A` and `b`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an argument of the wrong shape, type or value, or a sparse or dense `A` that is not symmetric.
+        A numerical failure does not raise: see `SolveResult.status`.
+
+    See Also
+    --------
+    conjugate_directions : for an `M` that is not linear, or that cannot be trusted.
+
+    Notes
+    -----
+    Beyond `A` and `b` a solve that runs compiled keeps four vectors, and allocates nothing per iteration; with an
+    operator or a preconditioner of another kind it keeps five. A sparse matrix of more than 65,536 entries is
+    packed (see `PackedMatrix`) once a solve has taken 20 steps with it; pass a `PackedMatrix` to pack it once
+    for many solves, or to keep no other copy.
+
+    References
+    ----------
+    .. [1] M. R. Hestenes, E. Stiefel, "Methods of conjugate gradients for solving linear systems", Journal of
+           Research of the National Bureau of Standards 49 (1952), 409-436.
+
+    Examples
+    --------
+    >>> import numpy as np, pysolve
+    >>> A = pysolve.gallery.poisson((50, 50), format="csr")
+    >>> b = np.ones(2500)
+    >>> x, info = pysolve.cg(A, b, rtol=1e-8)
+    >>> info, bool(np.linalg.norm(b - A @ x) <= 1e-8 * np.linalg.norm(b))
+    (0, True)
+    """
+    rtol, atol, maxiter = check_control(rtol, atol, maxiter, callback)
+
+    def steps(system: Any, column: int) -> Any:
+        if system.A._kind is not None and (system.M is None or system.inverse_diagonal is not None):
+            return CompiledSteps(system, column)
+        return DirectionSteps(system, column, n_keep=1, trusted=True)
+
+    return solve_columns(lambda: make_system(A, b, x0, M, columns=True), steps, rtol, atol, maxiter, callback)
+
+
+def conjugate_directions(
+    A: Any,
+    b: Any,
+    x0: Any = None,
+    *,
+    rtol: float = 1e-5,
+    atol: float = 0.0,
+    maxiter: int | None = None,
+    M: Any = None,
+    callback: Callable[[Any], Any] | None = None,
+    n_keep: int = 2,
+) -> SolveResult:
+    r"""Solve ``A x = b`` with A symmetric positive definite along directions that `M` proposes.
+
+    `M` may be any map of a residual to a direction: a preconditioner, a V-cycle, a trained network. Each
+    direction is made A-orthogonal to the last `n_keep` ones and followed exactly as far as pays, so that a bad
+    one costs time and never accuracy:
+
+    .. math::
+        d = M(r / \|r\|), \quad
+        p = d - \sum_{i} \frac{p_i^H A d}{p_i^H A p_i} p_i, \quad
+        \alpha = \frac{p^H r}{p^H A p}, \quad
+        x \leftarrow x + \alpha p, \quad r \leftarrow r - \alpha A p
+
+    Parameters
+    ----------
+    A, b, x0, rtol, atol, maxiter, callback
+        As in `cg`; `b` of shape (n,) or (n, 1).
+    M : LinearOperator, sparse array or matrix, ndarray, or anything with ``.shape`` and ``.matvec``, optional
+        Proposes directions, ``d = M @ r``; need not be linear, symmetric or positive. Called with residuals
+        of norm 1. Without it the residual is the direction.
+    n_keep : int, default 2
+        Directions that each new one is made A-orthogonal to, 1 to 63; two vectors are kept for each. With 1
+        and a linear symmetric `M` this is `cg`.
+
+    Returns
+    -------
+    SolveResult
+        Its `n_fallbacks` counts the directions of `M` that were rejected.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in `cg`, and for `n_keep` out of range.
+
+    See Also
+    --------
+    cg : the same iteration for a preconditioner that is trusted, run compiled where it can be.
+
+    Notes
+    -----
+    The safeguards of a direction that was learned:
+
+    - cells of a `StencilOperator` that are decoupled are solved at once and left out; the constant is taken
+      out of directions on components without a Dirichlet side;
+    - a direction that is not finite, has no curvature above rounding, or lowers the energy less than a sixteenth
+      of what the residual is certain to, is rejected, and the residual taken in its place;
+    - where the answers of `M` show that it is not a fixed symmetric map, its gain in energy per second is
+      compared with that of plain conjugate gradients from time to time, and `M` is dropped for good when it is
+      the slower one, or after ten rejections in a row.
+
+    References
+    ----------
+    .. [1] A. Kaneda, O. Akar, J. Chen, V. A. T. Kala, D. Hyde, J. Teran, "A Deep Conjugate Direction Method for
+           Iteratively Solving Linear Systems", ICML 2023, arXiv:2205.10763, algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np, pysolve
+    >>> A = pysolve.gallery.poisson((50, 50))
+    >>> b = np.ones(2500)
+    >>> result = pysolve.conjugate_directions(A, b, M=pysolve.Jacobi(A), rtol=1e-8)
+    >>> result.converged, result.n_fallbacks
+    (True, 0)
+    """
+    rtol, atol, maxiter = check_control(rtol, atol, maxiter, callback)
+    if isinstance(n_keep, bool) or not hasattr(n_keep, "__index__"):
+        raise TypeError(f"n_keep must be an integer, not {n_keep!r}")
+    if not 1 <= n_keep <= 63:
+        raise ValueError(f"n_keep must lie in [1, 63], but is {n_keep}")
+    return solve_columns(
+        lambda: make_system(A, b, x0, M),
+        lambda system, column: DirectionSteps(system, column, n_keep=int(n_keep), trusted=False),
+        rtol, atol, maxiter, callback,
+    )  # fmt: skip

@@ -1,0 +1,228 @@
+"""The steps of conjugate direction methods: compiled runs of CG, and the general loop with its safeguards.
+
+Both own x and r of one column, and serve `pysolve._stopping.Stopping`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from pysolve._backend import empty, kernels, zeros
+from pysolve._conjugate_directions_watch import Watch
+from pysolve._result import Status
+from pysolve._sell import PackedMatrix
+from pysolve._stopping import CHECK_EVERY
+from pysolve._system import System
+
+PACK_AFTER = 20  # steps with a CSR matrix, then it is packed: the cost of packing is that of about six products
+PACK_FROM = 1 << 16  # entries: smaller matrices stay in the cache
+LEAST_GAIN = 1 / 16  # of the energy that the residual is certain to gain: less, and a direction is rejected
+MOST_REJECTED = 10  # in a row, then M is dropped
+
+
+class Steps:
+    """What both kinds have in common: the column, its residual, and the scale of rounding in p^H A p."""
+
+    n_fallbacks = 0
+    notes = ""
+    failure = Status.BREAKDOWN
+
+    def __init__(self, system: System, column: int) -> None:
+        self.A, self.n, self.dtype = system.A, system.n, system.dtype
+        self.x, self.b = system.x[:, column], system.b[column]
+        self.norm_A = getattr(self.A, "norm", None)
+        eps = float(np.finfo(self.dtype).eps)
+        self.floor = 0.0 if self.norm_A is None else eps * self.norm_A / max(1.0, self.n**0.5)
+        self.unreachable = 0.0  # norm of the part of b outside the range of A
+        if self.A._kind == "stencil":
+            self._settle_stencil()
+        self.r = zeros(self.n, self.dtype, self.b)
+
+    def _settle_stencil(self) -> None:
+        """Solve the decoupled cells at once; take out of b what the null space of A cannot reproduce."""
+        cells = self.A._decoupled
+        self.x[cells] = self.b[cells]
+        if self.A.n_components > 0:
+            reachable = self.A.project_out_null_space(self.b.copy())
+            self.unreachable = float(np.linalg.norm(self.b - reachable))
+            self.b = reachable
+
+    def _failed(self, curvature: float) -> Status:
+        if not np.isfinite(curvature):
+            return Status.BREAKDOWN
+        return Status.INDEFINITE if curvature < -self.floor else Status.SINGULAR
+
+
+class CompiledSteps(Steps):
+    """Steps of CG in whole runs of compiled code, for operators that have one; M is a diagonal or nothing.
+
+    Four vectors: x, r, p and q, which also holds the recomputed residual (a stencil operator's run does not
+    store A p).
+    """
+
+    def __init__(self, system: System, column: int) -> None:
+        super().__init__(system, column)
+        self.inverse_diagonal = system.inverse_diagonal
+        self.p, self.q = zeros(self.n, self.dtype, self.b), zeros(self.n, self.dtype, self.b)
+        self.norms = np.empty(CHECK_EVERY)
+        self.kernels = kernels(self.x)
+        self.state = self.kernels.RunState()
+        self.state.floor = self.floor
+        self.system, self.matrix, self.n_taken = system, self.A, 0
+
+    def take(self, n_steps: int, tolerance: float) -> tuple[list[float], str]:
+        if self.n_taken == PACK_AFTER and self.A._kind == "csr":
+            self.matrix = packed_if_better(self.system)
+        elif self.n_taken < PACK_AFTER and self.A._kind == "csr" and self.A.n_entries > PACK_FROM:
+            n_steps = min(n_steps, PACK_AFTER - self.n_taken)
+        state = self.state
+        state.n_steps, state.tolerance = n_steps, tolerance
+        run = getattr(self.kernels, f"conjugate_directions_run_{self.matrix._kind}")
+        run(*self.matrix._kernel_args, self.inverse_diagonal, self.x, self.r, self.p, self.q, self.norms, state)
+        self.n_taken += state.n_steps
+        if state.end in ("not_positive", "not_finite"):
+            self.failure = self._failed(state.curvature if state.end == "not_positive" else np.nan)
+            return self.norms[: state.n_steps].tolist(), "failed"
+        return self.norms[: state.n_steps].tolist(), state.end
+
+    def true_norm(self) -> float:
+        return float(self.A._residual(self.b, self.x, self.q) ** 0.5)
+
+    def restart(self) -> None:
+        self.r, self.q = self.q, self.r
+        self.state.rho = self.state.beta = 0.0
+
+
+def packed_if_better(system: System) -> Any:
+    """The matrix of the system packed, made once, if that moves fewer bytes; else the matrix as it is."""
+    A = system.A
+    if A.n_entries <= PACK_FROM or A.shape[1] >= 1 << 31:
+        return A
+    if system.packed is None:
+        system.packed = PackedMatrix._of(A)
+    return system.packed if system.packed.nbytes < A.nbytes else A
+
+
+class DirectionSteps(Steps):
+    """Steps along directions that M proposes, made A-orthogonal to the last n_keep ones.
+
+    With `trusted`, M is a preconditioner and every direction is taken (new ones replace old ones in place);
+    otherwise one more slot holds the direction on trial, and one that fails the safeguards is replaced by the
+    residual.
+    """
+
+    def __init__(self, system: System, column: int, n_keep: int, trusted: bool) -> None:
+        super().__init__(system, column)
+        self.M, self.trusted = system.M, trusted or system.M is None
+        n_slots = n_keep if trusted else n_keep + 1
+        self.P, self.Q = (zeros((n_slots, self.n), self.dtype, self.b) for _ in range(2))
+        self.pq = np.zeros(n_slots)
+        self.slot, self.last, self.alpha = 0, -1, 0.0
+        self.scratch = empty(self.n, self.dtype, self.b)
+        self.in_place = trusted
+        self.watch = Watch()
+        self.n_rejected = 0
+        self.rr = 0.0
+        self.kernels = kernels(self.x)
+
+    def take(self, n_steps: int, tolerance: float) -> tuple[list[float], str]:
+        norms: list[float] = []
+        for _ in range(n_steps):
+            if not self._step():
+                return norms, "failed"
+            norms.append(self.rr**0.5)
+            if norms[-1] <= tolerance:
+                return norms, "tolerance"
+        return norms, "steps"
+
+    def true_norm(self) -> float:
+        return float(self.A._residual(self.b, self.x, self.scratch) ** 0.5)
+
+    def restart(self) -> None:
+        self.r, self.scratch = self.scratch, self.r
+        self.rr = float(np.vdot(self.r, self.r).real)
+        self.pq[:] = 0
+        self.slot, self.last = 0, -1
+
+    def _step(self) -> bool:
+        """One iteration; False, with `failure` set, where no direction is left to take."""
+        start = time.perf_counter()
+        proposes = self.M is not None and (self.trusted or self.watch.on)
+        found = self._try(self._proposal(), self.trusted) if proposes else None
+        if proposes and not self.trusted:
+            self._count(found is not None)
+        if found is None and not (proposes and self.trusted):
+            found = self._try(self.r, True)
+        if found is None:
+            return False
+        gain, pr, curvature = found
+        self.alpha = pr / curvature
+        slot = self.slot
+        self.rr = self.kernels.conjugate_directions_step(self.x, self.r, self.P[slot], self.Q[slot], self.alpha)
+        self.pq[slot] = curvature
+        self.last, self.slot = slot, (slot + 1) % self.pq.size
+        if not self.in_place:
+            self.pq[self.slot] = 0  # the oldest direction makes room for the next one
+        if not self.trusted:
+            self.watch.record(gain, time.perf_counter() - start, self.consistent)
+        if not np.isfinite(self.rr):
+            self.failure = Status.BREAKDOWN
+        return bool(np.isfinite(self.rr))
+
+    def _proposal(self) -> Any:
+        """M's answer to the residual (of norm 1 unless M is trusted): a copy, so that M may write to it."""
+        if self.trusted:
+            self.scratch[:] = self.r
+        else:
+            np.multiply(self.r, self.dtype.type(1 / self.rr**0.5), out=self.scratch)
+        z = self.M(self.scratch)
+        if z.dtype != self.dtype or not z.flags.c_contiguous:
+            z = np.ascontiguousarray(z, dtype=self.dtype)
+        if self.trusted or self.A._kind != "stencil":
+            return z
+        if self.A._decoupled.size or self.A.n_components:
+            z = z.copy()
+            z[self.A._decoupled] = 0
+            self.A.project_out_null_space(z)
+        return z
+
+    def _try(self, z: Any, take_any: bool) -> tuple[float, Any, float] | None:
+        """Gain in energy, p^H r and p^H A p along z made A-orthogonal, or None if it is of no use."""
+        pr, pp, c = self.kernels.conjugate_directions_orthogonalise(z, self.r, self.P, self.Q, self.pq, self.slot)
+        if not np.isfinite(pp) or pp == 0 or not np.isfinite(pr):
+            self.failure = Status.BREAKDOWN
+            return None
+        p, q = self.P[self.slot], self.Q[self.slot]
+        curvature = float(self.A._matvec_dot(p, q).real)
+        if not curvature > self.floor * pp:
+            self.failure = self._failed(curvature / pp)
+            return None
+        gain = abs(pr) ** 2 / curvature
+        self._measure_norm(curvature / pp)
+        if not take_any and gain < LEAST_GAIN * self.rr / self.norm_A:
+            return None
+        if pr == 0:
+            self.failure = Status.BREAKDOWN
+            return None
+        # r_old^H z vanishes for a fixed symmetric M, since r_old^H z = r_old^H M r = z_old^H r = 0.
+        cross = pr if self.last < 0 else pr + self.alpha * np.conj(c[self.last]) * self.pq[self.last]
+        self.consistent = self.last < 0 or abs(cross) <= 0.1 * abs(pr)
+        return gain, pr, curvature
+
+    def _measure_norm(self, rayleigh: float) -> None:
+        """Keep norm_A at least as large as every Rayleigh quotient seen, where the operator does not tell it."""
+        if getattr(self.A, "norm", None) is None:
+            self.norm_A = max(self.norm_A or 0.0, rayleigh)
+
+    def _count(self, accepted: bool) -> None:
+        self.n_rejected = 0 if accepted else self.n_rejected + 1
+        self.n_fallbacks += not accepted
+        if self.n_rejected >= MOST_REJECTED:
+            self.M = None
+            self.notes = f"M was dropped: {MOST_REJECTED} of its directions in a row were rejected"
+        elif self.watch.dropped:
+            self.M = None
+            self.notes = "M was dropped: plain conjugate gradients gained more energy per second"

@@ -1,0 +1,114 @@
+"""Sparse matrices as the solvers see them: checked once, then multiplied by compiled kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from pysolve._backend import kernels
+
+
+class CsrMatrix:
+    """A square sparse matrix whose structure, values and symmetry have been checked.
+
+    Keeps the arrays of a CSR matrix of the right type as they are, without a copy.
+    """
+
+    _kind = "csr"
+
+    def __init__(self, A: Any, dtype: np.dtype) -> None:
+        A = checked_csr(A)
+        index_type = A.indptr.dtype if A.indices.dtype == A.indptr.dtype else np.dtype(np.int64)
+        self._kernel_args = (
+            np.ascontiguousarray(A.indptr, dtype=index_type),
+            np.ascontiguousarray(A.indices, dtype=index_type),
+            np.ascontiguousarray(A.data, dtype=dtype),
+        )
+        self.shape, self.dtype = A.shape, dtype
+        self.report = _check(*self._kernel_args, A.shape[1], "A")
+
+        self.norm = float(self.report["max_row_sum"])  # at least the largest eigenvalue
+
+    @property
+    def asymmetry(self) -> float:
+        """``|u^H A v - conj(v^H A u)|`` for two pseudo-random vectors, relative to the size of A."""
+        size = max(self.report["frobenius"], self.norm)
+        return float(self.report["asymmetry"] / size) if size > 0 else 0.0
+
+    def _matvec(self, x: Any, y: Any) -> None:
+        kernels(x).csr_matvec(*self._kernel_args, x, y)
+
+    def _matvec_dot(self, x: Any, y: Any) -> Any:
+        return kernels(x).csr_matvec_dot(*self._kernel_args, x, y)
+
+    def _residual(self, b: Any, x: Any, r: Any) -> float:
+        return float(kernels(x).csr_residual(*self._kernel_args, b, x, r))
+
+    @property
+    def n_entries(self) -> int:
+        return int(self._kernel_args[2].size)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in self._kernel_args)
+
+    def diagonal(self) -> np.ndarray:
+        """The diagonal of the matrix."""
+        indptr, indices, data = self._kernel_args
+        return sp.csr_array((data, indices, indptr), shape=self.shape).diagonal()
+
+
+def _check(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, n_cols: int, name: str) -> dict[str, Any]:
+    """Report of ``csr_check``; ValueError for the first thing that is wrong."""
+    if indices.size != data.size:
+        raise ValueError(
+            f"{name} has {indices.size} indices for {data.size} values: a sparse matrix needs as many of both"
+        )
+    report: dict[str, Any] = kernels(data).csr_check(indptr, indices, data, n_cols)
+    at = report["position"]
+    if report["fault"] == "indptr":
+        raise ValueError(
+            f"{name}.indptr must rise from 0 to at most {data.size}, but indptr[{at}] is {indptr[at]}"
+        )
+    if report["fault"] == "index":
+        raise ValueError(
+            f"{name}.indices must lie in [0, {n_cols}), but indices[{at}] is {indices[at]}"
+        )
+    if report["fault"] == "value":
+        row = int(np.searchsorted(indptr, at, side="right")) - 1
+        raise ValueError(f"{name} must be finite, but {name}[{row}, {indices[at]}] is {data[at]}")
+    return report
+
+
+def checked_csr(A: Any) -> Any:
+    """`A` in CSR format. Its indices are looked at before SciPy's conversions read memory through them."""
+    A = A if A.ndim == 2 else A.reshape(1, -1)
+    if A.dtype.kind not in "biufc":
+        raise TypeError(f"A must hold numbers, not dtype {A.dtype}")
+    if A.format == "csr":
+        return A
+    if A.format == "csc":
+        _check_structure(A.indptr, A.indices, A.data, A.shape[0])
+    elif A.format == "bsr":
+        _check_structure(A.indptr, A.indices, A.data, A.shape[1] // max(A.blocksize[1], 1))
+    elif A.format == "coo":
+        for axis, index in enumerate(A.coords if hasattr(A, "coords") else (A.row, A.col)):
+            if index.size and not 0 <= index.min() <= index.max() < A.shape[axis]:
+                raise ValueError(
+                    f"A has indices from {index.min()} to {index.max()} along axis {axis}, "
+                    f"but they must lie in [0, {A.shape[axis]})"
+                )
+    return A.tocsr()
+
+
+def _check_structure(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, n_cols: int) -> None:
+    index_type = np.result_type(indptr, indices)
+    ones = np.ones(len(data), dtype=np.float32)
+    _check(np.ascontiguousarray(indptr, index_type), np.ascontiguousarray(indices, index_type), ones, n_cols, "A")
+
+
+def symmetry_tolerance(dtype: Any) -> float:
+    """Asymmetry that rounding in the entries of a Hermitian matrix can explain."""
+    return float(np.finfo(dtype).eps ** (2 / 3))

@@ -1,0 +1,91 @@
+"""Jacobi: the inverse of the diagonal, the simplest preconditioner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from pysolve import _arrays
+from pysolve._csr import checked_csr
+
+
+class Jacobi:
+    r"""The Jacobi preconditioner, :math:`M = D^{-1}` with the diagonal :math:`D` of A.
+
+    `cg` runs compiled with it, as it does without a preconditioner. It is an operator like any other: SciPy's
+    and pyamg's solvers take it as their `M`.
+
+    Parameters
+    ----------
+    A : sparse array or matrix, ndarray, StencilOperator, PackedMatrix, or anything with ``.diagonal()``
+        Square, of shape (n, n), with a positive real diagonal.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : dtype
+    diagonal : ndarray of shape (n,)
+        The diagonal of `A`.
+
+    Raises
+    ------
+    ValueError
+        If a diagonal entry is zero, negative, complex or not finite, naming the first such row.
+
+    References
+    ----------
+    .. [1] Y. Saad, *Iterative Methods for Sparse Linear Systems*, 2nd ed., SIAM, 2003, section 10.2.
+
+    Examples
+    --------
+    >>> import numpy as np, pysolve
+    >>> A = np.array([[4.0, 1.0], [1.0, 2.0]])
+    >>> pysolve.Jacobi(A) @ np.array([4.0, 4.0])
+    array([1., 2.])
+    """
+
+    __array_ufunc__ = None
+
+    def __init__(self, A: Any) -> None:
+        self.diagonal = _arrays.diagonal_entries(_diagonal(A), "A")
+        self.dtype = self.diagonal.dtype
+        self.shape = (self.diagonal.size,) * 2
+        self.inverse = 1 / self.diagonal
+
+    def matvec(self, r: Any) -> np.ndarray:
+        """``r / diagonal``, for `r` of shape (n,) or (n, k)."""
+        r = np.asarray(r)
+        if r.shape[:1] != self.shape[:1]:
+            raise ValueError(f"r must have {self.shape[0]} rows, but its shape is {r.shape}")
+        return (self.inverse * r.T).T
+
+    rmatvec = matmat = __matmul__ = matvec
+
+    def __repr__(self) -> str:
+        return f"Jacobi(n={self.shape[0]}, dtype={self.dtype})"
+
+
+def _diagonal(A: Any) -> np.ndarray:
+    if getattr(A, "ndim", 2) != 2 or not hasattr(A, "shape") or A.shape[0] != A.shape[1]:
+        raise ValueError(f"A must be a square matrix, but its shape is {getattr(A, 'shape', None)}")
+    if sp.issparse(A):
+        A = checked_csr(A)
+    if not hasattr(A, "diagonal"):
+        raise TypeError(f"A must have a diagonal: a matrix or an operator with .diagonal(), not {type(A).__name__}")
+    d = np.asarray(A.diagonal()).ravel()
+    return d.astype(_arrays.value_type(d.dtype), copy=False)
+
+
+def inverse_diagonal(M: Any, n: int) -> np.ndarray | None:
+    """The diagonal of `M` where `M` is known to be a positive diagonal matrix of size n, else None."""
+    if isinstance(M, Jacobi):
+        return M.inverse
+    if not sp.issparse(M) or M.shape != (n, n) or M.nnz > n:
+        return None
+    M = checked_csr(M)
+    d = np.asarray(M.diagonal())
+    if M.nnz != n or np.count_nonzero(d) != n or not ((d.real > 0) & (d.imag == 0)).all():
+        return None
+    return np.ascontiguousarray(d.real)

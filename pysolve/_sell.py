@@ -1,0 +1,190 @@
+"""PackedMatrix: a sparse matrix packed for repeated products."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from pysolve import _arrays
+from pysolve._backend import empty, kernels
+from pysolve._csr import CsrMatrix, symmetry_tolerance
+
+ROWS = 8  # of a slice, as in csrc/sell.hpp
+
+
+class PackedMatrix:
+    """A square sparse matrix in slices of 8 rows, cut along its diagonals, for repeated products.
+
+    Where the entries of 8 neighbouring rows sit at neighbouring columns, as in matrices of grids, one column
+    number serves all 8 and the vector is read without gathering: a third less to read than CSR, and vector
+    instructions throughout. Other entries keep their column numbers. `cg` packs a CSR matrix by itself when a
+    solve takes more than a few iterations; make the packed copy yourself to use it in many solves, or to keep
+    it in the place of the CSR arrays.
+
+    Parameters
+    ----------
+    A : sparse array or matrix of shape (n, n)
+        Any format; float32, float64, complex64 or complex128 (other numbers are converted to float64).
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : dtype
+    nnz : int
+        Entries of `A`.
+    nbytes : int
+        Memory of the packed copy in bytes.
+    setup_time : float
+        Seconds that packing took.
+
+    Raises
+    ------
+    ValueError
+        If `A` is not square, has indices out of range or values that are not finite, or has so many columns
+        (2**31 or more) that 4-byte column numbers cannot name them.
+
+    Notes
+    -----
+    The format is sliced ELLPACK [1]_ with runs. Padding multiplies values of ``x`` by zero, so a value of ``x``
+    that is not finite may spread to the 8 rows of a slice.
+
+    References
+    ----------
+    .. [1] A. Monakov, A. Lokhmotov, A. Avetisyan, "Automatically tuning sparse matrix-vector multiplication
+           for GPU architectures", HiPEAC 2010.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pysolve import PackedMatrix, gallery
+    >>> A = gallery.poisson((20, 30), format="csr")
+    >>> P = PackedMatrix(A)
+    >>> np.allclose(P @ np.ones(600), A @ np.ones(600))
+    True
+    """
+
+    _kind = "sell"
+    __array_ufunc__ = None
+
+    def __init__(self, A: Any) -> None:
+        start = time.perf_counter()
+        if not sp.issparse(A):
+            raise TypeError(f"A must be a sparse array or matrix, not {type(A).__name__}")
+        if A.ndim != 2 or A.shape[0] != A.shape[1]:
+            raise ValueError(f"A must be square, but its shape is {A.shape}")
+        self._pack(CsrMatrix(A, _arrays.value_type(A.dtype)))
+        self.setup_time = time.perf_counter() - start
+
+    @classmethod
+    def _of(cls, matrix: CsrMatrix) -> PackedMatrix:
+        """The packed copy of a matrix that has been checked."""
+        start = time.perf_counter()
+        packed = cls.__new__(cls)
+        packed._pack(matrix)
+        packed.setup_time = time.perf_counter() - start
+        return packed
+
+    def _pack(self, matrix: CsrMatrix) -> None:
+        self.shape, self.dtype = matrix.shape, matrix.dtype
+        self.norm, self.asymmetry = matrix.norm, matrix.asymmetry
+        if self.shape[1] >= 1 << 31:
+            raise ValueError(f"A must have less than 2**31 columns to be packed, but has {self.shape[1]}")
+        indptr, indices, data = _sorted(*matrix._kernel_args, self.shape)
+        module, n_slices = kernels(data), -(-self.shape[0] // ROWS)
+        columns, gathered = np.empty(n_slices, np.int64), np.empty(n_slices, np.int64)
+        module.sell_measure(indptr, indices, data, self.shape[1], columns, gathered)
+        slice_ptr, gather_ptr = _running_sum(columns), _running_sum(gathered)
+        column = np.empty(slice_ptr[-1], np.int32)
+        packed_indices = np.empty(gather_ptr[-1] * ROWS, np.int32)
+        packed = empty(int(slice_ptr[-1]) * ROWS, self.dtype)
+        module.sell_pack(
+            indptr, indices, data, self.shape[1], slice_ptr, gather_ptr, column, packed_indices, packed
+        )
+        self._kernel_args = (slice_ptr, column, packed_indices, packed)
+        self.nnz = int(data.size)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the packed copy in bytes."""
+        return sum(array.nbytes for array in self._kernel_args)
+
+    def matvec(self, x: Any) -> np.ndarray:
+        """Product with one vector.
+
+        Parameters
+        ----------
+        x : array_like of shape (n,) or (n, 1)
+
+        Returns
+        -------
+        ndarray of the shape of `x`
+            ``A x``, of the type of `A`, or complex where `x` is.
+        """
+        x, n = _arrays.as_numbers(x, "x"), self.shape[1]
+        if x.shape not in ((n,), (n, 1)):
+            raise ValueError(f"x must have shape ({n},) or ({n}, 1), got {x.shape}")
+        if x.dtype.kind == "c" and self.dtype.kind == "f":
+            return self.matvec(x.real) + 1j * self.matvec(x.imag)
+        y = np.empty(self.shape[0], self.dtype)
+        self._matvec(np.ascontiguousarray(x.reshape(n), dtype=self.dtype), y)
+        return y.reshape(x.shape)
+
+    def __matmul__(self, x: Any) -> np.ndarray:
+        if np.ndim(x) == 1:
+            return self.matvec(x)
+        return np.stack([self.matvec(column) for column in np.asarray(x).T], axis=1)
+
+    def rmatvec(self, x: Any) -> np.ndarray:
+        """Product of the adjoint with a vector; for a Hermitian matrix that of `matvec`.
+
+        Raises
+        ------
+        ValueError
+            If the matrix is not Hermitian.
+        """
+        if self.asymmetry > symmetry_tolerance(self.dtype):
+            raise ValueError("rmatvec needs a Hermitian matrix: the packed copy has no adjoint product")
+        return self.matvec(x)
+
+    def diagonal(self) -> np.ndarray:
+        """The diagonal of the matrix, ndarray of shape (n,)."""
+        slice_ptr, column, indices, data = self._kernel_args
+        rows = np.arange(ROWS)
+        at = np.where(column[:, None] >= 0, column[:, None] + rows, 0)
+        gathered = column < 0
+        at[gathered] = indices.reshape(-1, ROWS)[-1 - column[gathered]]
+        slices = np.repeat(np.arange(len(slice_ptr) - 1), np.diff(slice_ptr))
+        row = slices[:, None] * ROWS + rows
+        on_diagonal = (at == row) & (row < self.shape[0])
+        diagonal = np.zeros(self.shape[0], self.dtype)
+        np.add.at(diagonal, row[on_diagonal], data.reshape(-1, ROWS)[on_diagonal])
+        return diagonal
+
+    def _matvec(self, x: Any, y: Any) -> None:
+        kernels(x).sell_matvec(*self._kernel_args, x, y)
+
+    def _matvec_dot(self, x: Any, y: Any) -> Any:
+        return kernels(x).sell_matvec_dot(*self._kernel_args, x, y)
+
+    def _residual(self, b: Any, x: Any, r: Any) -> float:
+        return float(kernels(x).sell_residual(*self._kernel_args, b, x, r))
+
+    def __repr__(self) -> str:
+        return f"PackedMatrix(shape={self.shape}, nnz={self.nnz}, dtype={self.dtype}, nbytes={self.nbytes})"
+
+
+def _running_sum(lengths: np.ndarray) -> np.ndarray:
+    return np.concatenate(([0], np.cumsum(lengths)), dtype=np.int64)
+
+
+def _sorted(
+    indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The arrays with every row sorted by column; the caller's own where they are already."""
+    A = sp.csr_array((data, indices, indptr), shape=shape)
+    if not A.has_sorted_indices:
+        A = A.sorted_indices()
+    return A.indptr, A.indices, A.data

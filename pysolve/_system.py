@@ -1,0 +1,220 @@
+"""Arguments of a solver -> one system: every check and its message."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from pysolve import _arrays
+from pysolve._backend import empty, on_device
+from pysolve._csr import CsrMatrix, symmetry_tolerance
+from pysolve._jacobi import inverse_diagonal
+from pysolve._sell import PackedMatrix
+
+SMALLEST, LARGEST = 1e-100, 1e100  # right-hand sides beyond these are scaled: their squares leave the doubles
+
+
+class FunctionOperator:
+    """Anything with ``.matvec`` or ``@`` in the form that the methods call."""
+
+    _kind = None
+    norm = None  # not known
+
+    def __init__(self, A: Any, dtype: np.dtype) -> None:
+        self.A, self.shape, self.dtype = A, A.shape, dtype
+        self.product: Callable[[Any], Any] = A.matvec if hasattr(A, "matvec") else A.__matmul__
+
+    def _matvec(self, x: Any, y: Any) -> None:
+        y[:] = checked_product(self.product(x), self.shape[0], self.dtype, "A")
+
+    def _matvec_dot(self, x: Any, y: Any) -> Any:
+        self._matvec(x, y)
+        return _dot(x, y)
+
+    def _residual(self, b: Any, x: Any, r: Any) -> float:
+        self._matvec(x, r)
+        r[:] = b - r
+        return float(_dot(r, r).real)
+
+
+def _dot(x: Any, y: Any) -> Any:
+    """x^H y, summed in double precision."""
+    if x.dtype.itemsize * (1 if x.dtype.kind == "c" else 2) >= 16:
+        return (x.conj() * y).sum() if on_device(x) else np.vdot(x, y)
+    return (x.conj() * y).sum(dtype=np.complex128 if x.dtype.kind == "c" else np.float64)
+
+
+def checked_product(y: Any, n: int, dtype: np.dtype, name: str) -> Any:
+    """The result of an operator from outside, as a vector of n values of `dtype`."""
+    y = y if on_device(y) else np.asarray(y)
+    if y.shape not in ((n,), (n, 1), (1, n)) or (y.ndim == 2 and y.shape[0] == 1 and n != 1):
+        raise ValueError(f"{name} must map a vector of shape ({n},) to one, but it returned shape {y.shape}")
+    if y.dtype.kind == "c" and dtype.kind != "c":
+        raise TypeError(f"{name} returned complex values for a real vector, but gave its dtype as real")
+    return y.reshape(n)
+
+
+@dataclasses.dataclass
+class System:
+    """A x = b, checked: columns of b, a start, and A and M in the form that the methods call."""
+
+    A: Any  # with _matvec, _matvec_dot, _residual, norm
+    M: Callable[[Any], Any] | None  # r -> M r, or None
+    inverse_diagonal: np.ndarray | None  # where M is a positive diagonal matrix
+    b: list[np.ndarray]  # contiguous columns, times `scale`
+    x: np.ndarray  # (n, k) in Fortran order: the start, then the solution, times `scale`
+    shape: tuple[int, ...]  # of b as it was given
+    scale: float  # a power of two
+    start: Callable[[], np.ndarray]  # makes x anew
+    packed: PackedMatrix | None = None  # A packed, once a method has asked for it
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.x.dtype
+
+    @property
+    def n(self) -> int:
+        return int(self.x.shape[0])
+
+
+def make_system(A: Any, b: Any, x0: Any = None, M: Any = None, *, columns: bool = False) -> System:
+    """Check the arguments of a solver; `columns` allows b of shape (n, k)."""
+    check_square(A)
+    n = A.shape[0]
+    b = check_vector(b, n, "b", columns)
+    dtype = _arrays.value_type(_dtype_of(A, n), b.dtype, *([] if x0 is None or isinstance(x0, str) else [_kind(x0)]))
+    operator = as_operator(A, dtype)
+    diagonal = None if M is None else inverse_diagonal(M, n)
+    function = None if M is None else _as_function(M, n, dtype)
+    if diagonal is not None:
+        diagonal = np.ascontiguousarray(diagonal, dtype=np.empty(0, dtype).real.dtype)
+    scale = _scale(b)
+    values = np.asarray(b, dtype=dtype) if scale == 1.0 else np.asarray(b, dtype=dtype) * dtype.type(scale)
+    values = values.reshape(n, 1 if b.ndim == 1 else b.shape[1])
+    values = [np.ascontiguousarray(column) for column in values.T]
+
+    def start() -> np.ndarray:
+        return _start(x0, b, function, dtype, scale)
+
+    return System(operator, function, diagonal, values, start(), b.shape, scale, start)
+
+
+def check_square(A: Any) -> None:
+    """TypeError if A is not an operator, ValueError if it is not square."""
+    if isinstance(A, list | tuple):
+        raise TypeError(f"A must be an array, a sparse matrix or an operator, not a {type(A).__name__}")
+    if not hasattr(A, "shape") or not (hasattr(A, "matvec") or hasattr(A, "__matmul__")):
+        raise TypeError(
+            f"A must be an array, a sparse matrix, or have .shape and .matvec, not {type(A).__name__}"
+        )
+    if len(A.shape) != 2 or A.shape[0] != A.shape[1]:
+        raise ValueError(f"A must be square, but its shape is {tuple(A.shape)}")
+
+
+def check_vector(b: Any, n: int, name: str, columns: bool) -> np.ndarray:
+    """b as finite numbers of shape (n,), (n, 1), or (n, k) where columns are allowed."""
+    b = _arrays.as_numbers(b, name)
+    fits = b.ndim in (1, 2) and b.shape[0] == n and (b.ndim == 1 or columns or b.shape[1] == 1)
+    if not fits:
+        expected = f"({n},) or ({n}, k)" if columns else f"({n},) or ({n}, 1)"
+        raise ValueError(f"{name} must have shape {expected} to fit A, but its shape is {b.shape}")
+    _arrays.check_finite(b, name)
+    return b
+
+
+def _kind(x: Any) -> np.dtype:
+    """The type that a start adds to that of A and b: complex if it is, else nothing."""
+    return np.dtype(np.complex64 if np.iscomplexobj(x) else np.float32)
+
+
+def _dtype_of(A: Any, n: int) -> np.dtype:
+    dtype = getattr(A, "dtype", None)
+    if dtype is None:
+        product = A.matvec if hasattr(A, "matvec") else A.__matmul__
+        dtype = np.asarray(product(np.zeros(n))).dtype
+    dtype = np.dtype(dtype)
+    if dtype.kind not in "biufc":
+        raise TypeError(f"A must hold numbers, not dtype {dtype}")
+    return _arrays.value_type(dtype)
+
+
+def as_operator(A: Any, dtype: np.dtype) -> Any:
+    """A in the form that the methods call, checked as far as that is cheap."""
+    if sp.issparse(A):
+        matrix = CsrMatrix(A, dtype)
+        _check_symmetry(matrix.asymmetry, dtype)
+        return matrix
+    if isinstance(A, PackedMatrix):
+        _check_symmetry(A.asymmetry, A.dtype)
+    if getattr(A, "_kind", None) is not None:
+        A = A.astype(dtype) if hasattr(A, "astype") and dtype.kind == "f" else A
+        return A if A.dtype == dtype else FunctionOperator(A, dtype)
+    if isinstance(A, np.ndarray):
+        return FunctionOperator(_checked_dense(A, dtype), dtype)
+    return FunctionOperator(A, dtype)
+
+
+def _checked_dense(A: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    _arrays.as_numbers(A, "A")
+    _arrays.check_finite(A, "A")
+    A = np.asarray(A, dtype=dtype)
+    scale = _arrays.largest_magnitude(A)
+    if scale > 0:
+        _check_symmetry(float(np.abs(A - A.conj().T).max()) / scale, dtype)
+    return A
+
+
+def _check_symmetry(asymmetry: float, dtype: np.dtype) -> None:
+    if asymmetry > symmetry_tolerance(dtype):
+        kind = "Hermitian" if dtype.kind == "c" else "symmetric"
+        raise ValueError(
+            f"A must be {kind} (and positive definite), but it is not: relative asymmetry {asymmetry:.1e}"
+        )
+
+
+def _as_function(M: Any, n: int, dtype: np.dtype) -> Callable[[Any], Any]:
+    """M as a function of r; TypeError or ValueError for what cannot be one."""
+    if not hasattr(M, "shape") or not (hasattr(M, "matvec") or hasattr(M, "__matmul__")):
+        raise TypeError(
+            f"M must be a matrix or an operator with .shape and .matvec (the inverse: d = M @ r), "
+            f"not {type(M).__name__}"
+        )
+    if tuple(M.shape) != (n, n):
+        raise ValueError(f"M must have the shape of A, ({n}, {n}), but its shape is {tuple(M.shape)}")
+    product = M.matvec if hasattr(M, "matvec") else M.__matmul__
+    return lambda r: checked_product(product(r), n, dtype, "M")
+
+
+def _scale(b: np.ndarray) -> float:
+    """The power of two that brings b into the range where squares of its values are doubles."""
+    largest = _arrays.largest_magnitude(b)
+    if largest == 0.0 or SMALLEST < largest < LARGEST:
+        return 1.0
+    return float(2.0 ** np.clip(-np.floor(np.log2(largest)), -1000, 1000))
+
+
+def _start(x0: Any, b: np.ndarray, M: Callable[[Any], Any] | None, dtype: np.dtype, scale: float) -> np.ndarray:
+    """The start times the scale, in an array of our own, with one contiguous column for each of b."""
+    n, k = b.shape[0], 1 if b.ndim == 1 else b.shape[1]
+    x = empty((k, n), dtype).T
+    if x0 is None:
+        x.fill(0)
+    elif isinstance(x0, str):
+        if x0 != "Mb":
+            raise ValueError(f"x0 must be an array, None or 'Mb', not {x0!r}")
+        for j, column in enumerate(b.reshape(n, k).T):
+            column = np.ascontiguousarray(column, dtype=dtype)
+            x[:, j] = column if M is None else M(column)
+    else:
+        x0 = _arrays.as_numbers(x0, "x0")
+        if x0.shape != b.shape and x0.shape not in ((n,), (n, 1)) and x0.shape != (n, k):
+            raise ValueError(f"x0 must have the shape of b, {b.shape}, but its shape is {x0.shape}")
+        _arrays.check_finite(x0, "x0")
+        x[:] = x0.reshape(n, -1)
+    if scale != 1.0:
+        x *= dtype.type(scale)
+    return x
