@@ -1,0 +1,300 @@
+"""StencilOperator: 5-point and 7-point operators on a box of cells, kept as face weights."""
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csc_array, csr_array
+
+from pysolve import _stencil_csr, _stencil_faces, _stencil_null_space, _stencil_products
+from pysolve._backend import kernels
+
+
+class StencilOperator:
+    r"""A symmetric 5-point (2-D) or 7-point (3-D) operator on a box of cells, given by face weights.
+
+    .. math:: (A x)_c = \sum_{f \in \text{faces}(c)} w_f \, (x_c - x_{\text{neighbour}(c, f)}) + s_c \, x_c
+
+    With weights and shift at least 0 the operator is positive semi-definite. It is the finite-volume form of
+    :math:`-\nabla \cdot (a \nabla x) + s x`, and keeps at most one number a face where a matrix keeps 5 or 7
+    numbers and as many column indices a row.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Extents of the box, ``(n0, n1)`` or ``(n0, n1, n2)``, each at least 1. Unknowns are numbered in C
+        order.
+    weights : sequence of float or of ndarray, one entry for each axis
+        Face weights, finite and at least 0: all scalars (one weight for all faces along the axis), or all
+        arrays of shape `shape` with 1 added along the axis: face ``i`` lies between the cells ``i - 1`` and
+        ``i``, face 0 and the last one are the boundary. Weights of Neumann boundary faces are read as 0.
+    boundary : str or sequence, default "dirichlet"
+        "dirichlet" (``x = 0`` beyond the face), "neumann" (the face is closed) or "periodic" (the first and
+        the last face are the same face, with the same weight); for all sides, or one entry for each axis: a
+        string or a pair ``(low, high)`` of strings.
+    shift : float or ndarray of shape `shape`, default 0
+        Added to the diagonal; finite and at least 0.
+    dtype : {float32, float64}, optional
+        By default float32 when all arrays given are float32, else float64.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(n, n)`` with ``n = prod(grid_shape)``, as for every operator.
+    grid_shape : tuple of int
+        Extents of the box.
+    dtype : dtype
+        float32 or float64.
+    weights, shift, boundary
+        As given, checked: floats or read-only arrays of type `dtype`; one ``(low, high)`` pair for each axis.
+
+    See Also
+    --------
+    pysolve.gallery.poisson : Poisson problems with walls, solids and variable coefficients.
+
+    Notes
+    -----
+    A cell with a shift of 0 and no open face is *decoupled* (a solid cell): its row is that of the identity.
+    The faces of a periodic axis of extent 1 join a cell to itself and count as closed. Arrays are copied,
+    except those that nobody can write to. A product with a vector of a wider type is computed and returned in
+    that type, as NumPy does.
+
+    References
+    ----------
+    .. [1] R. J. LeVeque, *Finite Difference Methods for Ordinary and Partial Differential Equations*, SIAM,
+           2007.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pysolve import StencilOperator
+    >>> A = StencilOperator((2, 3), (1.0, 1.0))
+    >>> A @ np.ones(6)
+    array([2., 1., 2., 2., 1., 2.])
+    >>> print(A.tocsr().toarray()[0])
+    [ 4. -1.  0. -1.  0.  0.]
+
+    A wall on every side: the constant is in the null space.
+
+    >>> A = StencilOperator((2, 3), (1.0, 1.0), boundary="neumann")
+    >>> A.n_components
+    1
+    """
+
+    _kind = "stencil"
+    __array_ufunc__ = None  # ``ndarray @ A`` is refused by Python instead of NumPy making an array of objects
+
+    def __init__(
+        self, shape: Any, weights: Any, *, boundary: Any = "dirichlet", shift: Any = 0.0, dtype: Any = None
+    ) -> None:
+        self.grid_shape = _stencil_faces.check_shape(shape)
+        self.boundary = _stencil_faces.check_boundary(boundary, len(self.grid_shape))
+        weights = tuple(weights) if np.iterable(weights) else weights
+        self.dtype = _stencil_faces.check_dtype(dtype, (*weights, shift) if np.iterable(weights) else ())
+        self.weights = _stencil_faces.check_weights(weights, self.grid_shape, self.boundary, self.dtype)
+        self.shift = _stencil_faces.check_shift(shift, self.grid_shape, self.dtype)
+        self.shape = (math.prod(self.grid_shape),) * 2
+        self._decoupled = _stencil_faces.decoupled_cells(self._faces, self.shift, self.grid_shape)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start without what is made on first use: the kernels' handle, the components, the float64 copy."""
+        self._grid: Any = None
+        self._components: tuple[np.ndarray, int] | None = None
+        self._wide: StencilOperator | None = None
+
+    def matvec(self, x: Any) -> np.ndarray:
+        """Product with one vector.
+
+        Parameters
+        ----------
+        x : array_like of shape (n,) or (n, 1)
+            Real or complex, of any memory layout.
+
+        Returns
+        -------
+        ndarray of the shape of `x`
+            ``A x`` in the wider of the two types, at most double precision.
+        """
+        x, n = np.asarray(x), self.shape[0]
+        if x.shape not in ((n,), (n, 1)):
+            raise ValueError(f"x must have shape ({n},) or ({n}, 1), got {x.shape}")
+        return _stencil_products.product(self, x.reshape(n, 1)).reshape(x.shape)
+
+    def matmat(self, X: Any) -> np.ndarray:
+        """Product with the columns of an array.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, k)
+            Real or complex, of any memory layout.
+
+        Returns
+        -------
+        ndarray of shape (n, k)
+            ``A X`` in the wider of the two types, at most double precision.
+        """
+        X, n = np.asarray(X), self.shape[0]
+        if X.ndim != 2 or X.shape[0] != n:
+            raise ValueError(f"X must have shape ({n}, k), got {X.shape}")
+        return _stencil_products.product(self, X)
+
+    def rmatvec(self, x: Any) -> np.ndarray:
+        """Product of the adjoint with a vector: that of `matvec`, the operator being symmetric."""
+        return self.matvec(x)
+
+    def __matmul__(self, x: Any) -> np.ndarray:
+        return self.matvec(x) if np.ndim(x) == 1 else self.matmat(x)
+
+    # What the methods call: one pass over contiguous arrays of A.dtype, writing into y or r.
+
+    def _matvec(self, x: Any, y: Any) -> None:
+        kernels(x).stencil_matvec(self._kernel_args[0], x, y)
+
+    def _matvec_dot(self, x: Any, y: Any) -> float:
+        return float(kernels(x).stencil_matvec_dot(self._kernel_args[0], x, y))
+
+    def _residual(self, b: Any, x: Any, r: Any) -> float:
+        return float(kernels(x).stencil_residual(self._kernel_args[0], b, x, r))
+
+    @property
+    def _kernel_args(self) -> tuple[Any, ...]:
+        if self._grid is None:
+            self._grid = _stencil_products.make_grid(self)
+        return (self._grid,)
+
+    @property
+    def _faces(self) -> tuple[np.ndarray, ...]:
+        """Face weights along every axis, 0 on closed sides; scalars with extent 1 along the other axes."""
+        if not isinstance(self.weights[0], float):
+            return self.weights
+        return tuple(
+            _stencil_faces.constant_faces(weight, axis, self.grid_shape, self.boundary[axis], self.dtype)
+            for axis, weight in enumerate(self.weights)
+        )
+
+    @property
+    def decoupled(self) -> np.ndarray:
+        """bool ndarray of shape `grid_shape`: the cells whose row is that of the identity."""
+        mask = np.zeros(self.shape[0], dtype=bool)
+        mask[self._decoupled] = True
+        return mask.reshape(self.grid_shape)
+
+    @property
+    def components(self) -> tuple[np.ndarray, int]:
+        """(labels, n_components) of the connected components on which a constant is in the null space.
+
+        labels is an int32 ndarray of shape (n,), -1 in cells outside these components: decoupled cells and
+        components with a Dirichlet face or a shift. Found on first use.
+        """
+        if self._components is None:
+            self._components = _stencil_null_space.components(
+                self._faces, self.boundary, self.shift, self._decoupled, self.grid_shape
+            )
+        return self._components
+
+    @property
+    def n_components(self) -> int:
+        """int: dimension of the null space, the number of components without Dirichlet face and shift."""
+        return self.components[1]
+
+    @property
+    def null_space(self) -> csc_array:
+        """csc_array of shape (n, n_components): an orthonormal basis of the null space."""
+        return _stencil_null_space.basis(*self.components, self.dtype)
+
+    def project_out_null_space(self, d: np.ndarray) -> np.ndarray:
+        """Subtract from `d`, in place, its mean on every component that has a null space.
+
+        Parameters
+        ----------
+        d : float ndarray of shape (n,) or (n, k)
+            Overwritten.
+
+        Returns
+        -------
+        ndarray
+            `d` itself.
+        """
+        if d.shape[:1] != self.shape[:1] or d.ndim > 2:
+            raise ValueError(f"d must have shape ({self.shape[0]},) or ({self.shape[0]}, k), got {d.shape}")
+        _stencil_null_space.project_out(*self.components, d)
+        return d
+
+    def diagonal(self) -> np.ndarray:
+        """Diagonal of the matrix, ndarray of shape (n,); 1 in decoupled cells."""
+        diagonal = np.zeros(self.grid_shape, dtype=self.dtype)
+        for axis, faces in enumerate(self._faces):
+            diagonal += _stencil_faces.below(faces, axis) + _stencil_faces.above(faces, axis)
+        diagonal += self.shift
+        diagonal = diagonal.ravel()
+        diagonal[self._decoupled] = 1
+        return diagonal
+
+    def tocsr(self, index_dtype: Any = np.int32) -> csr_array:
+        """The same operator as a canonical ``scipy.sparse.csr_array`` with indices of type int32 or int64."""
+        return _stencil_csr.to_csr(
+            self._faces, self.boundary, self.shift, self._decoupled, self.grid_shape, index_dtype
+        )
+
+    @classmethod
+    def from_csr(cls, A: Any, shape: Any) -> "StencilOperator":
+        """The operator that equals a 5-point or 7-point matrix.
+
+        Parameters
+        ----------
+        A : sparse array, sparse matrix or ndarray of shape (n, n)
+            Symmetric, with off-diagonal entries at most 0 and only between cells with a face in common, and
+            diagonally dominant. Constant coefficients are recognised and give scalar weights, which are the
+            fastest.
+        shape : tuple of int
+            Extents of the box, with ``prod(shape) == n``.
+
+        Returns
+        -------
+        StencilOperator
+            ``from_csr(A, shape).tocsr()`` equals `A` up to rounding. What the diagonal exceeds the other
+            entries by becomes Dirichlet faces when only cells at the boundary have it, else `shift`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Saying what does not fit, and in which row and column.
+
+        Examples
+        --------
+        >>> from pysolve import StencilOperator, gallery
+        >>> A = gallery.poisson((30, 40), format="csr")
+        >>> StencilOperator.from_csr(A, (30, 40))
+        StencilOperator((30, 40), weights=(1.0, 1.0), boundary='dirichlet', shift=0.0, dtype=float64)
+        """
+        return cls(**_stencil_csr.recognise(A, shape))
+
+    def astype(self, dtype: Any) -> "StencilOperator":
+        """The same operator with weights of type float32 or float64; itself when that is its type already."""
+        if np.dtype(dtype) == self.dtype:
+            return self
+        return type(self)(
+            self.grid_shape, self.weights, boundary=self.boundary, shift=self.shift, dtype=dtype
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        made_on_use = ("_grid", "_components", "_wide")
+        return {name: value for name, value in self.__dict__.items() if name not in made_on_use}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+        for array in (*self.weights, self.shift):
+            if not isinstance(array, float):
+                array.setflags(write=False)
+
+    def __repr__(self) -> str:
+        weights = self.weights if isinstance(self.weights[0], float) else "arrays"
+        kinds = {side for pair in self.boundary for side in pair}
+        boundary = kinds.pop() if len(kinds) == 1 else self.boundary
+        shift = self.shift if isinstance(self.shift, float) else "array"
+        return (
+            f"{type(self).__name__}({self.grid_shape}, weights={weights}, boundary={boundary!r}, "
+            f"shift={shift}, dtype={self.dtype})"
+        )

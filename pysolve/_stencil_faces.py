@@ -1,0 +1,188 @@
+"""The faces of a box of cells: checks of `StencilOperator`'s arguments, and which faces are open."""
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+SIDES = ("dirichlet", "neumann", "periodic")  # the position is the kernels' code of a side
+
+
+def along(array: np.ndarray, axis: int, index: int | slice) -> np.ndarray:
+    """The part `index` (an int or a slice) of `array` along `axis`, as a view."""
+    return array[(slice(None),) * axis + (index,)]
+
+
+def below(faces: np.ndarray, axis: int) -> np.ndarray:
+    """The low face of every cell, a view."""
+    return along(faces, axis, slice(None, -1))
+
+
+def above(faces: np.ndarray, axis: int) -> np.ndarray:
+    """The high face of every cell, a view."""
+    return along(faces, axis, slice(1, None))
+
+
+# ---- the arguments, one check each ----------------------------------------------------------------------
+
+
+def check_shape(shape: Any) -> tuple[int, ...]:
+    """Extents of the box as a tuple of 2 or 3 ints, each at least 1."""
+    try:
+        extents = tuple(operator.index(extent) for extent in shape)
+    except TypeError:
+        raise TypeError(f"shape must be a sequence of 2 or 3 integers, got {shape!r}") from None
+    if len(extents) not in (2, 3) or min(extents) < 1:
+        raise ValueError(f"shape must hold 2 or 3 extents, each at least 1, got {shape!r}")
+    return extents
+
+
+def check_dtype(dtype: Any, values: Iterable[Any]) -> np.dtype:
+    """float32 or float64: what was asked for, or float32 when every array among `values` is float32."""
+    if dtype is None:
+        types = {np.asarray(value).dtype for value in values if np.ndim(value) > 0}
+        return np.dtype(np.float32 if types == {np.dtype(np.float32)} else np.float64)
+    if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
+    return np.dtype(dtype)
+
+
+def check_boundary(boundary: Any, ndim: int) -> tuple[tuple[Any, ...], ...]:
+    """One (low, high) pair of strings for each axis."""
+    entries = (boundary,) * ndim if isinstance(boundary, str) else boundary
+    try:
+        pairs = tuple((entry, entry) if isinstance(entry, str) else tuple(entry) for entry in entries)
+    except TypeError:
+        raise TypeError(f"boundary must be a string or one entry for each axis, got {boundary!r}") from None
+    if len(pairs) != ndim:
+        raise ValueError(f"boundary must have one entry for each of the {ndim} axes, got {boundary!r}")
+    for axis, pair in enumerate(pairs):
+        if len(pair) != 2 or any(side not in SIDES for side in pair):
+            raise ValueError(
+                f"boundary[{axis}] must be one of {SIDES} or a (low, high) pair of them, got {pair!r}"
+            )
+        if "periodic" in pair and pair[0] != pair[1]:
+            raise ValueError(f"boundary[{axis}] is {pair!r}: 'periodic' must be on both sides of an axis")
+    return pairs
+
+
+def check_weights(
+    weights: Any, extents: tuple[int, ...], boundary: Sequence[tuple[Any, ...]], dtype: np.dtype
+) -> tuple[Any, ...]:
+    """One float for each axis, or one read-only array of face weights for each axis."""
+    try:
+        entries = tuple(weights)
+    except TypeError:
+        raise TypeError(f"weights must have one entry for each axis, got {weights!r}") from None
+    if len(entries) != len(extents):
+        raise ValueError(
+            f"weights must have one entry for each of the {len(extents)} axes, got {len(entries)}"
+        )
+    scalars = [axis for axis, entry in enumerate(entries) if np.ndim(entry) == 0]
+    if not scalars:
+        return tuple(
+            _face_array(entry, axis, extents, boundary[axis], dtype) for axis, entry in enumerate(entries)
+        )
+    if len(scalars) < len(entries):
+        raise ValueError(
+            f"weights must be all scalars or all arrays, got scalars for the axes {scalars} only"
+        )
+    return tuple(_scalar(entry, f"weights[{axis}]", dtype) for axis, entry in enumerate(entries))
+
+
+def check_shift(shift: Any, extents: tuple[int, ...], dtype: np.dtype) -> float | np.ndarray:
+    """A float, or a read-only array of the shape of the box."""
+    if np.ndim(shift) == 0:
+        return _scalar(shift, "shift", dtype)
+    return _sealed(_array(shift, "shift", extents, dtype))
+
+
+def _scalar(value: Any, name: str, dtype: np.dtype) -> float:
+    if np.asarray(value).dtype.kind not in "iuf":
+        raise TypeError(f"{name} must be a real number or an array, got {value!r}")
+    with np.errstate(over="ignore"):
+        rounded = float(dtype.type(value))  # what the kernels of this dtype compute with
+    if not 0 <= rounded < np.inf:
+        raise ValueError(f"{name} must be finite in {dtype} and at least 0, got {value!r}")
+    return rounded
+
+
+def _array(values: Any, name: str, expected: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """`values` in C order, of type `dtype`: one that nobody can write to is kept, any other is copied."""
+    given = np.asarray(values)
+    if given.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got dtype {given.dtype}")
+    if given.shape != expected:
+        raise ValueError(f"{name} must have shape {expected}, got {given.shape}")
+    shared = not given.flags.writeable and given.base is None
+    with np.errstate(over="ignore"):
+        array = (
+            np.asarray(given, dtype=dtype, order="C") if shared else np.array(given, dtype=dtype, order="C")
+        )
+    if not (array.min() >= 0 and array.max() < np.inf):  # also false for NaN, and needs no array of booleans
+        where = tuple(int(i) for i in np.argwhere(~((array >= 0) & (array < np.inf)))[0])
+        raise ValueError(
+            f"{name} must be finite in {dtype} and at least 0, got {given[where]} at index {where}"
+        )
+    return array
+
+
+def _face_array(
+    values: Any, axis: int, extents: tuple[int, ...], sides: tuple[Any, ...], dtype: np.dtype
+) -> np.ndarray:
+    name = f"weights[{axis}]"
+    expected = tuple(extent + (k == axis) for k, extent in enumerate(extents))
+    array = _array(values, name, expected, dtype)
+    first, last = along(array, axis, 0), along(array, axis, -1)
+    if sides[0] == "periodic" and not np.array_equal(first, last):
+        where = tuple(int(i) for i in np.argwhere(first != last)[0])
+        raise ValueError(
+            f"{name}: face 0 and face {extents[axis]} of a periodic axis are the same face and must have "
+            f"the same weight, got {first[where]} and {last[where]} at position {where} of the boundary"
+        )
+    closed = [end for end, side in zip((0, -1), sides, strict=True) if not _carries(side, extents[axis])]
+    if any(along(array, axis, end).any() for end in closed):
+        array = array if array.flags.writeable else array.copy()
+        for end in closed:
+            along(array, axis, end)[...] = 0
+    return _sealed(array)
+
+
+def _carries(side: str, extent: int) -> bool:
+    """False for a closed side; a periodic face of an axis of extent 1, cell to itself, carries nothing."""
+    return side == "dirichlet" or (side == "periodic" and extent > 1)
+
+
+def _sealed(array: np.ndarray) -> np.ndarray:
+    array.setflags(write=False)
+    return array
+
+
+# ---- which faces are open -------------------------------------------------------------------------------
+
+
+def constant_faces(
+    weight: float, axis: int, extents: tuple[int, ...], sides: tuple[Any, ...], dtype: np.dtype
+) -> np.ndarray:
+    """The faces along `axis` for a scalar weight, as an array of extent 1 along the other axes."""
+    faces = np.full(extents[axis] + 1, weight, dtype=dtype)
+    for end, side in zip((0, -1), sides, strict=True):
+        if not _carries(side, extents[axis]):
+            faces[end] = 0
+    return faces.reshape([-1 if k == axis else 1 for k in range(len(extents))])
+
+
+def decoupled_cells(faces: Sequence[np.ndarray], shift: Any, extents: tuple[int, ...]) -> np.ndarray:
+    """Sorted flat indices of the cells whose faces are all closed and whose shift is 0."""
+    constant = all(f.size == extents[axis] + 1 for axis, f in enumerate(faces))
+    if (constant and any(f.any() for f in faces)) or (np.ndim(shift) == 0 and shift > 0):
+        return np.empty(
+            0, dtype=np.int64
+        )  # every cell has an open face or a shift: allocate nothing of size n
+    coupled = np.zeros(extents, dtype=bool)
+    for axis, f in enumerate(faces):
+        coupled |= below(f, axis) > 0
+        coupled |= above(f, axis) > 0
+    coupled |= shift > 0
+    return np.flatnonzero(~coupled).astype(np.int64, copy=False)
