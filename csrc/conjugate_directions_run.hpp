@@ -24,21 +24,21 @@ struct pair_sum {
 
 // Run by every thread with a state of its own: all see the same sums and take the same decisions.
 template <class Operator>
-run_state run_steps(Operator& A, int thread, int threads, run_state s, double* norms) {
+run_state run_steps(Operator& A, barrier& meet, int thread, int threads, run_state s, double* norms) {
   const index_t most = s.n_steps;
   s.n_steps = 0;
   s.end = run_end::steps;
   if (!(s.rho > 0)) {
     A.update(thread, threads, 0.0);
-    barrier();
+    meet.wait(threads);
     s.rho = sum(A.part_r, A.cut.count).second;
-    barrier();
+    meet.wait(threads);
   }
   while (s.n_steps < most) {
     A.direction(thread, threads, s.beta);
-    barrier();
+    meet.wait(threads);
     A.product(thread, threads);
-    barrier();
+    meet.wait(threads);
     const pair_sum p = sum(A.part_p, A.cut.count);
     s.curvature = p.second / p.first;
     if (!std::isfinite(p.second) || !std::isfinite(s.rho)) {
@@ -55,7 +55,7 @@ run_state run_steps(Operator& A, int thread, int threads, run_state s, double* n
       break;
     }
     A.update(thread, threads, alpha);
-    barrier();
+    meet.wait(threads);
     const pair_sum r = sum(A.part_r, A.cut.count);
     s.beta = r.second / s.rho;
     s.rho = r.second;
@@ -76,11 +76,12 @@ run_state run_steps(Operator& A, int thread, int threads, run_state s, double* n
 template <class Operator>
 void run(Operator& A, int threads, double* norms, run_state& state) {
   const run_state start = state;
+  barrier meet;
 #if defined(_OPENMP)
 #pragma omp parallel num_threads(threads) if (threads > 1)
 #endif
   {
-    const run_state end = run_steps(A, thread_id(), team_size(), start, norms);
+    const run_state end = run_steps(A, meet, thread_id(), team_size(), start, norms);
     if (thread_id() == 0) state = end;
   }
   (void)threads;

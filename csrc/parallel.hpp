@@ -1,6 +1,8 @@
 // Threads of the CPU backend, and sums that do not depend on how many there are.
 #pragma once
 #include <algorithm>
+#include <atomic>
+#include <thread>
 
 #include "view.hpp"
 #if defined(_OPENMP)
@@ -10,7 +12,7 @@
 namespace pysolve::cpu {
 
 // Work under this many bytes stays on the calling thread: waking another costs more than it saves.
-constexpr index_t bytes_per_thread = 1 << 17;
+constexpr index_t bytes_per_thread = 1 << 19;
 
 // Threads for `bytes` of memory traffic: what OpenMP allows the calling thread (OMP_NUM_THREADS,
 // threadpoolctl), and one in a forked child, where libgomp's team of the parent no longer exists.
@@ -32,11 +34,29 @@ inline int team_size() {
 #endif
 }
 
-inline void barrier() {
-#if defined(_OPENMP)
-#pragma omp barrier
+// Where the threads of a team wait for each other. They spin for the microseconds that this takes when all run, and
+// then give way: OpenMP's own barrier either sleeps at once or burns a whole time slice where a core is busy.
+class barrier {
+  std::atomic<int> arrived_{0};
+  std::atomic<unsigned> round_{0};
+
+ public:
+  void wait(int threads) {
+    if (threads <= 1) return;
+    const unsigned round = round_.load(std::memory_order_relaxed);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads - 1) {
+      arrived_.store(0, std::memory_order_relaxed);
+      round_.store(round + 1, std::memory_order_release);
+      return;
+    }
+    for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
+      if (spins > 4000) std::this_thread::yield();
+#if defined(__x86_64__)
+      __builtin_ia32_pause();
 #endif
-}
+    }
+  }
+};
 
 // [0, n) cut into at most max_blocks blocks. The cut depends on n alone, so a sum taken block by block and
 // then over the blocks has the same bits with any number of threads.

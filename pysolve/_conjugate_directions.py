@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
-from pysolve._conjugate_directions_steps import CompiledSteps, DirectionSteps
+from pysolve._conjugate_directions_steps import CompiledSteps, DirectionSteps, Steps, runs_compiled
 from pysolve._iterate import check_control, solve_columns
 from pysolve._result import SolveResult
-from pysolve._system import make_system
+from pysolve._system import System, make_system
 
 
 def cg(
@@ -90,8 +91,8 @@ def cg(
     """
     rtol, atol, maxiter = check_control(rtol, atol, maxiter, callback)
 
-    def steps(system: Any, column: int) -> Any:
-        if system.A._kind is not None and (system.M is None or system.inverse_diagonal is not None):
+    def steps(system: System, column: int) -> Steps:
+        if runs_compiled(system):
             return CompiledSteps(system, column)
         return DirectionSteps(system, column, n_keep=1, trusted=True)
 
@@ -149,7 +150,8 @@ def conjugate_directions(
 
     Notes
     -----
-    The safeguards of a direction that was learned:
+    Without `M`, or with `Jacobi`, on an operator that runs compiled this is `cg`: such directions are conjugate
+    to all earlier ones already. The safeguards of a direction that was learned:
 
     - cells of a `StencilOperator` that are decoupled are solved at once and left out; the constant is taken
       out of directions on components without a Dirichlet side;
@@ -178,8 +180,10 @@ def conjugate_directions(
         raise TypeError(f"n_keep must be an integer, not {n_keep!r}")
     if not 1 <= n_keep <= 63:
         raise ValueError(f"n_keep must lie in [1, 63], but is {n_keep}")
-    return solve_columns(
-        lambda: make_system(A, b, x0, M),
-        lambda system, column: DirectionSteps(system, column, n_keep=int(n_keep), trusted=False),
-        rtol, atol, maxiter, callback,
-    )  # fmt: skip
+
+    def steps(system: System, column: int) -> Steps:
+        if runs_compiled(system):
+            return CompiledSteps(system, column)
+        return DirectionSteps(system, column, n_keep=operator.index(n_keep), trusted=False)
+
+    return solve_columns(lambda: make_system(A, b, x0, M), steps, rtol, atol, maxiter, callback)

@@ -56,6 +56,11 @@ class Steps:
         return Status.INDEFINITE if curvature < -self.floor else Status.SINGULAR
 
 
+def runs_compiled(system: System) -> bool:
+    """Whether CG on this system runs compiled: on a matrix or stencil of ours, with a diagonal or nothing as M."""
+    return system.A._kind is not None and (system.M is None or system.inverse_diagonal is not None)
+
+
 class CompiledSteps(Steps):
     """Steps of CG in whole runs of compiled code, for operators that have one; M is a diagonal or nothing.
 

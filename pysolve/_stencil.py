@@ -221,6 +221,11 @@ class StencilOperator:
         _stencil_null_space.project_out(*self.components, d)
         return d
 
+    @property
+    def norm(self) -> float:
+        """float: a bound on the largest eigenvalue, from the largest weight along each axis."""
+        return float(sum(4 * np.max(faces) for faces in self._faces) + np.max(self.shift)) or 1.0
+
     def diagonal(self) -> np.ndarray:
         """Diagonal of the matrix, ndarray of shape (n,); 1 in decoupled cells."""
         diagonal = np.zeros(self.grid_shape, dtype=self.dtype)

@@ -1,0 +1,150 @@
+// What the bodies of the CUDA kernels share. A body is a struct that holds the arguments of a kernel, with
+//   operator()(at)   what one thread does at its place `at` in the launch; a body that sums returns its share
+//   n_blocks()       blocks to launch; it depends on sizes alone, so that sums have the same bits everywhere
+// It is plain C++: nvcc compiles it for the device, and the host compiler for tests/cuda_host, which walks a
+// simulated launch. A place knows thread(), block_threads(), block(), n_blocks(), and shuffle_down() and sync(),
+// which all threads of a block must reach together.
+#pragma once
+#include "view.hpp"
+
+#if defined(__CUDACC__)
+#define PYSOLVE_BODY __host__ __device__ __forceinline__
+#define PYSOLVE_AT_PLACE __device__ __forceinline__  // calls what only the device has: shuffle_down, sync
+#else
+#define PYSOLVE_BODY inline
+#define PYSOLVE_AT_PLACE inline
+#endif
+
+namespace pysolve {
+
+// A complex number laid out as std::complex, whose operators nvcc does not compile for the device.
+template <class R>
+struct device_complex {
+  R re, im;
+  PYSOLVE_BODY constexpr explicit device_complex(R re_ = R(), R im_ = R()) : re(re_), im(im_) {}
+  template <class Q>
+  PYSOLVE_BODY constexpr explicit device_complex(const device_complex<Q>& o) : re(R(o.re)), im(R(o.im)) {}
+  PYSOLVE_BODY device_complex& operator+=(const device_complex& o) {
+    re += o.re;
+    im += o.im;
+    return *this;
+  }
+};
+
+template <class R>
+struct scalar_of<device_complex<R>> {
+  using real = R;
+  using sum = device_complex<double>;
+};
+
+template <class R>
+PYSOLVE_BODY device_complex<R> operator-(device_complex<R> a, device_complex<R> b) {
+  return device_complex<R>(a.re - b.re, a.im - b.im);
+}
+template <class R>
+PYSOLVE_BODY device_complex<R> operator+(device_complex<R> a, device_complex<R> b) {
+  return device_complex<R>(a.re + b.re, a.im + b.im);
+}
+template <class R>
+PYSOLVE_BODY device_complex<R> operator*(device_complex<R> a, device_complex<R> b) {
+  return device_complex<R>(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
+}
+
+// The type that stands for T on the device, and views of the caller's memory in it.
+template <class T>
+struct device_type {
+  using type = T;
+};
+template <class R>
+struct device_type<std::complex<R>> {
+  static_assert(sizeof(device_complex<R>) == sizeof(std::complex<R>));
+  using type = device_complex<R>;
+};
+template <class T>
+using device_t = typename device_type<T>::type;
+
+template <class T>
+device_t<T>* on_device(T* p) {
+  return reinterpret_cast<device_t<T>*>(p);
+}
+template <class T>
+const device_t<T>* on_device(const T* p) {
+  return reinterpret_cast<const device_t<T>*>(p);
+}
+inline double on_host(double a) { return a; }
+inline std::complex<double> on_host(device_complex<double> a) { return {a.re, a.im}; }
+
+namespace PYSOLVE_BACKEND {
+
+template <class T>
+PYSOLVE_BODY double squared(T a) {
+  return double(a) * double(a);
+}
+template <class R>
+PYSOLVE_BODY double squared(device_complex<R> a) {
+  return double(a.re) * double(a.re) + double(a.im) * double(a.im);
+}
+// conj(a) b in the type that sums are kept in.
+template <class T>
+PYSOLVE_BODY sum_t<T> inner(T a, T b) {
+  return sum_t<T>(a) * sum_t<T>(b);
+}
+template <class R>
+PYSOLVE_BODY device_complex<double> inner(device_complex<R> a, device_complex<R> b) {
+  return device_complex<double>(a.re, -double(a.im)) * device_complex<double>(b);
+}
+
+constexpr int warp_threads = 32;
+constexpr int block_threads = 256;
+constexpr int max_warps = 32;         // of a block
+constexpr index_t max_blocks = 2048;  // of a launch: all that fit on the largest device at once, and a few
+
+// Blocks for `items` of work, `per_block` of them for each block at a time.
+PYSOLVE_BODY index_t blocks_for(index_t items, index_t per_block) {
+  const index_t wanted = (items + per_block - 1) / per_block;
+  return wanted < 1 ? 1 : wanted < max_blocks ? wanted : max_blocks;
+}
+
+// f(i) for 0 <= i < n over all threads of the launch, neighbouring threads at neighbouring i.
+template <class Place, class F>
+PYSOLVE_AT_PLACE void over_elements(const Place& at, index_t n, F f) {
+  const index_t stride = at.n_blocks() * at.block_threads();
+  for (index_t i = at.block() * at.block_threads() + at.thread(); i < n; i += stride) f(i);
+}
+
+// Sum of v over the first `lanes` (a power of two) threads from every lanes-th one on, valid in the first.
+template <class S, class Place>
+PYSOLVE_AT_PLACE S lanes_sum(const Place& at, S v, int lanes) {
+  for (int offset = lanes / 2; offset > 0; offset /= 2) v += at.shuffle_down(v, offset);
+  return v;
+}
+
+// Sum of v over the block, valid in thread 0: within each warp, then over the warps; `warp_sum` is memory that
+// the block shares, max_warps values. The order of the additions is fixed.
+template <class S, class Place>
+PYSOLVE_AT_PLACE S block_sum(const Place& at, S v, S* warp_sum) {
+  const int lane = at.thread() % warp_threads, warp = at.thread() / warp_threads;
+  v = lanes_sum(at, v, warp_threads);
+  if (lane == 0) warp_sum[warp] = v;
+  at.sync();
+  v = lane < at.block_threads() / warp_threads ? warp_sum[lane] : S();
+  return lanes_sum(at, v, warp_threads);
+}
+
+// The second stage of a sum: one block adds up what the blocks of the first stage left.
+template <class S>
+struct total_body {
+  using result = S;
+  const S* part;
+  index_t count;
+  PYSOLVE_BODY index_t n_blocks() const { return 1; }
+  template <class Place>
+  PYSOLVE_AT_PLACE S operator()(const Place& at) const {
+    S total = S();
+    over_elements(at, count, [&](index_t i) { total += part[i]; });
+    return total;
+  }
+};
+
+}  // namespace PYSOLVE_BACKEND
+}  // namespace pysolve

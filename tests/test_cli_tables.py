@@ -1,0 +1,171 @@
+"""`pysolve compare` and `pysolve demo`: every line of their tables, and their pictures."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pysolve import _peers, _table
+from pysolve._cli import main
+
+MATRICES = os.environ.get("PYSOLVE_MATRICES")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    def call(*argv):
+        code = main(list(argv))
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as `demo` wants it, so that it runs in this process
+    return call
+
+
+def without(monkeypatch, *names):
+    for name in names:
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+def rows(out):
+    """The cells of the table's lines by (library, method, preconditioner)."""
+    lines = [line for line in out.splitlines() if line.startswith(("scipy ", "pysolve ", "PETSc "))]
+    cells = [[cell for cell in line.split("  ") if cell] for line in lines]
+    return {tuple(c.strip() for c in row[:3]): [c.strip() for c in row[3:]] for row in cells}
+
+
+def test_compare_has_a_line_for_every_library_and_method(run, monkeypatch):
+    without(monkeypatch, "petsc4py")
+    code, out, err = run("compare", "poisson:9x8x7", "--repeat", "1")
+    table = rows(out)
+    wanted = {(library, "cg", name) for library in ("scipy", "pysolve") for name in ("none", "Jacobi")}
+    assert (code, err) == (0, "")
+    assert wanted | {
+        ("pysolve", "conjugate_directions", "Jacobi"),
+        ("pysolve", "cg, matrix-free", "none"),
+    } <= set(table)
+    for setup, solve, iterations, residual, ratio in table.values():
+        assert float(setup) >= 0
+        assert float(solve) > 0
+        assert int(iterations) > 5
+        assert float(residual) <= 1.01e-8
+        assert ratio.endswith("x")
+    assert table["scipy", "cg", "none"][-1] == "1.00x"
+    assert "not installed: petsc4py (pip install" in out
+
+
+def test_compare_uses_pyamg_in_both_where_it_is_installed(run, monkeypatch):
+    pytest.importorskip("pyamg")
+    table = rows(run("compare", "poisson:16x16", "--repeat", "1")[1])
+    assert ("scipy", "cg", "pyamg SA") in table
+    assert ("pysolve", "cg", "pyamg SA") in table
+    without(monkeypatch, "pyamg")
+    out = run("compare", "poisson:8x8", "--repeat", "1")[1]
+    assert not any(name == "pyamg SA" for _, _, name in rows(out))
+    assert "pyamg (pip install pyamg)" in out
+
+
+def test_compare_uses_petsc_where_it_is_installed(run):
+    pytest.importorskip("petsc4py", reason="petsc4py is not installed")
+    table = rows(run("compare", "poisson:16x16", "--repeat", "1")[1])
+    assert float(table["PETSc", "cg", "Jacobi"][3]) <= 1.01e-8
+    assert table["PETSc", "cg", "GAMG"][4] == "-"
+
+
+def test_line_that_did_not_converge_says_so(run, monkeypatch):
+    without(monkeypatch, "pyamg", "petsc4py")
+    code, out, _ = run("compare", "poisson:9x9", "--maxiter", "2", "--repeat", "1")
+    assert code == 1
+    assert all(row[-2:] == ["-", "not converged"] for row in rows(out).values())
+
+
+def test_line_that_raises_says_so_and_the_others_go_on(run, monkeypatch):
+    def fail(*args, **options):
+        raise RuntimeError("out of luck")
+
+    without(monkeypatch, "pyamg", "petsc4py")
+    monkeypatch.setattr(_peers, "scipy_jacobi", fail)
+    code, out, _ = run("compare", "poisson:9x9", "--repeat", "1", *plot())
+    table = rows(out)
+    assert code == 0
+    assert table["scipy", "cg", "Jacobi"][-1] == "failed: out of luck"
+    assert table["pysolve", "cg", "Jacobi"][-1] == "-"
+    assert table["pysolve", "cg", "none"][-1].endswith("x")
+
+
+def plot():
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        return []
+    return ["--plot", "table.png"]
+
+
+def test_claim_of_convergence_is_checked_with_the_true_residual(run, monkeypatch):
+    without(monkeypatch, "pyamg", "petsc4py")
+    monkeypatch.setattr(_peers.spla, "cg", lambda A, b, **options: (np.zeros_like(b), 0))
+    out = run("compare", "poisson:9x9", "--repeat", "1")[1]
+    assert rows(out)["scipy", "cg", "none"][-1] == "not converged, though it says so"
+
+
+@pytest.mark.parametrize(
+    "command", ["compare poisson:8x8x8 --repeat 1 --plot a.png", "demo --size 8 --plot a.png"]
+)
+def test_picture_is_a_png(run, tmp_path, command):
+    image = pytest.importorskip("matplotlib.image")
+    code, out, _ = run(*command.split())
+    assert (code, "drawn: a.png" in out) == (0, True)
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert np.ptp(image.imread("a.png")) > 0.5
+
+
+def test_demo_shows_both_sides_of_five_problems(run):
+    code, out, err = run("demo", "--size", "8")
+    lines = [line for line in out.splitlines() if line.endswith("x")]
+    assert (code, len(lines)) == (0, 5)
+    for line, name in zip(
+        lines, ("Poisson 8^3, CSR", "Poisson", "obstacle box", "log-normal", "100 small"), strict=True
+    ):
+        assert line.startswith(name)
+        cells = line.split()[-8:]
+        assert max(float(cells[3]), float(cells[6])) <= 1.01e-6
+    assert [f"[{i}/5]" in err for i in range(1, 6)] == [True] * 5
+
+
+def test_demo_without_matplotlib_says_how_to_get_it(run, monkeypatch):
+    without(monkeypatch, "matplotlib")
+    code, out, _ = run("demo", "--size", "8")
+    assert (code, "pip install pysolve[plot]" in out, os.listdir()) == (0, True, [])
+    assert run("demo", "--size", "8", "--plot", "a.png")[0] == 2
+
+
+@pytest.mark.parametrize("size", ["7", "9999", "x"])
+def test_demo_of_an_odd_size_is_2(run, size):
+    assert run("demo", "--size", size)[0] == 2
+
+
+def test_other_number_of_threads_is_another_process(tmp_path):
+    command = ["compare", "poisson:8x8", "--repeat", "1", "--threads", "2"]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pysolve", *command], capture_output=True, text=True, cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "poisson:8x8: n = 64" in done.stdout
+
+
+def test_table_is_aligned_words_left_figures_right():
+    lines = _table.aligned(["name", "s"], [["a", "1.5"], ["longer", "-"]]).splitlines()
+    assert lines == ["name      s", "------  ---", "a       1.5", "longer    -"]
+
+
+@pytest.mark.skipif(MATRICES is None, reason="PYSOLVE_MATRICES, the folder of real systems, is not set")
+@pytest.mark.parametrize("name", ["gr_30_30", "494_bus", "bcsstk14", "wathenSmall"])
+def test_real_system_is_solved(run, name):
+    path = os.path.join(MATRICES or "", f"{name}.mtx.gz")
+    code, out, err = run("solve", path, "--preconditioner", "jacobi", "--output", "x.npy")
+    assert (code, err) == (0, "")
+    assert float(out.split("true relative residual ")[1].split()[0]) <= 1e-8
