@@ -24,14 +24,17 @@ struct array_info {
 
 inline std::string type_name(py::handle x) { return py::str(py::type::handle_of(x).attr("__name__")); }
 
-#if defined(PYSOLVE_BACKEND_cpu)
-inline array_info info_of(py::handle x, const char* name) {
+// Arrays that stay on the host on every backend.
+inline array_info host_info_of(py::handle x, const char* name) {
   if (!py::isinstance<py::array>(x))
     throw py::type_error(std::string(name) + " must be a NumPy array, not " + type_name(x));
   const auto a = py::reinterpret_borrow<py::array>(x);
-  return {const_cast<void*>(a.data()), a.size(), a.dtype().kind(), a.itemsize(),
+  return {const_cast<void*>(a.data()),          a.size(),     a.dtype().kind(), a.itemsize(),
           bool(a.flags() & py::array::c_style), a.writeable()};
 }
+
+#if defined(PYSOLVE_BACKEND_cpu)
+inline array_info info_of(py::handle x, const char* name) { return host_info_of(x, name); }
 #else
 inline array_info info_of(py::handle x, const char* name) {
   if (!py::hasattr(x, "__cuda_array_interface__"))
@@ -43,8 +46,12 @@ inline array_info info_of(py::handle x, const char* name) {
   index_t size = 1;
   for (py::handle extent : py::tuple(cai["shape"])) size *= extent.cast<index_t>();
   const bool contiguous = !cai.contains("strides") || py::object(cai["strides"]).is_none();
-  return {reinterpret_cast<void*>(data[0].cast<std::uintptr_t>()), size, type[1], std::stol(type.substr(2)),
-          contiguous, !data[1].cast<bool>()};
+  return {reinterpret_cast<void*>(data[0].cast<std::uintptr_t>()),
+          size,
+          type[1],
+          std::stol(type.substr(2)),
+          contiguous,
+          !data[1].cast<bool>()};
 }
 #endif
 
@@ -58,11 +65,10 @@ bool holds(const array_info& a) {
   return a.kind == kind_of<T>() && a.width == index_t(sizeof(T));
 }
 
-// A view of x as values of T (const T: reading is enough), of `size` values unless that is negative.
+// A view of an array as values of T (const T: reading is enough), of `size` values unless that is negative.
 template <class T>
-vec<T> view(py::handle x, const char* name, index_t size = -1) {
+vec<T> view_of(const array_info& a, const char* name, index_t size) {
   using value = std::remove_const_t<T>;
-  const array_info a = info_of(x, name);
   if (!holds<value>(a))
     throw py::type_error(std::string(name) + " must have dtype " + kind_of<value>() +
                          std::to_string(sizeof(value)) + ", not " + a.kind + std::to_string(a.width));
@@ -72,6 +78,14 @@ vec<T> view(py::handle x, const char* name, index_t size = -1) {
     throw py::value_error(std::string(name) + " must have " + std::to_string(size) + " values, not " +
                           std::to_string(a.size));
   return {static_cast<T*>(a.data), a.size};
+}
+template <class T>
+vec<T> view(py::handle x, const char* name, index_t size = -1) {
+  return view_of<T>(info_of(x, name), name, size);
+}
+template <class T>
+vec<T> host_view(py::handle x, const char* name, index_t size = -1) {
+  return view_of<T>(host_info_of(x, name), name, size);
 }
 
 // f.template operator()<T>() for the value type of x.

@@ -51,8 +51,8 @@ S over_blocks(index_t n, index_t bytes, F&& f) {
 
 // The slice [begin, end) of P[slot] = z - sum_i c[i] P[i]; slot itself first, since it is overwritten.
 template <class T>
-direction_report<T> range_combine(const T* z, const T* r, T* P, const sum_t<T>* c, index_t n_keep, index_t slot,
-                                  index_t n, index_t begin, index_t end) {
+direction_report<T> range_combine(const T* z, const T* r, T* P, const sum_t<T>* c, index_t n_keep,
+                                  index_t slot, index_t n, index_t begin, index_t end) {
   T* p = P + slot * n;
   if (c[slot] != sum_t<T>())
     range_subtract(p, z, p, T(c[slot]), begin, end);
@@ -66,15 +66,15 @@ direction_report<T> range_combine(const T* z, const T* r, T* P, const sum_t<T>* 
 }  // namespace
 
 template <class T>
-direction_report<T> conjugate_directions_orthogonalise(const T* z, const T* r, T* P, const T* Q, const double* pq,
-                                                       sum_t<T>* c, index_t n_keep, index_t slot, index_t n) {
+direction_report<T> conjugate_directions_orthogonalise(const T* z, const T* r, T* P, const T* Q,
+                                                       const double* pq, sum_t<T>* c, index_t n_keep,
+                                                       index_t slot, index_t n) {
   const index_t bytes = n * index_t(sizeof(T)) * (n_keep + 1);
   for (index_t k = 0; k < n_keep; ++k) {
     c[k] = sum_t<T>();
     if (!(pq[k] > 0)) continue;
-    c[k] = over_blocks<sum_t<T>>(n, bytes, [&](index_t begin, index_t end) {
-      return range_dot(Q + k * n, z, begin, end);
-    });
+    c[k] = over_blocks<sum_t<T>>(
+        n, bytes, [&](index_t begin, index_t end) { return range_dot(Q + k * n, z, begin, end); });
     c[k] /= pq[k];
   }
   return over_blocks<direction_report<T>>(n, bytes, [&](index_t begin, index_t end) {
@@ -89,9 +89,9 @@ double conjugate_directions_step(T* x, T* r, const T* p, const T* q, T alpha, in
   });
 }
 
-#define PYSOLVE_INSTANTIATE(T)                                                                                  \
-  template direction_report<T> conjugate_directions_orthogonalise(const T*, const T*, T*, const T*, const double*, \
-                                                                  sum_t<T>*, index_t, index_t, index_t);                  \
+#define PYSOLVE_INSTANTIATE(T)                                                                \
+  template direction_report<T> conjugate_directions_orthogonalise(                            \
+      const T*, const T*, T*, const T*, const double*, sum_t<T>*, index_t, index_t, index_t); \
   template double conjugate_directions_step(T*, T*, const T*, const T*, T, index_t);
 PYSOLVE_FOR_VALUE(PYSOLVE_INSTANTIATE)
 

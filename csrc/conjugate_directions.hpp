@@ -28,8 +28,9 @@ struct direction_report {
   }
 };
 template <class T>
-direction_report<T> conjugate_directions_orthogonalise(const T* z, const T* r, T* P, const T* Q, const double* pq,
-                                                       sum_t<T>* c, index_t n_keep, index_t slot, index_t n);
+direction_report<T> conjugate_directions_orthogonalise(const T* z, const T* r, T* P, const T* Q,
+                                                       const double* pq, sum_t<T>* c, index_t n_keep,
+                                                       index_t slot, index_t n);
 
 // x += alpha p, r -= alpha q, returns r^H r.  6 n v bytes, 6 n flops.
 template <class T>
@@ -38,13 +39,13 @@ double conjugate_directions_step(T* x, T* r, const T* p, const T* q, T alpha, in
 // Where a run of conjugate gradients stands.
 enum class run_end : int { steps = 0, tolerance = 1, not_positive = 2, not_finite = 3 };
 struct run_state {
-  double rho = 0;           // r^H M r; 0: not yet known
-  double beta = 0;          // the next direction is M r + beta p; 0: a new start, p must be finite
-  double tolerance = 0;     // stop when norm(r) of the recurrence is at most this
-  double floor = 0;         // stop when p^H A p <= floor p^H p: A is singular or indefinite along p
-  index_t n_steps = 0;      // at most this many; on return, how many were done
+  double rho = 0;        // r^H M r; 0: not yet known
+  double beta = 0;       // the next direction is M r + beta p; 0: a new start, p must be finite
+  double tolerance = 0;  // stop when norm(r) of the recurrence is at most this
+  double floor = 0;      // stop when p^H A p <= floor p^H p: A is singular or indefinite along p
+  index_t n_steps = 0;   // at most this many; on return, how many were done
   run_end end = run_end::steps;
-  double curvature = 0;     // p^H A p / p^H p of the last direction
+  double curvature = 0;  // p^H A p / p^H p of the last direction
 };
 
 // Up to n_steps iterations of CG, preconditioned with a diagonal (inverse_diagonal, or null for none), within one
@@ -53,11 +54,11 @@ struct run_state {
 // (p = z + beta p: 3, q = A p: 2, x and r: 6, and one for writing q), stencil 8 v (A p is formed twice and never
 // stored; q may be null); v more, twice, with a diagonal.
 template <class I, class T>
-void conjugate_directions_run_csr(const csr<I, T>& A, const real_t<T>* inverse_diagonal, T* x, T* r, T* p, T* q,
-                                  double* norms, run_state& state);
+void conjugate_directions_run_csr(const csr<I, T>& A, const real_t<T>* inverse_diagonal, T* x, T* r, T* p,
+                                  T* q, double* norms, run_state& state);
 template <class T>
-void conjugate_directions_run_sell(const sell<T>& A, const real_t<T>* inverse_diagonal, T* x, T* r, T* p, T* q,
-                                   double* norms, run_state& state);
+void conjugate_directions_run_sell(const sell<T>& A, const real_t<T>* inverse_diagonal, T* x, T* r, T* p,
+                                   T* q, double* norms, run_state& state);
 // r must vanish in the decoupled cells of A (x = b there).
 template <class T>
 void conjugate_directions_run_stencil(const grid<T>& A, const T* inverse_diagonal, T* x, T* r, T* p,

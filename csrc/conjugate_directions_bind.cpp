@@ -14,14 +14,14 @@ namespace backend = pysolve::PYSOLVE_BACKEND;
 py::tuple orthogonalise(py::handle z, py::handle r, py::handle P, py::handle Q, py::handle pq, index_t slot) {
   return with_value(z, "z", [&]<class T>() {
     const vec<const T> direction = view<const T>(z, "z");
-    const index_t n = direction.size, n_keep = info_of(pq, "pq").size;
+    const index_t n = direction.size, n_keep = host_info_of(pq, "pq").size;
     if (n_keep < 1 || n_keep > backend::max_keep)
       throw py::value_error("pq must have 1 to " + std::to_string(backend::max_keep) + " values");
     if (slot < 0 || slot >= n_keep) throw py::value_error("slot must lie in [0, n_keep)");
     const vec<const T> residual = view<const T>(r, "r", n);
     const vec<T> p = view<T>(P, "P", n_keep * n);
     const vec<const T> q = view<const T>(Q, "Q", n_keep * n);
-    const vec<const double> products = view<const double>(pq, "pq");
+    const vec<const double> products = host_view<const double>(pq, "pq");
     std::vector<sum_t<T>> c(n_keep);
     const auto report = without_gil([&] {
       return backend::conjugate_directions_orthogonalise(direction.data, residual.data, p.data, q.data,
@@ -52,8 +52,8 @@ struct run_vectors {
   T *x, *r, *p, *q;
   const real_t<T>* inverse_diagonal;
   double* norms;
-  run_vectors(index_t n, index_t n_steps, py::handle d, py::handle x_, py::handle r_, py::handle p_, py::handle q_,
-              py::handle norms_)
+  run_vectors(index_t n, index_t n_steps, py::handle d, py::handle x_, py::handle r_, py::handle p_,
+              py::handle q_, py::handle norms_)
       : x(bind::view<T>(x_, "x", n).data),
         r(bind::view<T>(r_, "r", n).data),
         p(bind::view<T>(p_, "p", n).data),
@@ -66,8 +66,8 @@ struct run_vectors {
 
 using state = backend::run_state;
 
-void run_csr(py::handle indptr, py::handle indices, py::handle data, py::handle inverse_diagonal, py::handle x,
-             py::handle r, py::handle p, py::handle q, py::handle norms, state& s) {
+void run_csr(py::handle indptr, py::handle indices, py::handle data, py::handle inverse_diagonal,
+             py::handle x, py::handle r, py::handle p, py::handle q, py::handle norms, state& s) {
   with_index(indptr, "indptr", [&]<class I>() {
     with_value(data, "data", [&]<class T>() {
       const csr<I, T> A = view_csr<I, T>(indptr, indices, data, info_of(x, "x").size);
@@ -80,8 +80,8 @@ void run_csr(py::handle indptr, py::handle indices, py::handle data, py::handle 
 }
 
 void run_sell(py::handle slice_ptr, py::handle column, py::handle indices, py::handle data,
-              py::handle inverse_diagonal, py::handle x, py::handle r, py::handle p, py::handle q, py::handle norms,
-              state& s) {
+              py::handle inverse_diagonal, py::handle x, py::handle r, py::handle p, py::handle q,
+              py::handle norms, state& s) {
   with_value(data, "data", [&]<class T>() {
     const index_t n = info_of(x, "x").size;
     const sell<T> A = view_sell<T>(slice_ptr, column, indices, data, n, n);
@@ -92,13 +92,12 @@ void run_sell(py::handle slice_ptr, py::handle column, py::handle indices, py::h
   });
 }
 
-void run_stencil(const stencil_handle& handle, py::handle inverse_diagonal, py::handle x, py::handle r, py::handle p,
-                 py::handle, py::handle norms, state& s) {
+void run_stencil(const stencil_handle& handle, py::handle inverse_diagonal, py::handle x, py::handle r,
+                 py::handle p, py::handle, py::handle norms, state& s) {
   with_grid(handle, [&]<class T>(const grid<T>& A) {
     const run_vectors<T> v(A.size(), s.n_steps, inverse_diagonal, x, r, p, py::none(), norms);
-    without_gil([&] {
-      backend::conjugate_directions_run_stencil(A, v.inverse_diagonal, v.x, v.r, v.p, v.norms, s);
-    });
+    without_gil(
+        [&] { backend::conjugate_directions_run_stencil(A, v.inverse_diagonal, v.x, v.r, v.p, v.norms, s); });
   });
 }
 
@@ -114,8 +113,8 @@ void bind_runs(py::module_& m) {
       .def_readonly("curvature", &state::curvature)
       .def_property_readonly("end", [ends](const state& s) { return ends[int(s.end)]; });
   m.def("conjugate_directions_run_csr", &run_csr, "CG steps with a csr matrix", py::arg("indptr"),
-        py::arg("indices"), py::arg("data"), py::arg("inverse_diagonal"), py::arg("x"), py::arg("r"), py::arg("p"),
-        py::arg("q"), py::arg("norms"), py::arg("state"));
+        py::arg("indices"), py::arg("data"), py::arg("inverse_diagonal"), py::arg("x"), py::arg("r"),
+        py::arg("p"), py::arg("q"), py::arg("norms"), py::arg("state"));
   m.def("conjugate_directions_run_sell", &run_sell, "CG steps with a packed matrix", py::arg("slice_ptr"),
         py::arg("column"), py::arg("indices"), py::arg("data"), py::arg("inverse_diagonal"), py::arg("x"),
         py::arg("r"), py::arg("p"), py::arg("q"), py::arg("norms"), py::arg("state"));
@@ -129,10 +128,10 @@ void bind_runs(py::module_& m) {
 
 void bind_conjugate_directions(py::module_& m) {
   m.def("conjugate_directions_orthogonalise", &orthogonalise,
-        "P[slot] = z made A-orthogonal to the directions kept; returns p^H r, p^H p and the coefficients", py::arg("z"), py::arg("r"),
-        py::arg("P"), py::arg("Q"), py::arg("pq"), py::arg("slot"));
-  m.def("conjugate_directions_step", &step, "x += alpha p, r -= alpha q; returns r^H r", py::arg("x"), py::arg("r"),
-        py::arg("p"), py::arg("q"), py::arg("alpha"));
+        "P[slot] = z made A-orthogonal to the directions kept; returns p^H r, p^H p and the coefficients",
+        py::arg("z"), py::arg("r"), py::arg("P"), py::arg("Q"), py::arg("pq"), py::arg("slot"));
+  m.def("conjugate_directions_step", &step, "x += alpha p, r -= alpha q; returns r^H r", py::arg("x"),
+        py::arg("r"), py::arg("p"), py::arg("q"), py::arg("alpha"));
 #if defined(PYSOLVE_BACKEND_cpu)
   bind_runs(m);
 #endif

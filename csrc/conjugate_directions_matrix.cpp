@@ -113,24 +113,24 @@ struct stored {
 }  // namespace
 
 template <class I, class T>
-void conjugate_directions_run_csr(const csr<I, T>& A, const real_t<T>* inverse_diagonal, T* x, T* r, T* p, T* q,
-                                  double* norms, run_state& state) {
+void conjugate_directions_run_csr(const csr<I, T>& A, const real_t<T>* inverse_diagonal, T* x, T* r, T* p,
+                                  T* q, double* norms, run_state& state) {
   stored<csr<I, T>> system{A, inverse_diagonal, x, r, p, q, blocks(A.n_rows, 256, sell_rows), {}, {}};
   run(system, n_threads(bytes_of(A)), norms, state);
 }
 
 template <class T>
-void conjugate_directions_run_sell(const sell<T>& A, const real_t<T>* inverse_diagonal, T* x, T* r, T* p, T* q,
-                                   double* norms, run_state& state) {
+void conjugate_directions_run_sell(const sell<T>& A, const real_t<T>* inverse_diagonal, T* x, T* r, T* p,
+                                   T* q, double* norms, run_state& state) {
   stored<sell<T>> system{A, inverse_diagonal, x, r, p, q, blocks(A.n_rows, 256, sell_rows), {}, {}};
   run(system, n_threads(bytes_of(A)), norms, state);
 }
 
-#define PYSOLVE_INSTANTIATE_CSR(I, T)                                                                            \
+#define PYSOLVE_INSTANTIATE_CSR(I, T)                                                                     \
   template void conjugate_directions_run_csr(const csr<I, T>&, const real_t<T>*, T*, T*, T*, T*, double*, \
                                              run_state&);
 PYSOLVE_FOR_INDEX_VALUE(PYSOLVE_INSTANTIATE_CSR)
-#define PYSOLVE_INSTANTIATE(T)                                                                              \
+#define PYSOLVE_INSTANTIATE(T)                                                                           \
   template void conjugate_directions_run_sell(const sell<T>&, const real_t<T>*, T*, T*, T*, T*, double*, \
                                               run_state&);
 PYSOLVE_FOR_VALUE(PYSOLVE_INSTANTIATE)

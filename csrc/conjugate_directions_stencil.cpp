@@ -13,7 +13,8 @@ namespace {
 
 // p = M r + beta p in one row of cells; returns p . p.
 template <class T>
-PYSOLVE_INLINE void row_direction(const T* r, const T* d, T* p, T beta, index_t n, lanes<double>& pp8, double& pp1) {
+PYSOLVE_INLINE void row_direction(const T* r, const T* d, T* p, T beta, index_t n, lanes<double>& pp8,
+                                  double& pp1) {
   index_t k = 0;
   for (; k + n_lanes <= n; k += n_lanes) {
     const lanes<T> z = d ? load(d + k) * load(r + k) : load(r + k);
@@ -29,8 +30,8 @@ PYSOLVE_INLINE void row_direction(const T* r, const T* d, T* p, T beta, index_t 
 
 // Energy of row (i, j): its faces to rows i - 1 and j - 1, those along it, the Dirichlet sides above it, its shift.
 template <class T, class Faces>
-PYSOLVE_INLINE void row_energy(const grid<T>& A, const row_of<T>& row, const Faces& faces, bool x_side, bool y_side,
-                               lanes<double>& e8, double& e1) {
+PYSOLVE_INLINE void row_energy(const grid<T>& A, const row_of<T>& row, const Faces& faces, bool x_side,
+                               bool y_side, lanes<double>& e8, double& e1) {
   using V = lanes<T>;
   const index_t n = A.n[2];
   const auto get8 = [](const T* p) PYSOLVE_LAMBDA { return load(p); };
@@ -63,7 +64,8 @@ struct matrix_free {
 
   template <class F>
   void over_blocks(int thread, int threads, F&& f) {
-    const index_t first = first_block(cut.count, thread, threads), last = first_block(cut.count, thread + 1, threads);
+    const index_t first = first_block(cut.count, thread, threads),
+                  last = first_block(cut.count, thread + 1, threads);
     for (index_t b = first; b < last; ++b) f(b, cut.begin(b), cut.end(b), cut.begin(first));
   }
 
@@ -162,7 +164,8 @@ void conjugate_directions_run_stencil(const grid<T>& A, const T* inverse_diagona
   const std::vector<T> zeros(A.n[2], T(0));
   const int threads = n_threads(A.size() * index_t(sizeof(T)) * (A.weights[0] ? 16 : 8));
   with_faces(A, [&]<class Faces>() {
-    matrix_free<Faces, T> system{A, inverse_diagonal, x, r, p, blocks(A.n[0] * A.n[1], 1), zeros.data(), {}, {}};
+    matrix_free<Faces, T> system{A, inverse_diagonal, x, r, p, blocks(A.n[0] * A.n[1], 1), zeros.data(), {},
+                                 {}};
     run(system, threads, norms, state);
   });
 }

@@ -13,7 +13,8 @@ namespace {
 
 template <class I, class T>
 PYSOLVE_CLONES void rows_matvec(const csr<I, T>& A, const T* x, T* y, index_t begin, index_t end) {
-  for (index_t i = begin; i < end; ++i) y[i] = row_times<T>(A.indices, A.data, x, A.indptr[i], A.indptr[i + 1]);
+  for (index_t i = begin; i < end; ++i)
+    y[i] = row_times<T>(A.indices, A.data, x, A.indptr[i], A.indptr[i + 1]);
 }
 
 template <class I, class T>
@@ -49,7 +50,8 @@ S over_rows(const csr<I, T>& A, F&& f) {
 #endif
   {
     const index_t last = first_block_by_entries(A.indptr, cut, thread_id() + 1, team_size());
-    for (index_t block = first_block_by_entries(A.indptr, cut, thread_id(), team_size()); block < last; ++block)
+    for (index_t block = first_block_by_entries(A.indptr, cut, thread_id(), team_size()); block < last;
+         ++block)
       part[block] = f(cut.begin(block), cut.end(block));
   }
   return sum(part, cut.count);
@@ -129,8 +131,8 @@ sum_t<T> csr_matvec_dot(const csr<I, T>& A, const T* x, T* y) {
 
 template <class I, class T>
 double csr_residual(const csr<I, T>& A, const T* b, const T* x, T* r) {
-  return over_rows<double>(
-      A, [&](index_t begin, index_t end) { return rows_residual(A, b, x, r, begin, end); });
+  return over_rows<double>(A,
+                           [&](index_t begin, index_t end) { return rows_residual(A, b, x, r, begin, end); });
 }
 
 template <class I, class T>
@@ -141,8 +143,8 @@ csr_report csr_check(const csr<I, T>& A, index_t nnz) {
     report.fault = csr_fault::indptr;
     return report;
   }
-  const check_sums s = over_rows<check_sums>(
-      A, [&](index_t begin, index_t end) { return rows_check(A, begin, end); });
+  const check_sums s =
+      over_rows<check_sums>(A, [&](index_t begin, index_t end) { return rows_check(A, begin, end); });
   constexpr index_t nowhere = std::numeric_limits<index_t>::max();
   if (s.bad_index != nowhere) {
     report.fault = csr_fault::index;
@@ -157,10 +159,10 @@ csr_report csr_check(const csr<I, T>& A, index_t nnz) {
   return report;
 }
 
-#define PYSOLVE_INSTANTIATE(I, T)                                                   \
-  template void csr_matvec(const csr<I, T>&, const T*, T*);                         \
-  template sum_t<T> csr_matvec_dot(const csr<I, T>&, const T*, T*);                 \
-  template double csr_residual(const csr<I, T>&, const T*, const T*, T*);           \
+#define PYSOLVE_INSTANTIATE(I, T)                                         \
+  template void csr_matvec(const csr<I, T>&, const T*, T*);               \
+  template sum_t<T> csr_matvec_dot(const csr<I, T>&, const T*, T*);       \
+  template double csr_residual(const csr<I, T>&, const T*, const T*, T*); \
   template csr_report csr_check(const csr<I, T>&, index_t);
 PYSOLVE_FOR_INDEX_VALUE(PYSOLVE_INSTANTIATE)
 

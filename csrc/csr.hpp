@@ -24,10 +24,10 @@ double csr_residual(const csr<I, T>& A, const T* b, const T* x, T* r);
 enum class csr_fault : int { none = 0, indptr = 1, index = 2, value = 3 };
 struct csr_report {
   csr_fault fault = csr_fault::none;
-  index_t position = -1;    // of the first fault: in indptr, or in indices and data
-  double asymmetry = 0;     // |u^T A v - conj(v^T A u)| for two fixed pseudo-random vectors in [-1, 1)^n
-  double frobenius = 0;     // (sum |a|^2)^1/2
-  double max_row_sum = 0;   // max_i sum_j |a_ij|, the infinity norm
+  index_t position = -1;   // of the first fault: in indptr, or in indices and data
+  double asymmetry = 0;    // |u^T A v - conj(v^T A u)| for two fixed pseudo-random vectors in [-1, 1)^n
+  double frobenius = 0;    // (sum |a|^2)^1/2
+  double max_row_sum = 0;  // max_i sum_j |a_ij|, the infinity norm
 };
 
 // Checks indptr (0 = first <= ... <= last = nnz), 0 <= indices < n_cols and finite values before anything is

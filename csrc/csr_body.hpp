@@ -98,6 +98,7 @@ struct csr_residual_body {
 };
 
 constexpr index_t nowhere = std::numeric_limits<index_t>::max();
+constexpr double largest = std::numeric_limits<double>::max();
 
 // The first position at which something is wrong: "sums" are minima.
 struct first_position {
@@ -119,8 +120,8 @@ struct csr_indptr_body {
   PYSOLVE_AT_PLACE result operator()(const Place& at) const {
     result first;
     over_elements(at, n_rows + 1, [&](index_t i) {
-      const bool wrong = (i == 0 ? indptr[0] != 0 : indptr[i] < indptr[i - 1]) ||
-                         (i == n_rows && index_t(indptr[i]) > nnz);
+      const bool wrong =
+          (i == 0 ? indptr[0] != 0 : indptr[i] < indptr[i - 1]) || (i == n_rows && index_t(indptr[i]) > nnz);
       if (wrong) first += result{i};
     });
     return first;
@@ -177,7 +178,6 @@ struct csr_entries_body {
   }
   // Counts in one entry; returns its magnitude.
   PYSOLVE_BODY double entry(check_sums& s, index_t i, index_t k) const {
-    constexpr double largest = std::numeric_limits<double>::max();
     const device_complex<double> a = widened(A.data[k]);
     const index_t j = A.indices[k];
     if (j < 0 || j >= A.n_cols) s.bad_index += first_position{k};

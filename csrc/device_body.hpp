@@ -21,7 +21,8 @@ namespace pysolve {
 template <class R>
 struct device_complex {
   R re, im;
-  PYSOLVE_BODY constexpr explicit device_complex(R re_ = R(), R im_ = R()) : re(re_), im(im_) {}
+  PYSOLVE_BODY constexpr device_complex() : re(), im() {}
+  PYSOLVE_BODY constexpr explicit device_complex(R re_, R im_ = R()) : re(re_), im(im_) {}
   template <class Q>
   PYSOLVE_BODY constexpr explicit device_complex(const device_complex<Q>& o) : re(R(o.re)), im(R(o.im)) {}
   PYSOLVE_BODY device_complex& operator+=(const device_complex& o) {

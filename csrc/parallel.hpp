@@ -2,7 +2,6 @@
 #pragma once
 #include <algorithm>
 #include <atomic>
-#include <thread>
 
 #include "view.hpp"
 #if defined(_OPENMP)
@@ -12,7 +11,7 @@
 namespace pysolve::cpu {
 
 // Work under this many bytes stays on the calling thread: waking another costs more than it saves.
-constexpr index_t bytes_per_thread = 1 << 19;
+constexpr index_t bytes_per_thread = 1 << 21;
 
 // Threads for `bytes` of memory traffic: what OpenMP allows the calling thread (OMP_NUM_THREADS,
 // threadpoolctl), and one in a forked child, where libgomp's team of the parent no longer exists.
@@ -35,7 +34,7 @@ inline int team_size() {
 }
 
 // Where the threads of a team wait for each other. They spin for the microseconds that this takes when all run, and
-// then give way: OpenMP's own barrier either sleeps at once or burns a whole time slice where a core is busy.
+// then sleep: OpenMP's own barrier either sleeps at once or burns a whole time slice where a core is busy.
 class barrier {
   std::atomic<int> arrived_{0};
   std::atomic<unsigned> round_{0};
@@ -47,14 +46,16 @@ class barrier {
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads - 1) {
       arrived_.store(0, std::memory_order_relaxed);
       round_.store(round + 1, std::memory_order_release);
+      round_.notify_all();
       return;
     }
-    for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
-      if (spins > 4000) std::this_thread::yield();
+    for (int spins = 0; spins < 2000; ++spins) {
+      if (round_.load(std::memory_order_acquire) != round) return;
 #if defined(__x86_64__)
       __builtin_ia32_pause();
 #endif
     }
+    while (round_.load(std::memory_order_acquire) == round) round_.wait(round, std::memory_order_acquire);
   }
 };
 

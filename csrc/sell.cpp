@@ -96,7 +96,8 @@ PYSOLVE_CLONES sum_t<T> slices_matvec_dot(const sell<T>& A, const T* x, T* y, in
 }
 
 template <class T>
-PYSOLVE_CLONES double slices_residual(const sell<T>& A, const T* b, const T* x, T* r, index_t begin, index_t end) {
+PYSOLVE_CLONES double slices_residual(const sell<T>& A, const T* b, const T* x, T* r, index_t begin,
+                                      index_t end) {
   double rr = 0;
   for (index_t s = begin; s < end; ++s) {
     sum_t<T> acc[sell_rows] = {};
@@ -165,13 +166,13 @@ double sell_residual(const sell<T>& A, const T* b, const T* x, T* r) {
       A, [&](index_t begin, index_t end) { return slices_residual(A, b, x, r, begin, end); });
 }
 
-#define PYSOLVE_INSTANTIATE_PACK(I, T)                                              \
-  template void sell_measure(const csr<I, T>&, index_t*, index_t*);                 \
+#define PYSOLVE_INSTANTIATE_PACK(I, T)                              \
+  template void sell_measure(const csr<I, T>&, index_t*, index_t*); \
   template void sell_pack(const csr<I, T>&, const index_t*, const index_t*, std::int32_t*, std::int32_t*, T*);
 PYSOLVE_FOR_INDEX_VALUE(PYSOLVE_INSTANTIATE_PACK)
 
-#define PYSOLVE_INSTANTIATE(T)                                 \
-  template void sell_matvec(const sell<T>&, const T*, T*);     \
+#define PYSOLVE_INSTANTIATE(T)                                     \
+  template void sell_matvec(const sell<T>&, const T*, T*);         \
   template sum_t<T> sell_matvec_dot(const sell<T>&, const T*, T*); \
   template double sell_residual(const sell<T>&, const T*, const T*, T*);
 PYSOLVE_FOR_VALUE(PYSOLVE_INSTANTIATE)

@@ -46,8 +46,8 @@ void matvec(py::handle slice_ptr, py::handle column, py::handle indices, py::han
   });
 }
 
-py::object matvec_dot(py::handle slice_ptr, py::handle column, py::handle indices, py::handle data, py::handle x,
-                      py::handle y) {
+py::object matvec_dot(py::handle slice_ptr, py::handle column, py::handle indices, py::handle data,
+                      py::handle x, py::handle y) {
   return with_value(data, "data", [&]<class T>() {
     const vec<const T> in = view<const T>(x, "x");
     const vec<T> out = view<T>(y, "y", in.size);

@@ -7,8 +7,8 @@ namespace pysolve::bind {
 
 // sell<T> from its four arrays.
 template <class T>
-sell<T> view_sell(py::handle slice_ptr, py::handle column, py::handle indices, py::handle data, index_t n_rows,
-                  index_t n_cols) {
+sell<T> view_sell(py::handle slice_ptr, py::handle column, py::handle indices, py::handle data,
+                  index_t n_rows, index_t n_cols) {
   const vec<const index_t> p = view<const index_t>(slice_ptr, "slice_ptr");
   const vec<const std::int32_t> c = view<const std::int32_t>(column, "column");
   const vec<const T> d = view<const T>(data, "data", c.size * PYSOLVE_BACKEND::sell_rows);

@@ -162,9 +162,9 @@ double stencil_residual(const grid<T>& A, const T* b, const T* x, T* r) {
   });
 }
 
-#define PYSOLVE_INSTANTIATE(T)                                             \
-  template void stencil_matvec(const grid<T>&, const T*, T*);              \
-  template double stencil_matvec_dot(const grid<T>&, const T*, T*);        \
+#define PYSOLVE_INSTANTIATE(T)                                      \
+  template void stencil_matvec(const grid<T>&, const T*, T*);       \
+  template double stencil_matvec_dot(const grid<T>&, const T*, T*); \
   template double stencil_residual(const grid<T>&, const T*, const T*, T*);
 PYSOLVE_FOR_REAL(PYSOLVE_INSTANTIATE)
 

@@ -90,14 +90,16 @@ double residual(const stencil_handle& handle, py::handle b, py::handle x, py::ha
 }  // namespace
 
 void bind_stencil(py::module_& m) {
-  py::class_<stencil_handle>(m, "StencilGrid", "Handle of a stencil operator on this backend", py::module_local());
+  py::class_<stencil_handle>(m, "StencilGrid", "Handle of a stencil operator on this backend",
+                             py::module_local());
   m.def("stencil_grid", &make_handle, "Handle of a stencil operator; keeps the arrays alive", py::arg("n"),
         py::arg("low"), py::arg("high"), py::arg("weights"), py::arg("shift"), py::arg("decoupled"),
         py::arg("dtype"));
   m.def("stencil_matvec", &matvec, "y = A x", py::arg("grid"), py::arg("x"), py::arg("y"));
-  m.def("stencil_matvec_dot", &matvec_dot, "y = A x, returns x . y", py::arg("grid"), py::arg("x"), py::arg("y"));
-  m.def("stencil_residual", &residual, "r = b - A x, returns r . r", py::arg("grid"), py::arg("b"), py::arg("x"),
-        py::arg("r"));
+  m.def("stencil_matvec_dot", &matvec_dot, "y = A x, returns x . y", py::arg("grid"), py::arg("x"),
+        py::arg("y"));
+  m.def("stencil_residual", &residual, "r = b - A x, returns r . r", py::arg("grid"), py::arg("b"),
+        py::arg("x"), py::arg("r"));
 }
 
 }  // namespace pysolve::bind

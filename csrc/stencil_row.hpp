@@ -10,14 +10,14 @@ namespace pysolve::cpu {
 // side the row itself: its difference to itself is zero, whatever the weight.
 template <class T>
 struct row_of {
-  const T* c;                   // the row itself
-  const T *xm, *xp, *ym, *yp;   // rows i - 1, i + 1 (axis 0) and j - 1, j + 1 (axis 1)
-  T left, right;                // what lies beyond its two ends
+  const T* c;                  // the row itself
+  const T *xm, *xp, *ym, *yp;  // rows i - 1, i + 1 (axis 0) and j - 1, j + 1 (axis 1)
+  T left, right;               // what lies beyond its two ends
 };
 
 template <class T>
-PYSOLVE_INLINE const T* neighbour(const grid<T>& A, int axis, index_t at, index_t stride, int step, const T* row,
-                                  const T* zeros) {
+PYSOLVE_INLINE const T* neighbour(const grid<T>& A, int axis, index_t at, index_t stride, int step,
+                                  const T* row, const T* zeros) {
   const index_t last = A.n[axis] - 1;
   if (step < 0 ? at > 0 : at < last) return row + step * stride;
   const side s = step < 0 ? A.low[axis] : A.high[axis];
@@ -51,7 +51,10 @@ struct constant_faces {
   T x, y, z, s0;
   const T* s;
   PYSOLVE_INLINE constant_faces(const grid<T>& A, index_t i, index_t j)
-      : x(A.constant[0]), y(A.constant[1]), z(A.constant[2]), s0(A.shift0),
+      : x(A.constant[0]),
+        y(A.constant[1]),
+        z(A.constant[2]),
+        s0(A.shift0),
         s(has_shift ? A.shift + (i * A.n[1] + j) * A.n[2] : nullptr) {}
   template <class V, class Get>
   PYSOLVE_INLINE V times(V c, V xm, V xp, V ym, V yp, V zm, V zp, index_t k, Get get) const {
@@ -134,7 +137,8 @@ PYSOLVE_INLINE void along_row(const row_of<T>& r, const Faces& faces, index_t n,
         next = V{} + (ahead < n ? r.c[ahead] : r.right);
       const V zm = __builtin_shufflevector(before, here, 7, 8, 9, 10, 11, 12, 13, 14);
       const V zp = __builtin_shufflevector(here, next, 1, 2, 3, 4, 5, 6, 7, 8);
-      visit8(k, faces.times(here, load(r.xm + k), load(r.xp + k), load(r.ym + k), load(r.yp + k), zm, zp, k, get8));
+      visit8(k, faces.times(here, load(r.xm + k), load(r.xp + k), load(r.ym + k), load(r.yp + k), zm, zp, k,
+                            get8));
       before = here;
       here = next;
     }

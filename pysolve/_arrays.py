@@ -26,6 +26,8 @@ def as_numbers(x: Any, name: str) -> np.ndarray:
             f"{name} is a device array ({type(x).__name__}), but this solver takes NumPy arrays: "
             f"use cupy.asnumpy({name})"
         )
+    if np.ma.is_masked(x):
+        raise TypeError(f"{name} must not have masked values: fill them, or leave their rows out")
     try:
         x = np.asarray(x)
     except (ValueError, TypeError) as error:
@@ -60,7 +62,5 @@ def diagonal_entries(data: np.ndarray, name: str) -> np.ndarray:
     bad = ~((data.real > 0) & (data.imag == 0) & np.isfinite(data))
     if bad.any():
         row = int(np.argmax(bad))
-        raise ValueError(
-            f"{name} must have a positive diagonal, but its entry in row {row} is {data[row]}"
-        )
+        raise ValueError(f"{name} must have a positive diagonal, but its entry in row {row} is {data[row]}")
     return np.ascontiguousarray(data.real)

@@ -17,7 +17,9 @@ from pysolve._sell import PackedMatrix
 from pysolve._stopping import CHECK_EVERY
 from pysolve._system import System
 
-PACK_AFTER = 20  # steps with a CSR matrix, then it is packed: the cost of packing is that of about six products
+PACK_AFTER = (
+    20  # steps with a CSR matrix, then it is packed: the cost of packing is that of about six products
+)
 PACK_FROM = 1 << 16  # entries: smaller matrices stay in the cache
 LEAST_GAIN = 1 / 16  # of the energy that the residual is certain to gain: less, and a direction is rejected
 MOST_REJECTED = 10  # in a row, then M is dropped
@@ -29,6 +31,8 @@ class Steps:
     n_fallbacks = 0
     notes = ""
     failure = Status.BREAKDOWN
+
+    norm_A: float | None
 
     def __init__(self, system: System, column: int) -> None:
         self.A, self.n, self.dtype = system.A, system.n, system.dtype
@@ -86,7 +90,16 @@ class CompiledSteps(Steps):
         state = self.state
         state.n_steps, state.tolerance = n_steps, tolerance
         run = getattr(self.kernels, f"conjugate_directions_run_{self.matrix._kind}")
-        run(*self.matrix._kernel_args, self.inverse_diagonal, self.x, self.r, self.p, self.q, self.norms, state)
+        run(
+            *self.matrix._kernel_args,
+            self.inverse_diagonal,
+            self.x,
+            self.r,
+            self.p,
+            self.q,
+            self.norms,
+            state,
+        )
         self.n_taken += state.n_steps
         if state.end in ("not_positive", "not_finite"):
             self.failure = self._failed(state.curvature if state.end == "not_positive" else np.nan)
@@ -166,7 +179,9 @@ class DirectionSteps(Steps):
         gain, pr, curvature = found
         self.alpha = pr / curvature
         slot = self.slot
-        self.rr = self.kernels.conjugate_directions_step(self.x, self.r, self.P[slot], self.Q[slot], self.alpha)
+        self.rr = self.kernels.conjugate_directions_step(
+            self.x, self.r, self.P[slot], self.Q[slot], self.alpha
+        )
         self.pq[slot] = curvature
         self.last, self.slot = slot, (slot + 1) % self.pq.size
         if not self.in_place:
@@ -183,6 +198,7 @@ class DirectionSteps(Steps):
             self.scratch[:] = self.r
         else:
             np.multiply(self.r, self.dtype.type(1 / self.rr**0.5), out=self.scratch)
+        assert self.M is not None
         z = self.M(self.scratch)
         if z.dtype != self.dtype or not z.flags.c_contiguous:
             z = np.ascontiguousarray(z, dtype=self.dtype)
@@ -196,7 +212,9 @@ class DirectionSteps(Steps):
 
     def _try(self, z: Any, take_any: bool) -> tuple[float, Any, float] | None:
         """Gain in energy, p^H r and p^H A p along z made A-orthogonal, or None if it is of no use."""
-        pr, pp, c = self.kernels.conjugate_directions_orthogonalise(z, self.r, self.P, self.Q, self.pq, self.slot)
+        pr, pp, c = self.kernels.conjugate_directions_orthogonalise(
+            z, self.r, self.P, self.Q, self.pq, self.slot
+        )
         if not np.isfinite(pp) or pp == 0 or not np.isfinite(pr):
             self.failure = Status.BREAKDOWN
             return None
@@ -207,7 +225,7 @@ class DirectionSteps(Steps):
             return None
         gain = abs(pr) ** 2 / curvature
         self._measure_norm(curvature / pp)
-        if not take_any and gain < LEAST_GAIN * self.rr / self.norm_A:
+        if not take_any and gain < LEAST_GAIN * self.rr / float(self.norm_A or 1.0):
             return None
         if pr == 0:
             self.failure = Status.BREAKDOWN

@@ -27,7 +27,7 @@ class CsrMatrix:
             np.ascontiguousarray(A.data, dtype=dtype),
         )
         self.shape, self.dtype = A.shape, dtype
-        self.report = _check(*self._kernel_args, A.shape[1], "A")
+        self.report = _check(*self._kernel_args, A.shape, "A")
 
         self.norm = float(self.report["max_row_sum"])  # at least the largest eigenvalue
 
@@ -60,7 +60,9 @@ class CsrMatrix:
         return sp.csr_array((data, indices, indptr), shape=self.shape).diagonal()
 
 
-def _check(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, n_cols: int, name: str) -> dict[str, Any]:
+def _check(
+    indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, n_cols: int, name: str
+) -> dict[str, Any]:
     """Report of ``csr_check``; ValueError for the first thing that is wrong."""
     if indices.size != data.size:
         raise ValueError(
@@ -73,9 +75,7 @@ def _check(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, n_cols: in
             f"{name}.indptr must rise from 0 to at most {data.size}, but indptr[{at}] is {indptr[at]}"
         )
     if report["fault"] == "index":
-        raise ValueError(
-            f"{name}.indices must lie in [0, {n_cols}), but indices[{at}] is {indices[at]}"
-        )
+        raise ValueError(f"{name}.indices must lie in [0, {n_cols}), but indices[{at}] is {indices[at]}")
     if report["fault"] == "value":
         row = int(np.searchsorted(indptr, at, side="right")) - 1
         raise ValueError(f"{name} must be finite, but {name}[{row}, {indices[at]}] is {data[at]}")
@@ -90,9 +90,10 @@ def checked_csr(A: Any) -> Any:
     if A.format == "csr":
         return A
     if A.format == "csc":
-        _check_structure(A.indptr, A.indices, A.data, A.shape[0])
+        _check_structure(A.indptr, A.indices, A.data, A.shape[::-1])
     elif A.format == "bsr":
-        _check_structure(A.indptr, A.indices, A.data, A.shape[1] // max(A.blocksize[1], 1))
+        blocks = tuple(extent // max(block, 1) for extent, block in zip(A.shape, A.blocksize, strict=True))
+        _check_structure(A.indptr, A.indices, A.data, blocks)
     elif A.format == "coo":
         for axis, index in enumerate(A.coords if hasattr(A, "coords") else (A.row, A.col)):
             if index.size and not 0 <= index.min() <= index.max() < A.shape[axis]:
@@ -103,12 +104,16 @@ def checked_csr(A: Any) -> Any:
     return A.tocsr()
 
 
-def _check_structure(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, n_cols: int) -> None:
+def _check_structure(
+    indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, shape: tuple[int, int]
+) -> None:
     index_type = np.result_type(indptr, indices)
     ones = np.ones(len(data), dtype=np.float32)
-    _check(np.ascontiguousarray(indptr, index_type), np.ascontiguousarray(indices, index_type), ones, n_cols, "A")
+    _check(
+        np.ascontiguousarray(indptr, index_type), np.ascontiguousarray(indices, index_type), ones, n_cols, "A"
+    )
 
 
-def symmetry_tolerance(dtype: Any) -> float:
-    """Asymmetry that rounding in the entries of a Hermitian matrix can explain."""
-    return float(np.finfo(dtype).eps ** (2 / 3))
+def symmetry_tolerance(*dtypes: Any) -> float:
+    """Asymmetry that rounding in the entries of a Hermitian matrix can explain, in the coarsest of these types."""
+    return float(max(np.finfo(dtype).eps for dtype in map(np.dtype, dtypes) if dtype.kind in "fc") ** (2 / 3))

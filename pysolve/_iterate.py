@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import operator
 import time
 from collections.abc import Callable
@@ -9,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from pysolve import _arrays
 from pysolve._result import SolveResult, Status
 from pysolve._stopping import CHECK_EVERY, Stopping
-from pysolve._system import System, check_square
+from pysolve._system import System
 
 LARGE = 1 << 24  # unknowns from which an interrupt (Ctrl-C) should not have to wait for CHECK_EVERY steps
 
@@ -20,10 +20,10 @@ LARGE = 1 << 24  # unknowns from which an interrupt (Ctrl-C) should not have to 
 def check_control(rtol: Any, atol: Any, maxiter: Any, callback: Any) -> tuple[float, float, int | None]:
     """The arguments that control the iteration, checked."""
     for name, value in (("rtol", rtol), ("atol", atol)):
-        if isinstance(value, str | bytes) or not np.isscalar(value) or np.iscomplexobj(value):
+        if not isinstance(value, numbers.Real | np.bool_):
             raise TypeError(f"{name} must be a real number, not {value!r}")
         if not 0 <= float(value) < np.inf:
-            raise ValueError(f"{name} must be finite and at least 0, but is {value}")
+            raise ValueError(f"{name} must be finite and at least 0, but is {value!r}")
     if maxiter is not None:
         try:
             maxiter = operator.index(maxiter)
@@ -48,7 +48,9 @@ def solve_columns(
     start = time.perf_counter()
     system = make()
     maxiter = 10 * system.n if maxiter is None else maxiter
-    columns = [_column(system, j, make_steps, rtol, atol * system.scale, maxiter) for j in range(len(system.b))]
+    columns = [
+        _column(system, j, make_steps, rtol, atol * system.scale, maxiter) for j in range(len(system.b))
+    ]
     ready = time.perf_counter()
     _run(columns, system, callback)
     end = time.perf_counter()
@@ -84,7 +86,8 @@ def _run(columns: list[Stopping], system: System, callback: Callable[[Any], Any]
 
 def _view(system: System) -> np.ndarray:
     """The iterate as the caller knows it, read-only."""
-    x = system.x if system.scale == 1.0 else system.x / system.dtype.type(system.scale)
+    with np.errstate(over="ignore"):
+        x = system.x if system.scale == 1.0 else system.x / system.dtype.type(system.scale)
     view = x.reshape(system.shape, order="F").view()
     view.flags.writeable = False
     return view
@@ -94,7 +97,7 @@ def _result(system: System, columns: list[Stopping], setup_time: float, solve_ti
     for j, column in enumerate(columns):
         _finish(system, j, column)
     if system.scale != 1.0:
-        system.x[:] = system.x / system.dtype.type(system.scale)
+        _unscale(system, columns)
     worst = next((c for c in columns if c.status is not Status.CONVERGED), None)
     status = Status.CONVERGED if worst is None else worst.status
     assert status is not None
@@ -136,9 +139,33 @@ def _finish(system: System, j: int, column: Stopping) -> None:
         column.norms[-1] = steps.true_norm()
 
 
+def _unscale(system: System, columns: list[Stopping]) -> None:
+    """x as the caller knows it. Where that leaves or rounds in the range of the numbers, what is true of it."""
+    scale = system.dtype.type(system.scale)
+    for j, column in enumerate(columns):
+        x = system.x[:, j]
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            unscaled = x / scale
+        steps = column.steps
+        if steps is None or (again := unscaled * scale).tobytes() == x.tobytes():
+            x[:] = unscaled
+            continue
+        fits = np.isfinite(unscaled).all()
+        x[:] = again if fits else system.start()[:, j]
+        column.norms[-1] = float(np.hypot(steps.true_norm(), steps.unreachable))
+        if column.norms[-1] <= column.tolerance:
+            column.status = Status.CONVERGED
+        elif not fits:
+            column.status = Status.BREAKDOWN
+        elif column.status is Status.CONVERGED:
+            column.status = Status.STAGNATED
+        x[:] = x / scale
+
+
 def _norms(system: System, columns: list[Stopping], iterations: int) -> np.ndarray:
     padded = [c.norms + [c.norms[-1]] * (iterations - c.iterations) for c in columns]
-    norms = np.array(padded, dtype=np.float64).reshape(len(columns), iterations + 1).T / system.scale
+    with np.errstate(over="ignore"):  # a norm beyond the largest number is infinite
+        norms = np.array(padded, dtype=np.float64).reshape(len(columns), iterations + 1).T / system.scale
     return norms if len(system.shape) == 2 and system.shape[1] != 1 else norms[:, 0].copy()
 
 
@@ -168,9 +195,12 @@ def _explanations(system: System, column: Stopping) -> list[str]:
             "solution"
         )
     probes = {"A": _product_of(system.A), "M": system.M}
-    for name, product in probes.items():
-        if product is not None and not _looks_symmetric(product, system):
-            found.append(f"{name} is not {'Hermitian' if system.dtype.kind == 'c' else 'symmetric'}")
+    with np.errstate(all="ignore"):
+        found += [
+            f"{name} {fault}"
+            for name, product in probes.items()
+            if product is not None and (fault := _fault_of(product, system))
+        ]
     return found
 
 
@@ -187,13 +217,18 @@ def _product_of(A: Any) -> Callable[[Any], Any] | None:
     return product
 
 
-def _looks_symmetric(product: Callable[[Any], Any], system: System) -> bool:
-    """u^H A v = conj(v^H A u) for two random vectors, to 1e-3 of their size."""
+def _fault_of(product: Callable[[Any], Any], system: System) -> str:
+    """What two random vectors show: values that are not finite, or u^H A v off conj(v^H A u) by 1e-3 of its size."""
     rng = np.random.default_rng(0)
     u, v = (rng.standard_normal(system.n).astype(system.dtype) for _ in range(2))
     try:
         Au, Av = product(u.copy()), product(v.copy())
     except Exception:  # an operator that cannot take these is not the question here
-        return True
+        return ""
+    if not np.isfinite(Au).all() or not np.isfinite(Av).all():
+        return "returns values that are not finite"
     size = np.linalg.norm(u) * np.linalg.norm(Av) + np.linalg.norm(v) * np.linalg.norm(Au)
-    return bool(not np.isfinite(size) or abs(np.vdot(u, Av) - np.conj(np.vdot(v, Au))) <= 1e-3 * size / system.n**0.5)
+    asymmetry = abs(np.vdot(u, Av) - np.conj(np.vdot(v, Au)))
+    if not np.isfinite(size) or asymmetry <= 1e-3 * size / system.n**0.5:
+        return ""
+    return f"is not {'Hermitian' if system.dtype.kind == 'c' else 'symmetric'}"

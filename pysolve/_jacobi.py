@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from pysolve import _arrays
-from pysolve._csr import checked_csr
+from pysolve._csr import CsrMatrix, checked_csr
 
 
 class Jacobi:
@@ -71,9 +71,11 @@ def _diagonal(A: Any) -> np.ndarray:
     if getattr(A, "ndim", 2) != 2 or not hasattr(A, "shape") or A.shape[0] != A.shape[1]:
         raise ValueError(f"A must be a square matrix, but its shape is {getattr(A, 'shape', None)}")
     if sp.issparse(A):
-        A = checked_csr(A)
+        A = CsrMatrix(A, _arrays.value_type(A.dtype))
     if not hasattr(A, "diagonal"):
-        raise TypeError(f"A must have a diagonal: a matrix or an operator with .diagonal(), not {type(A).__name__}")
+        raise TypeError(
+            f"A must have a diagonal: a matrix or an operator with .diagonal(), not {type(A).__name__}"
+        )
     d = np.asarray(A.diagonal()).ravel()
     return d.astype(_arrays.value_type(d.dtype), copy=False)
 

@@ -28,7 +28,9 @@ class Status(enum.Enum):
     )
     INDEFINITE = "A is not positive definite: a direction of negative curvature was met"
     SINGULAR = "A is singular, and b has a part that no x can reproduce"
-    BREAKDOWN = "a number that is not finite, or a direction of no use, came up; the last finite x is returned"
+    BREAKDOWN = (
+        "a number that is not finite, or a direction of no use, came up; the last finite x is returned"
+    )
     STOPPED = "the callback stopped the solve"
 
     def __str__(self) -> str:
@@ -112,5 +114,5 @@ class SolveResult:
     def __repr__(self) -> str:
         return (
             f"SolveResult({self.status.name}, iterations={self.iterations}, "
-            f"residual_norm={np.max(self.residual_norms[-1]):.3g}, n={self.x.shape[0]})"
+            f"residual_norm={np.max(self.residual_norms[-1], initial=0):.3g}, n={self.x.shape[0]})"
         )

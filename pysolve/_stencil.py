@@ -147,7 +147,6 @@ class StencilOperator:
         return self.matvec(x) if np.ndim(x) == 1 else self.matmat(x)
 
     # What the methods call: one pass over contiguous arrays of A.dtype, writing into y or r.
-
     def _matvec(self, x: Any, y: Any) -> None:
         kernels(x).stencil_matvec(self._kernel_args[0], x, y)
 
@@ -221,10 +220,7 @@ class StencilOperator:
         _stencil_null_space.project_out(*self.components, d)
         return d
 
-    @property
-    def norm(self) -> float:
-        """float: a bound on the largest eigenvalue, from the largest weight along each axis."""
-        return float(sum(4 * np.max(faces) for faces in self._faces) + np.max(self.shift)) or 1.0
+    norm = property(_stencil_faces.eigenvalue_bound, doc="float: a bound on the largest eigenvalue.")
 
     def diagonal(self) -> np.ndarray:
         """Diagonal of the matrix, ndarray of shape (n,); 1 in decoupled cells."""

@@ -186,3 +186,8 @@ def decoupled_cells(faces: Sequence[np.ndarray], shift: Any, extents: tuple[int,
         coupled |= above(f, axis) > 0
     coupled |= shift > 0
     return np.flatnonzero(~coupled).astype(np.int64, copy=False)
+
+
+def eigenvalue_bound(A: Any) -> float:
+    """A bound on the largest eigenvalue: by Gershgorin, twice the largest diagonal entry that could be."""
+    return float(sum(4 * np.max(faces) for faces in A._faces) + np.max(A.shift)) or 1.0

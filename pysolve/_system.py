@@ -29,7 +29,7 @@ class FunctionOperator:
         self.product: Callable[[Any], Any] = A.matvec if hasattr(A, "matvec") else A.__matmul__
 
     def _matvec(self, x: Any, y: Any) -> None:
-        y[:] = checked_product(self.product(x), self.shape[0], self.dtype, "A")
+        y[:] = checked_product(noted(self.product, x, "A"), self.shape[0], self.dtype, "A")
 
     def _matvec_dot(self, x: Any, y: Any) -> Any:
         self._matvec(x, y)
@@ -46,6 +46,15 @@ def _dot(x: Any, y: Any) -> Any:
     if x.dtype.itemsize * (1 if x.dtype.kind == "c" else 2) >= 16:
         return (x.conj() * y).sum() if on_device(x) else np.vdot(x, y)
     return (x.conj() * y).sum(dtype=np.complex128 if x.dtype.kind == "c" else np.float64)
+
+
+def noted(product: Callable[[Any], Any], x: Any, name: str) -> Any:
+    """``product(x)``; an exception gets a note that says whose it is, and passes."""
+    try:
+        return product(x)
+    except Exception as error:
+        error.add_note(f"raised by {name}, applied to a vector of shape {x.shape}")
+        raise
 
 
 def checked_product(y: Any, n: int, dtype: np.dtype, name: str) -> Any:
@@ -86,7 +95,9 @@ def make_system(A: Any, b: Any, x0: Any = None, M: Any = None, *, columns: bool 
     check_square(A)
     n = A.shape[0]
     b = check_vector(b, n, "b", columns)
-    dtype = _arrays.value_type(_dtype_of(A, n), b.dtype, *([] if x0 is None or isinstance(x0, str) else [_kind(x0)]))
+    dtype = _arrays.value_type(
+        _dtype_of(A, n), b.dtype, *([] if x0 is None or isinstance(x0, str) else [_kind(x0)])
+    )
     operator = as_operator(A, dtype)
     diagonal = None if M is None else inverse_diagonal(M, n)
     function = None if M is None else _as_function(M, n, dtype)
@@ -146,10 +157,10 @@ def as_operator(A: Any, dtype: np.dtype) -> Any:
     """A in the form that the methods call, checked as far as that is cheap."""
     if sp.issparse(A):
         matrix = CsrMatrix(A, dtype)
-        _check_symmetry(matrix.asymmetry, dtype)
+        _check_symmetry(matrix.asymmetry, A.dtype, dtype)
         return matrix
     if isinstance(A, PackedMatrix):
-        _check_symmetry(A.asymmetry, A.dtype)
+        _check_symmetry(A.asymmetry, A.dtype, dtype)
     if getattr(A, "_kind", None) is not None:
         A = A.astype(dtype) if hasattr(A, "astype") and dtype.kind == "f" else A
         return A if A.dtype == dtype else FunctionOperator(A, dtype)
@@ -161,15 +172,16 @@ def as_operator(A: Any, dtype: np.dtype) -> Any:
 def _checked_dense(A: np.ndarray, dtype: np.dtype) -> np.ndarray:
     _arrays.as_numbers(A, "A")
     _arrays.check_finite(A, "A")
-    A = np.asarray(A, dtype=dtype)
+    given, A = A.dtype, np.asarray(A, dtype=dtype)
     scale = _arrays.largest_magnitude(A)
     if scale > 0:
-        _check_symmetry(float(np.abs(A - A.conj().T).max()) / scale, dtype)
+        _check_symmetry(float(np.abs(A - A.conj().T).max()) / scale, given, dtype)
     return A
 
 
-def _check_symmetry(asymmetry: float, dtype: np.dtype) -> None:
-    if asymmetry > symmetry_tolerance(dtype):
+def _check_symmetry(asymmetry: float, given: np.dtype, dtype: np.dtype) -> None:
+    """ValueError for asymmetry beyond rounding, in the type that A was given in or the one computed in."""
+    if asymmetry > symmetry_tolerance(given, dtype):
         kind = "Hermitian" if dtype.kind == "c" else "symmetric"
         raise ValueError(
             f"A must be {kind} (and positive definite), but it is not: relative asymmetry {asymmetry:.1e}"
@@ -186,7 +198,7 @@ def _as_function(M: Any, n: int, dtype: np.dtype) -> Callable[[Any], Any]:
     if tuple(M.shape) != (n, n):
         raise ValueError(f"M must have the shape of A, ({n}, {n}), but its shape is {tuple(M.shape)}")
     product = M.matvec if hasattr(M, "matvec") else M.__matmul__
-    return lambda r: checked_product(product(r), n, dtype, "M")
+    return lambda r: checked_product(noted(product, r, "M"), n, dtype, "M")
 
 
 def _scale(b: np.ndarray) -> float:
@@ -197,7 +209,9 @@ def _scale(b: np.ndarray) -> float:
     return float(2.0 ** np.clip(-np.floor(np.log2(largest)), -1000, 1000))
 
 
-def _start(x0: Any, b: np.ndarray, M: Callable[[Any], Any] | None, dtype: np.dtype, scale: float) -> np.ndarray:
+def _start(
+    x0: Any, b: np.ndarray, M: Callable[[Any], Any] | None, dtype: np.dtype, scale: float
+) -> np.ndarray:
     """The start times the scale, in an array of our own, with one contiguous column for each of b."""
     n, k = b.shape[0], 1 if b.ndim == 1 else b.shape[1]
     x = empty((k, n), dtype).T

@@ -1,0 +1,29 @@
+"""What several test files share: the folder of real matrices, and the rule for tests that need a GPU."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "gpu: needs the CUDA backend and a device; skipped without them")
+
+
+def pytest_collection_modifyitems(items):
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if marked:
+        import pysolve
+
+        if not pysolve.show_config()["cuda_devices"]:
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason="no CUDA backend in this build, or no device"))
+
+
+@pytest.fixture(scope="session")
+def matrices():
+    """The folder that PYSOLVE_MATRICES names."""
+    folder = os.environ.get("PYSOLVE_MATRICES")
+    if not folder:
+        pytest.skip("PYSOLVE_MATRICES names no folder of real systems")
+    return Path(folder)
