@@ -104,17 +104,21 @@ COMPILED = {
 }
 
 
-def _compiled_ways(loops: Any, a: np.ndarray, b: np.ndarray, c: np.ndarray) -> dict[tuple[str, str], tuple[int, Any]]:
+def _compiled_ways(
+    loops: Any, a: np.ndarray, b: np.ndarray, c: np.ndarray
+) -> dict[tuple[str, str], tuple[int, Any]]:
     """As `_numpy_ways`; a call by ctypes releases the lock of the interpreter too."""
 
     def make(name: str) -> Any:
-        return lambda s: lambda args=[*map(_address, (a[s], b[s], c[s])), a[s].size]: getattr(loops, name)(*args)
+        function = getattr(loops, name)
+
+        def on(s: slice) -> Callable[[], Any]:
+            arguments = (*(ctypes.c_void_p(x[s].ctypes.data) for x in (a, b, c)), s.stop - s.start)
+            return lambda: function(*arguments)
+
+        return on
 
     return {key: (size, make(name)) for key, (size, name) in COMPILED.items()} if loops else {}
-
-
-def _address(x: np.ndarray) -> ctypes.c_void_p:
-    return ctypes.c_void_p(x.ctypes.data)
 
 
 def bandwidth(n: int, threads: int, seconds: float = 0.3, loops: Any = None) -> Limits:
@@ -149,7 +153,9 @@ def lines(limits: list[Limits], flops: dict[int, float]) -> list[str]:
         for kind in ("copy", "triad", "read"):
             ways = ", ".join(f"{way} {rate:.1f}" for way, rate in getattr(at, kind).items())
             parts.append(f"{kind}: {ways}")
-        said.append(f"GB/s, {at.threads} thread(s), arrays of {at.n * 8 / 2**20:.0f} MiB: " + "; ".join(parts))
+        said.append(
+            f"GB/s, {at.threads} thread(s), arrays of {at.n * 8 / 2**20:.0f} MiB: " + "; ".join(parts)
+        )
     said += [f"GFlop/s, {n} thread(s): {rate:.0f} (dgemm)" for n, rate in flops.items()]
     return said
 

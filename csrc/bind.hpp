@@ -29,6 +29,8 @@ inline array_info host_info_of(py::handle x, const char* name) {
   if (!py::isinstance<py::array>(x))
     throw py::type_error(std::string(name) + " must be a NumPy array, not " + type_name(x));
   const auto a = py::reinterpret_borrow<py::array>(x);
+  if (a.dtype().byteorder() != '=' && a.dtype().byteorder() != '|')
+    throw py::type_error(std::string(name) + " must be in the machine's own byte order");
   return {const_cast<void*>(a.data()),          a.size(),     a.dtype().kind(), a.itemsize(),
           bool(a.flags() & py::array::c_style), a.writeable()};
 }

@@ -33,7 +33,7 @@ solid |= (abs(along - 185) < 5) & (height < 60)
 
 A = gallery.poisson(shape, solid=solid, boundary=["neumann", ("neumann", "dirichlet")])
 print(A)
-print(f"{A.decoupled.sum()} of {A.shape[0]} cells are solid; a constant in the null space: {A.n_components > 0}")
+print(f"{A.decoupled.sum()} of {A.shape[0]} cells are solid; dimension of the null space: {A.n_components}")
 
 # %%
 # The velocity lives on the faces, like the weights of the operator: 1 on open faces and 0 on closed ones.
@@ -106,7 +106,8 @@ for name, operator in {"with obstacles": A, "constant": gallery.poisson(shape)}.
     matrix = operator.tocsr()
     in_matrix = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
     in_operator = sum(w.nbytes for w in operator.weights if isinstance(w, np.ndarray))
-    print(f"{name}: matrix {in_matrix / matrix.shape[0]:.0f} bytes a cell, operator {in_operator / matrix.shape[0]:.0f}")
+    n = matrix.shape[0]
+    print(f"{name}: matrix {in_matrix / n:.0f} bytes a cell, operator {in_operator / n:.0f}")
 
 # %%
 # Many solves
@@ -126,7 +127,8 @@ nozzle = slice(44, 56)
 
 def moved(values, velocity, offset, step):
     """Values carried along by the flow: what was there one step ago; `offset` from the centre of a cell."""
-    places = np.meshgrid(*[np.arange(k) - o for k, o in zip(values.shape, offset, strict=True)], indexing="ij")
+    axes = [np.arange(k) - o for k, o in zip(values.shape, offset, strict=True)]
+    places = np.meshgrid(*axes, indexing="ij")
     flow = [ndimage.map_coordinates(c, places, order=1, mode="nearest") for c in in_cells(velocity)]
     origin = [place - step * c + o for place, c, o in zip(places, flow, offset, strict=True)]
     return ndimage.map_coordinates(values, origin, order=1, mode="nearest")

@@ -61,9 +61,14 @@ class CsrMatrix:
 
 
 def _check(
-    indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, n_cols: int, name: str
+    indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, shape: tuple[int, int], name: str
 ) -> dict[str, Any]:
     """Report of ``csr_check``; ValueError for the first thing that is wrong."""
+    n_rows, n_cols = shape
+    if indptr.size != n_rows + 1:
+        raise ValueError(
+            f"{name}.indptr must have {n_rows + 1} values for {n_rows} rows, but has {indptr.size}"
+        )
     if indices.size != data.size:
         raise ValueError(
             f"{name} has {indices.size} indices for {data.size} values: a sparse matrix needs as many of both"
@@ -110,7 +115,7 @@ def _check_structure(
     index_type = np.result_type(indptr, indices)
     ones = np.ones(len(data), dtype=np.float32)
     _check(
-        np.ascontiguousarray(indptr, index_type), np.ascontiguousarray(indices, index_type), ones, n_cols, "A"
+        np.ascontiguousarray(indptr, index_type), np.ascontiguousarray(indices, index_type), ones, shape, "A"
     )
 
 

@@ -3,29 +3,21 @@
 Nothing is ever unpickled, and every index of a sparse matrix is checked before a compiled kernel sees it.
 """
 
-import bz2
 import contextlib
-import gzip
 import os
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.io
 import scipy.sparse as sp
+
+from pysolve._matrix_market import read_matrix_market
 
 MATRIX_MARKET = (".mtx", ".mtx.gz", ".mtx.bz2")
 SPARSE_PARTS = {"data", "indices", "indptr", "shape"}
-
-# What the readers of numpy and scipy raise on a file that is missing, damaged or not what its name says.
-UNREADABLE = (
-    OSError, EOFError, ValueError, TypeError, KeyError, IndexError, ArithmeticError, NotImplementedError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 class InputError(Exception):
@@ -79,37 +71,12 @@ def _read_matrix(path: str) -> tuple[Any, np.ndarray | None]:
     _must_be_file(path)
     with _reading(path):
         if path.lower().endswith(MATRIX_MARKET):
-            A, b = _read_matrix_market(path), None
+            A, b = read_matrix_market(path), None
         elif path.lower().endswith(".npz"):
             A, b = _read_npz(path)
         else:
             raise InputError(f"unknown kind of file '{path}': a system is .mtx, .mtx.gz, .mtx.bz2 or .npz")
         return _checked_matrix(A, path), b
-
-
-def _read_matrix_market(path: str) -> Any:
-    opened = {".gz": gzip.open, ".bz2": bz2.open}.get(os.path.splitext(path)[1].lower(), open)
-    with opened(path, "rb") as file:
-        return scipy.io.mmread(_WholeText(file))
-
-
-class _WholeText:
-    """A stream that ends with a whole line of text: scipy's reader crashes on some that do not (scipy #19949)."""
-
-    def __init__(self, file: Any) -> None:
-        self.file, self.tail = file, b""
-
-    def read(self, size: int = -1) -> bytes:
-        part: bytes = self.file.read(size)
-        if b"\0" in part:
-            raise ValueError("it holds bytes that are not text")
-        if part:
-            self.tail = (self.tail + part)[-16:]
-            return part
-        if re.search(rb"[eE][+-]?\s*$", self.tail):
-            raise EOFError("it ends in the middle of a number")
-        part, self.tail = (b"" if self.tail.endswith(b"\n") else b"\n"), b"\n"
-        return part
 
 
 def _read_npz(path: str) -> tuple[Any, np.ndarray | None]:
@@ -132,7 +99,7 @@ def _read_vector(path: str) -> np.ndarray:
     _must_be_file(path)
     with _reading(path):
         if path.lower().endswith(MATRIX_MARKET):
-            b = _read_matrix_market(path)
+            b = read_matrix_market(path)
             return b.toarray() if sp.issparse(b) else b
         if path.lower().endswith(".npy"):
             return np.load(path, allow_pickle=False)
@@ -157,10 +124,12 @@ def _open_npz(path: str) -> Any:
 def _reading(path: str) -> Iterator[None]:
     try:
         yield
-    except UNREADABLE as error:
-        raise InputError(f"cannot read '{path}': {first_line(error)}") from error
+    except InputError:
+        raise
     except MemoryError as error:
         raise InputError(f"'{path}' does not fit in memory") from error
+    except Exception as error:  # on damaged files the readers of numpy and scipy raise a dozen types
+        raise InputError(f"cannot read '{path}': {first_line(error)}") from error
 
 
 def _must_be_file(path: str) -> None:

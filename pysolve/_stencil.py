@@ -98,7 +98,7 @@ class StencilOperator:
         self._forget()
 
     def _forget(self) -> None:
-        """Start without what is made on first use: the kernels' handle, the components, the float64 copy."""
+        """Start without what is made on first use."""
         self._grid: Any = None
         self._components: tuple[np.ndarray, int] | None = None
         self._wide: StencilOperator | None = None
@@ -212,8 +212,7 @@ class StencilOperator:
 
         Returns
         -------
-        ndarray
-            `d` itself.
+        ndarray : `d` itself
         """
         if d.shape[:1] != self.shape[:1] or d.ndim > 2:
             raise ValueError(f"d must have shape ({self.shape[0]},) or ({self.shape[0]}, k), got {d.shape}")

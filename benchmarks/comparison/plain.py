@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 import pysolve
 
 SOURCE = Path(__file__).with_name("plain_loops.cpp")
@@ -40,7 +41,9 @@ def compiled() -> Any:
     return loops
 
 
-def plain_cg(loops: Any, m: int, b: np.ndarray, steps: int, threads: int) -> Callable[[], tuple[np.ndarray, float]]:
+def plain_cg(
+    loops: Any, m: int, b: np.ndarray, steps: int, threads: int
+) -> Callable[[], tuple[np.ndarray, float]]:
     """A call that takes `steps` iterations on the m^3 box from x = 0, and returns x and the norm of r."""
 
     def run() -> tuple[np.ndarray, float]:

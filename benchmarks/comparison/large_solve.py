@@ -1,0 +1,43 @@
+"""One large stencil solve in a process of its own: prints seconds, iterations, residual and peak memory as JSON.
+
+``python large_solve.py SIDE RTOL THREADS``. The peak is taken before the residual is looked at from outside.
+"""
+
+import json
+import os
+import re
+import sys
+import time
+
+side, rtol, n_threads = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[name] = n_threads
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import numpy as np  # noqa: E402
+
+import pysolve  # noqa: E402
+
+
+def peak_bytes() -> int:
+    """Most memory that was resident. Linux hands a parent's ru_maxrss on to its child, but not VmHWM."""
+    try:
+        with open("/proc/self/status") as file:
+            return 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", file.read()).group(1))
+    except (OSError, AttributeError):
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+before = peak_bytes()
+A = pysolve.gallery.poisson((side,) * 3)
+b = np.random.default_rng(0).standard_normal(side**3)
+start = time.perf_counter()
+result = pysolve.cg(A, b, rtol=rtol)
+seconds = time.perf_counter() - start
+peak = peak_bytes()
+true = float(np.linalg.norm(b - A.matvec(result.x)) / np.linalg.norm(b))
+found = {"seconds": seconds, "iterations": result.iterations, "status": result.status.name.lower()}
+print(json.dumps(found | {"residual": true, "peak": peak, "imports": before, "vector": b.nbytes}))

@@ -1,0 +1,166 @@
+"""The CUDA kernels for the tests, with NumPy arrays in and out: on a device, or simulated on the host."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pysolve import _backend
+
+ROOT = Path(__file__).resolve().parents[1]
+FAULTS = ["", "indptr", "index", "value"]
+
+
+class DeviceKernels:
+    """The kernels of ``_cuda``: arguments are copied to the device, and what was written is copied back."""
+
+    def __init__(self):
+        self.cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+        self.module = _backend._cuda
+
+    def __getattr__(self, name):
+        kernel = getattr(self.module, name)
+
+        def call(*arguments):
+            on_device = [self.moved(x) for x in arguments]
+            if name == "conjugate_directions_orthogonalise":
+                on_device[4] = arguments[4]  # pq stays on the host
+            result = kernel(*on_device)
+            for ours, theirs in zip(arguments, on_device, strict=True):
+                if isinstance(ours, np.ndarray) and theirs is not ours and ours.flags.writeable:
+                    ours[...] = self.cupy.asnumpy(theirs)
+            return result
+
+        return call
+
+    def moved(self, x):
+        if isinstance(x, tuple):
+            return tuple(self.moved(entry) for entry in x)
+        return self.cupy.array(x) if isinstance(x, np.ndarray) else x
+
+
+def build_simulation(folder):
+    """The library of all kernel bodies, compiled for the host; skips where that cannot be done."""
+    compilers = (os.environ.get("CXX", "").split()[:1] or [""])[0], "c++", "g++", "clang++"
+    compiler = next(filter(None, map(shutil.which, filter(None, compilers))), None)
+    if compiler is None:
+        pytest.skip("no C++ compiler")
+    if not (ROOT / "csrc").is_dir():
+        pytest.skip("the C++ sources are not here")
+    library = folder / "cuda_host.so"
+    source = ROOT / "tests" / "cuda_host" / "kernels.cpp"
+    options = ["-std=c++20", "-O1", "-fPIC", "-shared", "-DPYSOLVE_BACKEND=cuda", f"-I{ROOT / 'csrc'}"]
+    built = subprocess.run(
+        [compiler, *options, str(source), "-o", str(library)], capture_output=True, text=True
+    )
+    if built.returncode and "ucontext.h" in built.stderr.partition("error")[2].partition("\n")[0]:
+        pytest.skip("no ucontext.h on this system")
+    assert built.returncode == 0, built.stderr
+    return ctypes.CDLL(str(library))
+
+
+class SimulatedKernels:
+    """The same kernels' bodies, thread by thread on the host, in launches of at most so many blocks."""
+
+    def __init__(self, library, threads=256, most_blocks=2048):
+        self.library, self.launch = library, (threads, most_blocks)
+        library.run.restype = ctypes.c_char_p
+
+    def _run(self, kernel, types, sizes, arrays):
+        out = np.full(5, np.nan)
+        pointers = [None if x is None else x.ctypes.data for x in arrays]
+        n = np.array(sizes, np.int64)
+        name = "_".join([kernel, *(np.dtype(t).str[1:] for t in types)])
+        self.library.simulate(self.launch[0], ctypes.c_int64(self.launch[1]))
+        fault = self.library.run(
+            name.encode(),
+            ctypes.c_void_p(n.ctypes.data),
+            (ctypes.c_void_p * len(pointers))(*pointers),
+            ctypes.c_void_p(out.ctypes.data),
+        )
+        assert fault == b"", f"{name}: {fault.decode()}"
+        return out
+
+    def csr_matvec(self, indptr, indices, data, x, y):
+        types = indptr.dtype, data.dtype
+        self._run("csr_matvec", types, (indptr.size - 1, x.size), (indptr, indices, data, x, y))
+
+    def csr_matvec_dot(self, indptr, indices, data, x, y):
+        types = indptr.dtype, data.dtype
+        out = self._run("csr_matvec_dot", types, (indptr.size - 1, x.size), (indptr, indices, data, x, y))
+        return scalar(out, data)
+
+    def csr_residual(self, indptr, indices, data, b, x, r):
+        types = indptr.dtype, data.dtype
+        return self._run(
+            "csr_residual", types, (indptr.size - 1, x.size), (indptr, indices, data, b, x, r)
+        )[0]
+
+    def csr_check(self, indptr, indices, data, n_cols):
+        sizes = indptr.size - 1, n_cols, data.size
+        out = self._run("csr_check", (indptr.dtype, data.dtype), sizes, (indptr, indices, data))
+        names = "asymmetry", "frobenius", "max_row_sum"
+        return {
+            "fault": FAULTS[int(out[0])],
+            "position": int(out[1]),
+            **dict(zip(names, out[2:], strict=True)),
+        }
+
+    def sell_measure(self, indptr, indices, data, n_cols, *lengths):
+        sizes = indptr.size - 1, n_cols
+        self._run("sell_measure", (indptr.dtype, data.dtype), sizes, (indptr, indices, data, *lengths))
+
+    def sell_pack(self, indptr, indices, data, n_cols, *packed):
+        sizes = indptr.size - 1, n_cols
+        self._run("sell_pack", (indptr.dtype, data.dtype), sizes, (indptr, indices, data, *packed))
+
+    def _sell(self, kernel, slice_ptr, column, indices, data, *vectors):
+        sizes = vectors[-1].size, vectors[-2].size, slice_ptr.size - 1
+        return self._run(kernel, [data.dtype], sizes, (slice_ptr, column, indices, data, *vectors))
+
+    def sell_matvec(self, *arrays):
+        self._sell("sell_matvec", *arrays)
+
+    def sell_matvec_dot(self, *arrays):
+        return scalar(self._sell("sell_matvec_dot", *arrays), arrays[3])
+
+    def sell_residual(self, *arrays):
+        return self._sell("sell_residual", *arrays)[0]
+
+    def stencil_grid(self, n, low, high, weights, shift, decoupled, dtype):
+        constants = np.array([w if isinstance(w, float) else 0.0 for w in (*weights, shift)])
+        *faces, shifts = (None if isinstance(w, float) else w for w in (*weights, shift))
+        sizes = (*n, *low, *high, 0 if decoupled is None else decoupled.size)
+        return dtype, sizes, (*faces, shifts, decoupled, constants)
+
+    def _stencil(self, kernel, grid, *vectors):
+        dtype, sizes, arrays = grid
+        return self._run(kernel, [dtype], sizes, (*arrays, *vectors))[0]
+
+    def stencil_matvec(self, grid, x, y):
+        self._stencil("stencil_matvec", grid, x, y)
+
+    def stencil_matvec_dot(self, grid, x, y):
+        return self._stencil("stencil_matvec_dot", grid, x, y)
+
+    def stencil_residual(self, grid, b, x, r):
+        return self._stencil("stencil_residual", grid, b, x, r)
+
+    def conjugate_directions_orthogonalise(self, z, r, P, Q, pq, slot):
+        c = np.empty(pq.size, np.result_type(z, np.float64))
+        sizes = pq.size, slot, z.size
+        out = self._run("conjugate_directions_orthogonalise", [z.dtype], sizes, (z, r, P, Q, pq, c))
+        return scalar(out, z), out[2], c.tolist()
+
+    def conjugate_directions_step(self, x, r, p, q, alpha):
+        factor = np.array([alpha], x.dtype)
+        return self._run("conjugate_directions_step", [x.dtype], [x.size], (x, r, p, q, factor))[0]
+
+
+def scalar(out, like):
+    """A sum of the type that goes with the values of `like`."""
+    return complex(*out[:2]) if like.dtype.kind == "c" else float(out[0])
