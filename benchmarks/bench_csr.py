@@ -6,11 +6,10 @@ from . import cases, products
 class Product(cases.Limited):
     """pysolve's kernel beside scipy's and PETSc's products."""
 
-    params = (cases.LIBRARIES, cases.THREADS)
+    params = (cases.MULTIPLYING, cases.THREADS)
     param_names = ("library", "threads")
 
     def setup(self, library: str, threads: int) -> None:
-        cases.no_product_of_its_own(library)
         self.begin(library, threads)
         self.A = cases.poisson("csr")
         self.n_bytes = products.csr_bytes(self.A)

@@ -4,29 +4,31 @@ from . import cases, products
 
 
 class Product(cases.Limited):
-    """StencilOperator beside the stored matrices of scipy and PETSc."""
+    """StencilOperator, with constant and with variable weights, beside the stored matrices of scipy and PETSc."""
 
-    params = (cases.LIBRARIES, cases.THREADS, ("constant", "variable"))
-    param_names = ("library", "threads", "weights")
+    params = (("scipy", "pysolve", "pysolve variable", "petsc4py"), cases.THREADS)
+    param_names = ("library", "threads")
 
-    def setup(self, library: str, threads: int, weights: str) -> None:
-        cases.no_product_of_its_own(library)
-        self.begin(library, threads)
-        A = cases.poisson(weights)
+    def setup(self, library: str, threads: int) -> None:
+        name, _, variable = library.partition(" ")
+        self.begin(name, threads)
+        A = cases.poisson("variable" if variable else "constant")
         x = products.random_vector(A.shape[0])
         self.n_bytes = products.stencil_bytes(A)
-        if library == "pysolve":
+        if name == "pysolve":
             self.call = lambda: A.matvec(x)
             return
         matrix = A.tocsr()
         self.n_bytes = products.csr_bytes(matrix)
         self.call = (lambda: matrix @ x) if library == "scipy" else products.petsc_into(matrix)
 
-    def time_matvec(self, library: str, threads: int, weights: str) -> None:
+    def time_matvec(self, library: str, threads: int) -> None:
         self.call()
 
-    def track_share_of_limit(self, library: str, threads: int, weights: str) -> float:
-        return cases.share(self.n_bytes, self.call, threads, "mixed" if library == "pysolve" else "reading")
+    def track_share_of_limit(self, library: str, threads: int) -> float:
+        return cases.share(
+            self.n_bytes, self.call, threads, "mixed" if library.startswith("pysolve") else "reading"
+        )
 
 
-Product.track_share_of_limit.unit = "of the fastest copy"
+Product.track_share_of_limit.unit = "of the fastest copy, for stored matrices read"

@@ -3,12 +3,14 @@
 from typing import Any
 
 import numpy as np
+import scipy.sparse.linalg  # noqa: F401  here, so that the server of asv has it and no benchmark waits for it
 
 from . import environment, machine, products
 
 SIDE = {"small": 48, "full": 128}[environment.SIZE]
 THREADS = environment.thread_counts()
 LIBRARIES = products.LIBRARIES
+MULTIPLYING = tuple(name for name in LIBRARIES if name != "pyamg")  # which multiplies with scipy's matrices
 
 
 class Limited:
@@ -40,12 +42,6 @@ def poisson(form: str) -> Any:
     if form == "variable":
         return gallery.poisson(shape, coefficient=0.5 + np.random.default_rng(1).random(shape))
     return gallery.poisson(shape, format="csr" if form == "csr" else "stencil")
-
-
-def no_product_of_its_own(library: str) -> None:
-    """Skip a library that multiplies with scipy's matrices."""
-    if library == "pyamg":
-        raise NotImplementedError("pyamg multiplies with scipy's matrices: see scipy")
 
 
 def seconds(call: Any, repeat: int = 5) -> float:

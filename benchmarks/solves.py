@@ -64,17 +64,19 @@ def scipy_jacobi_matrix(A: Any) -> Any:
     return sp.dia_array((1.0 / A.diagonal()[None, :], [0]), shape=A.shape)
 
 
-def petsc_solver(A: Any, preconditioner: str, rtol: float, maxiter: int | None = None) -> Any:
-    """PETSc's cg with one of its preconditioners, set up; it stops on the norm of the residual, as scipy does."""
+def petsc_solver(matrix: Any, preconditioner: str, rtol: float, maxiter: int | None = None) -> Any:
+    """PETSc's cg on a PETSc matrix with one of PETSc's preconditioners, set up.
+
+    It stops on the norm of the residual, as scipy does.
+    """
     from petsc4py import PETSc
-    from products import petsc_matrix
 
     solver = PETSc.KSP().create()
-    solver.setOperators(petsc_matrix(A))
+    solver.setOperators(matrix)
     solver.setType("cg")
     solver.getPC().setType(preconditioner)
     solver.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
-    solver.setTolerances(rtol=rtol, atol=0.0, max_it=maxiter or 10 * A.shape[0])
+    solver.setTolerances(rtol=rtol, atol=0.0, max_it=maxiter or 10 * matrix.getSize()[0])
     solver.setUp()
     return solver
 

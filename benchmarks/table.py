@@ -84,15 +84,14 @@ def measured(chosen: argparse.Namespace) -> tuple[list[str], list[Any]]:
     known: dict[tuple[int, int], machine.Limits] = {}
     beyond = 1 << 18 if chosen.quick else 4 * environment.cache_bytes() // 8
 
-    def limits(n: int, n_threads: int) -> machine.Limits:
-        """Those on arrays of n doubles; a limit that holds for large arrays too is looked for beyond the caches."""
-        for size in (n, beyond):
+    def limits(n: int, n_threads: int) -> list[machine.Limits]:
+        """Those on arrays far beyond the caches, and on arrays of n doubles; each measured once."""
+        for size in (beyond, n):
             if (size, n_threads) not in known:
                 say(f"the machine's limits, {size * 8 >> 20} MiB, {n_threads} thread(s)")
-                known[size, n_threads] = machine.bandwidth(
-                    size, n_threads, 0.05 if chosen.quick else 0.5, loops
-                )
-        return max((known[n, n_threads], known[beyond, n_threads]), key=lambda found: found.mixed)
+                seconds = 0.05 if chosen.quick else 0.5
+                known[size, n_threads] = machine.bandwidth(size, n_threads, seconds, loops)
+        return [known[beyond, n_threads], known[n, n_threads]]
 
     plan = report.plan(chosen.quick, threads, limits, loops)
     for n_threads in threads:

@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 import pysolve
-from pysolve._files import InputError
+from pysolve._cli_files import InputError
 
 BAD_INPUT, INTERRUPTED, NO_READER = 2, 130, 141
 METHODS = ("cg", "conjugate_directions")
@@ -163,18 +163,18 @@ def _demo_size(text: str) -> int:
 
 def _run_solve(arguments: argparse.Namespace) -> int:
     # The commands are imported late: `pysolve --help` needs none of them.
-    from pysolve._solve import solve
+    from pysolve._cli_solve import solve
 
     return solve(arguments)
 
 
 def _run_compare(arguments: argparse.Namespace) -> int:
-    from pysolve._compare import compare
+    from pysolve._cli_compare import compare
 
     return compare(arguments)
 
 
 def _run_demo(arguments: argparse.Namespace) -> int:
-    from pysolve._demo import demo
+    from pysolve._cli_demo import demo
 
     return demo(arguments)

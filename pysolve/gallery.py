@@ -13,8 +13,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.sparse import csr_array
 
-from pysolve._poisson import close, face_weights, finish, poisson
-from pysolve._scene_geometry import centres, fill_ball, gaussian_field, obstacles, waves
+from pysolve._gallery_geometry import centres, fill_ball, gaussian_field, obstacles, waves
+from pysolve._gallery_poisson import close, face_weights, finish, poisson
 from pysolve._stencil import StencilOperator
 from pysolve._stencil_faces import above, along, below, check_shape
 

@@ -96,9 +96,9 @@ class SimulatedKernels:
 
     def csr_residual(self, indptr, indices, data, b, x, r):
         types = indptr.dtype, data.dtype
-        return self._run(
-            "csr_residual", types, (indptr.size - 1, x.size), (indptr, indices, data, b, x, r)
-        )[0]
+        return self._run("csr_residual", types, (indptr.size - 1, x.size), (indptr, indices, data, b, x, r))[
+            0
+        ]
 
     def csr_check(self, indptr, indices, data, n_cols):
         sizes = indptr.size - 1, n_cols, data.size

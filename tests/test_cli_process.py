@@ -12,9 +12,9 @@ import scipy.io
 import scipy.sparse as sp
 
 import pysolve
-from pysolve import _writing
+from pysolve import _cli_writing
 from pysolve._cli import main
-from pysolve._progress import Progress
+from pysolve._cli_progress import Progress
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_failure_in_the_middle_of_writing_leaves_the_old_file(run, system, monke
         raise OSError(28, "No space left on device")
 
     np.save("x.npy", np.zeros(1))
-    monkeypatch.setattr(_writing.np, "save", half)
+    monkeypatch.setattr(_cli_writing.np, "save", half)
     code, _, err = run("solve", system, "--output", "x.npy")
     assert (code, "No space left" in err) == (2, True)
     assert sorted(os.listdir()) == ["A.mtx", "x.npy"]
@@ -52,7 +52,7 @@ def test_interrupt_in_the_middle_of_writing_leaves_nothing(run, system, monkeypa
         file.write(b"half of it")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_writing.np, "save", interrupted)
+    monkeypatch.setattr(_cli_writing.np, "save", interrupted)
     assert run("solve", system, "--output", "x.npy")[0] == 130
     assert os.listdir() == ["A.mtx"]
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from pysolve import _peers, _table
+from pysolve import _cli_peers, _cli_table
 from pysolve._cli import main
 
 MATRICES = os.environ.get("PYSOLVE_MATRICES")
@@ -87,7 +87,7 @@ def test_line_that_raises_says_so_and_the_others_go_on(run, monkeypatch):
         raise RuntimeError("out of luck")
 
     without(monkeypatch, "pyamg", "petsc4py")
-    monkeypatch.setattr(_peers, "scipy_jacobi", fail)
+    monkeypatch.setattr(_cli_peers, "scipy_jacobi", fail)
     code, out, _ = run("compare", "poisson:9x9", "--repeat", "1", *plot())
     table = rows(out)
     assert code == 0
@@ -106,7 +106,7 @@ def plot():
 
 def test_claim_of_convergence_is_checked_with_the_true_residual(run, monkeypatch):
     without(monkeypatch, "pyamg", "petsc4py")
-    monkeypatch.setattr(_peers.spla, "cg", lambda A, b, **options: (np.zeros_like(b), 0))
+    monkeypatch.setattr(_cli_peers.spla, "cg", lambda A, b, **options: (np.zeros_like(b), 0))
     out = run("compare", "poisson:9x9", "--repeat", "1")[1]
     assert rows(out)["scipy", "cg", "none"][-1] == "not converged, though it says so"
 
@@ -158,7 +158,7 @@ def test_other_number_of_threads_is_another_process(tmp_path):
 
 
 def test_table_is_aligned_words_left_figures_right():
-    lines = _table.aligned(["name", "s"], [["a", "1.5"], ["longer", "-"]]).splitlines()
+    lines = _cli_table.aligned(["name", "s"], [["a", "1.5"], ["longer", "-"]]).splitlines()
     assert lines == ["name      s", "------  ---", "a       1.5", "longer    -"]
 
 

@@ -16,9 +16,9 @@ from cuda_cases import DeviceKernels, SimulatedKernels, build_simulation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.csr import wide
-from stencil_cases import operators
+from stencil_cases import operators, reference_grid
 
-from pysolve import _backend
+from pysolve import _backend, gallery
 
 RUNS = {"RunState", *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil"))}
 checked = settings(max_examples=60, deadline=None)
@@ -124,9 +124,7 @@ def packed(module, A):
     lengths = np.zeros((2, n_slices), np.int64)
     module.sell_measure(*A.arrays, A.shape[1], *lengths)
     slice_ptr, gather_ptr = (np.concatenate([[0], np.cumsum(row)]).astype(np.int64) for row in lengths)
-    column, indices = (
-        np.full(n, -99, np.int32) for n in (slice_ptr[-1], 8 * gather_ptr[-1])
-    )
+    column, indices = (np.full(n, -99, np.int32) for n in (slice_ptr[-1], 8 * gather_ptr[-1]))
     data = np.full(8 * slice_ptr[-1], np.nan, A.data.dtype)
     module.sell_pack(*A.arrays, A.shape[1], slice_ptr, gather_ptr, column, indices, data)
     return slice_ptr, column, indices, data
@@ -161,16 +159,130 @@ def test_packed_products_equal_the_reference(kernels, A):
 # ---- stencil -----------------------------------------------------------------------------------------------
 
 
-def grid_arguments(A):
-    """What pysolve hands to stencil_grid for this operator."""
-    found = []
-    original = _backend._core.stencil_grid
-    from pysolve import _stencil_products
+def handle(kernels, A):
+    """The grid of the reference, and the handle that the kernels make of the same."""
+    grid = reference_grid(A)
+    constant = isinstance(A.weights[0], float)
+    weights = tuple(w if constant or not isinstance(w, float) else None for w in grid.weights)
+    shift = A.shift if isinstance(A.shift, float) else A.shift.ravel()
+    decoupled = np.array(grid.decoupled, np.int64) if grid.decoupled else None
+    sides = tuple(grid.low), tuple(grid.high)
+    return grid, kernels.stencil_grid(grid.n, *sides, weights, shift, decoupled, grid.dtype)
 
-    recorder = type("Recorder", (), {"stencil_grid": staticmethod(lambda *a: found.append(a))})
-    patch = pytest.MonkeyPatch()
-    with patch.context() as m:
-        m.setattr(_stencil_products, "kernels", lambda x: recorder)
-        _stencil_products.make_grid(A)
-    assert original is _backend._core.stencil_grid
-    return found[0]
+
+@given(A=operators())
+@checked
+def test_stencil_products_equal_the_reference(kernels, A):
+    grid, ours = handle(kernels, A)
+    x, b = np.random.default_rng(0).standard_normal((2, A.shape[0])).astype(A.dtype)
+    y, z, r = empty_vectors(x.size, A.dtype, 3)
+    expected = np.empty(x.size)
+    reference.stencil.stencil_matvec(grid, x, expected)
+    eps = float(np.finfo(A.dtype).eps)
+    tolerance = 32 * eps * float(A.diagonal().max()) * float(abs(x).max())
+    kernels.stencil_matvec(ours, x, y)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=tolerance)
+    dot = kernels.stencil_matvec_dot(ours, x, z)
+    np.testing.assert_array_equal(z, y)
+    assert dot == pytest.approx(float(wide(x) @ wide(y)), rel=1e-12, abs=1e-12 * size(x, y))
+    squared = kernels.stencil_residual(ours, b, x, r)
+    np.testing.assert_allclose(r, b - expected, rtol=2 * eps, atol=2 * tolerance)
+    assert squared == pytest.approx(size(r, r), rel=1e-12)
+
+
+def test_norm_of_a_stencil_residual_is_not_drowned_by_decoupled_cells(kernels):
+    solid = np.zeros((6, 5, 40), bool)
+    solid[2:4, 1:3, 7:30] = True
+    A = gallery.poisson(solid.shape, solid=solid)
+    x = np.random.default_rng(0).standard_normal(A.shape[0])
+    x[solid.ravel()] = 1e12
+    b, r = A @ x, np.empty(x.size)
+    b[~solid.ravel()] += 1e-3
+    squared = kernels.stencil_residual(handle(kernels, A)[1], b, x, r)
+    assert squared == pytest.approx(1e-6 * (~solid).sum(), rel=1e-6)
+
+
+# ---- conjugate_directions ----------------------------------------------------------------------------------
+
+
+@given(
+    n=st.sampled_from([1, 7, 33, 300]),
+    n_keep=st.sampled_from([1, 2, 3, 4, 5, 9, 64]),
+    dtype=st.sampled_from(VALUES),
+    seed=st.integers(0, 2**16),
+    share=st.sampled_from([0.0, 0.5, 1.0]),
+)
+@checked
+def test_orthogonalise_equals_the_reference(kernels, n, n_keep, dtype, seed, share):
+    rng = np.random.default_rng(seed)
+    z, r = (random_values(rng, n, dtype) for _ in range(2))
+    P, Q = (random_values(rng, n_keep * n, dtype).reshape(n_keep, n) for _ in range(2))
+    pq = np.where(rng.random(n_keep) < share, rng.uniform(n, 2 * n, n_keep), rng.choice([0.0, -1.0, np.nan]))
+    P[~(pq > 0)] = np.nan  # what is not in use may hold anything
+    slot = int(rng.integers(n_keep))
+    expected = P.copy()
+    pr, pp, c = kernels.conjugate_directions_orthogonalise(z, r, P, Q, pq, slot)
+    wanted = reference.conjugate_directions.conjugate_directions_orthogonalise(z, r, expected, Q, pq, slot)
+    eps = float(np.finfo(z.dtype).eps)
+    np.testing.assert_allclose(P, expected, rtol=0, atol=50 * n_keep * eps)
+    p = wide(P[slot])
+    assert pr == pytest.approx(np.vdot(p, wide(r)), rel=1e-12, abs=1e-12 * size(p, r))
+    assert pp == pytest.approx(np.vdot(p, p).real, rel=1e-12)
+    np.testing.assert_allclose(c, wanted[2], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", VALUES)
+@pytest.mark.parametrize("n", [0, 1, 255, 1000])
+def test_step_equals_the_reference(kernels, dtype, n):
+    rng = np.random.default_rng(n)
+    x, r, p, q = (random_values(rng, n, dtype) for _ in range(4))
+    alpha = complex(0.3, -0.7) if dtype[0] == "c" else 0.3
+    new_x, new_r = x.copy(), r.copy()
+    rr = kernels.conjugate_directions_step(x, r, p, q, alpha)
+    reference.conjugate_directions.conjugate_directions_step(new_x, new_r, p, q, alpha)
+    eps = float(np.finfo(x.dtype).eps)
+    np.testing.assert_allclose(x, new_x, rtol=0, atol=16 * eps)
+    np.testing.assert_allclose(r, new_r, rtol=0, atol=16 * eps)
+    assert rr == pytest.approx(size(r, r), rel=1e-12)
+
+
+# ---- the module, device or not -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def module():
+    if _backend._cuda is None:
+        pytest.skip("this build has no CUDA backend")
+    return _backend._cuda
+
+
+def public(module):
+    return {name for name in dir(module) if not name.startswith("_")}
+
+
+def test_both_backends_have_the_same_names(module):
+    # Whole runs are the CPU's alone: see csrc/conjugate_directions.cu.
+    assert public(_backend._core) - public(module) == RUNS
+    assert public(module) - public(_backend._core) == {"device_count"}
+
+
+def test_host_arrays_are_refused_by_name(module):
+    x = np.ones(3)
+    with pytest.raises(TypeError, match=r"^x must be a device array .* not ndarray$"):
+        module.conjugate_directions_step(x, x, x, x, 1.0)
+    weights = (np.ones(2), np.ones(2), np.ones(2))
+    with pytest.raises(TypeError, match="weights must be a device array"):
+        module.stencil_grid((1, 1, 1), (0, 0, 0), (0, 0, 0), weights, 0.0, None, "f8")
+
+
+def test_without_a_device_a_kernel_says_so(module):
+    if module.device_count() > 0:
+        pytest.skip("there is a device")
+
+    class Claims:
+        __cuda_array_interface__ = {  # noqa: RUF012
+            "shape": (1,), "typestr": "<f8", "data": (64, False), "version": 3
+        }  # fmt: skip
+
+    with pytest.raises(RuntimeError, match=r"^conjugate_directions_step: CUDA: "):
+        module.conjugate_directions_step(Claims(), Claims(), Claims(), Claims(), 1.0)

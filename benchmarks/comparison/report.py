@@ -112,7 +112,9 @@ class Plan:
     repeat: int
     budget: float  # seconds of one comparison
     threads: list[int]
-    limits: Callable[[int, int], Any]  # (values in an array, threads) -> Limits
+    limits: Callable[
+        [int, int], Any
+    ]  # (values in an array, threads) -> Limits beyond the caches, and of that size
     loops: Any = None  # the plain loops, or None
 
     @property

@@ -145,7 +145,7 @@ def _pysolve_solve(A: Any, b: np.ndarray, levels: Any) -> tuple[np.ndarray, int]
 def _petsc(matrix: Any, b: np.ndarray, kind: str) -> Callable[[dict], Sample]:
     def run(shared: dict) -> Sample:
         start = time.perf_counter()
-        solver = solves.petsc_solver(matrix, kind, PEER_RTOL)
+        solver = solves.petsc_solver(products.petsc_matrix(matrix), kind, PEER_RTOL)
         ready = time.perf_counter()
         x, iterations = solves.petsc_solve(solver, b)()
         return ready - start, time.perf_counter() - ready, x, iterations

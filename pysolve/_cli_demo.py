@@ -11,8 +11,8 @@ from scipy import ndimage
 
 import pysolve
 from pysolve import gallery
-from pysolve._files import InputError
-from pysolve._peers import (
+from pysolve._cli_files import InputError
+from pysolve._cli_peers import (
     Outcome,
     Problem,
     Run,
@@ -22,10 +22,10 @@ from pysolve._peers import (
     scipy_cg,
     scipy_jacobi,
 )
-from pysolve._progress import Progress
-from pysolve._table import aligned, ratio, seconds, threads_text
-from pysolve._threads import rerun
-from pysolve._writing import check_picture_path, write_picture
+from pysolve._cli_progress import Progress
+from pysolve._cli_table import aligned, ratio, seconds, threads_text
+from pysolve._cli_threads import rerun
+from pysolve._cli_writing import check_picture_path, write_picture
 
 RTOL, REPEAT, N_SMALL = 1e-6, 3, 100
 SIDE = ["iterations", "residual"]
@@ -149,7 +149,7 @@ def _draw(plot: str | None, cases: list[Case], results: list[list[Measured]]) ->
     except InputError as error:  # without --plot the picture is a present, not an order
         print(f"no picture: {error}")
         return
-    from pysolve._pictures import demo_picture
+    from pysolve._cli_pictures import demo_picture
 
     chosen = CASES.index(_obstacles)
     A = cases[chosen].problems[0].operator

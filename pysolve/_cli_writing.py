@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import scipy.io
 
-from pysolve._files import InputError, first_line
+from pysolve._cli_files import InputError, first_line
 
 VECTORS = (".npy", ".npz", ".mtx")
 PICTURES = (".png", ".pdf", ".svg")

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from pysolve._files import InputError, first_line, read_system
-from pysolve._peers import INSTALL, Peer, Problem, peers, relative_residual
-from pysolve._progress import Progress
-from pysolve._table import aligned, ratio, seconds, threads_text
-from pysolve._threads import rerun
-from pysolve._writing import check_picture_path, write_picture
+from pysolve._cli_files import InputError, first_line, read_system
+from pysolve._cli_peers import INSTALL, Peer, Problem, peers, relative_residual
+from pysolve._cli_progress import Progress
+from pysolve._cli_table import aligned, ratio, seconds, threads_text
+from pysolve._cli_threads import rerun
+from pysolve._cli_writing import check_picture_path, write_picture
 
 HEADER = [
     *("library", "method", "preconditioner", "set-up s", "solve s", "iterations", "rel. residual"),
@@ -121,7 +121,7 @@ def _base(line: Peer, lines: list[Peer], problem: Problem) -> Peer | None:
 
 
 def _picture(lines: list[Peer], problem: Problem, title: str) -> Any:
-    from pysolve._pictures import Bar, compare_picture
+    from pysolve._cli_pictures import Bar, compare_picture
 
     b_norm = np.linalg.norm(problem.b) or 1.0
     bars = []

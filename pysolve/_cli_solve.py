@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 import pysolve
-from pysolve._files import InputError, System, first_line, read_system
-from pysolve._peers import pyamg_inverse, relative_residual
-from pysolve._progress import Progress
-from pysolve._writing import check_picture_path, check_vector_path, write_picture, write_vector
+from pysolve._cli_files import InputError, System, first_line, read_system
+from pysolve._cli_peers import pyamg_inverse, relative_residual
+from pysolve._cli_progress import Progress
+from pysolve._cli_writing import check_picture_path, check_vector_path, write_picture, write_vector
 
 CONVERGED, NOT_CONVERGED = 0, 1
 
@@ -91,7 +91,7 @@ def _report(system: System, arguments: Namespace, result: "pysolve.SolveResult",
 
 
 def _picture(system: System, arguments: Namespace, result: "pysolve.SolveResult") -> Any:
-    from pysolve._pictures import curves_picture
+    from pysolve._cli_pictures import curves_picture
 
     norms = np.reshape(result.residual_norms, (len(result.residual_norms), -1))
     b_norms = np.atleast_1d(np.linalg.norm(system.b, axis=0))

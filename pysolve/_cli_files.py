@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from pysolve._matrix_market import read_matrix_market
+from pysolve._cli_matrix_market import read_matrix_market
 
 MATRIX_MARKET = (".mtx", ".mtx.gz", ".mtx.bz2")
 SPARSE_PARTS = {"data", "indices", "indptr", "shape"}

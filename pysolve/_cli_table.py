@@ -10,7 +10,7 @@ def aligned(header: list[str], rows: list[list[str]]) -> str:
 
     Examples
     --------
-    >>> from pysolve._table import aligned
+    >>> from pysolve._cli_table import aligned
     >>> print(aligned(["method", "s"], [["cg", "0.1"], ["sor", "12"]]))
     method    s
     ------  ---
@@ -32,7 +32,7 @@ def seconds(times: list[float]) -> str:
 
     Examples
     --------
-    >>> from pysolve._table import seconds
+    >>> from pysolve._cli_table import seconds
     >>> seconds([0.0012345, 0.0012345]), seconds([12.34])
     ('0.00123', '12.3')
     """
