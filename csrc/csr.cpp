@@ -83,28 +83,51 @@ struct check_sums {
   }
 };
 
+// One row, branch-free: whether something is wrong in it shows in `bad`, and is looked up afterwards.
+template <class I, class T>
+PYSOLVE_INLINE bool check_row(const csr<I, T>& A, index_t i, check_sums& s, sum_t<T>& defect) {
+  double ui, vi, row_sum = 0, squares = 0, zero = 0;  // in registers: the sums in s could alias A.data
+  sum_t<T> row_defect = sum_t<T>();
+  bool inside = true;
+  pseudo_random(std::uint64_t(i), ui, vi);
+  for (index_t k = A.indptr[i]; k < index_t(A.indptr[i + 1]); ++k) {
+    const sum_t<T> a(A.data[k]);
+    const index_t j = A.indices[k];
+    inside &= std::uint64_t(j) < std::uint64_t(A.n_cols);
+    double uj, vj;
+    pseudo_random(std::uint64_t(j), uj, vj);
+    if constexpr (std::is_same_v<T, real_t<T>>) {
+      row_defect += a * (ui * vj - vi * uj);
+      row_sum += std::abs(a);
+    } else {
+      row_defect += a * (ui * vj) - std::conj(a) * (vi * uj);
+      row_sum += std::sqrt(squared(a));
+    }
+    squares += squared(a);
+    zero += 0 * std::real(a) + 0 * std::imag(a);  // not a number as soon as a value is not finite
+  }
+  s.squares += squares;
+  defect += row_defect;
+  s.max_row_sum = std::max(s.max_row_sum, row_sum);
+  return inside && zero == 0;
+}
+
+template <class I, class T>
+void find_fault(const csr<I, T>& A, index_t i, check_sums& s) {
+  for (index_t k = A.indptr[i]; k < index_t(A.indptr[i + 1]); ++k) {
+    if (A.indices[k] < 0 || index_t(A.indices[k]) >= A.n_cols) s.bad_index = std::min(s.bad_index, k);
+    if (!std::isfinite(std::real(A.data[k])) || !std::isfinite(std::imag(A.data[k])))
+      s.bad_value = std::min(s.bad_value, k);
+  }
+}
+
 template <class I, class T>
 PYSOLVE_CLONES check_sums rows_check(const csr<I, T>& A, index_t begin, index_t end) {
   check_sums s;
-  for (index_t i = begin; i < end; ++i) {
-    double ui, vi, row_sum = 0;
-    pseudo_random(std::uint64_t(i), ui, vi);
-    for (index_t k = A.indptr[i]; k < index_t(A.indptr[i + 1]); ++k) {
-      const std::complex<double> a(A.data[k]);
-      const index_t j = A.indices[k];
-      if (j < 0 || j >= A.n_cols) s.bad_index = std::min(s.bad_index, k);
-      const double magnitude2 = squared(a);
-      if (!(std::abs(a.real()) <= std::numeric_limits<double>::max() &&
-            std::abs(a.imag()) <= std::numeric_limits<double>::max()))
-        s.bad_value = std::min(s.bad_value, k);
-      double uj, vj;
-      pseudo_random(std::uint64_t(j), uj, vj);
-      s.defect += a * (ui * vj) - std::conj(a) * (vi * uj);
-      s.squares += magnitude2;
-      row_sum += std::is_same_v<T, real_t<T>> ? std::abs(a.real()) : std::sqrt(magnitude2);
-    }
-    s.max_row_sum = std::max(s.max_row_sum, row_sum);
-  }
+  sum_t<T> defect = sum_t<T>();
+  for (index_t i = begin; i < end; ++i)
+    if (!check_row(A, i, s, defect)) find_fault(A, i, s);
+  s.defect = defect;
   return s;
 }
 

@@ -71,7 +71,7 @@ def cg(
     Notes
     -----
     Beyond `A` and `b` a solve that runs compiled keeps four vectors, and allocates nothing per iteration; with an
-    operator or a preconditioner of another kind it keeps five. A sparse matrix of more than 65,536 entries is
+    operator or a preconditioner of another kind it keeps five. A sparse matrix of more than a million entries is
     packed (see `PackedMatrix`) once a solve has taken 20 steps with it; pass a `PackedMatrix` to pack it once
     for many solves, or to keep no other copy.
 

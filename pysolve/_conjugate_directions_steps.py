@@ -20,7 +20,7 @@ from pysolve._system import System
 PACK_AFTER = (
     20  # steps with a CSR matrix, then it is packed: the cost of packing is that of about six products
 )
-PACK_FROM = 1 << 16  # entries: smaller matrices stay in the cache
+PACK_FROM = 1 << 20  # entries: smaller matrices stay in the cache, where packing gains less than it costs
 LEAST_GAIN = 1 / 16  # of the energy that the residual is certain to gain: less, and a direction is rejected
 MOST_REJECTED = 10  # in a row, then M is dropped
 

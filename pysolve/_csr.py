@@ -87,36 +87,43 @@ def _check(
     return report
 
 
-def checked_csr(A: Any) -> Any:
+def checked_csr(A: Any, name: str = "A") -> Any:
     """`A` in CSR format. Its indices are looked at before SciPy's conversions read memory through them."""
     A = A if A.ndim == 2 else A.reshape(1, -1)
     if A.dtype.kind not in "biufc":
-        raise TypeError(f"A must hold numbers, not dtype {A.dtype}")
+        raise TypeError(f"{name} must hold numbers, not dtype {A.dtype}")
     if A.format == "csr":
         return A
     if A.format == "csc":
-        _check_structure(A.indptr, A.indices, A.data, A.shape[::-1])
+        _check_structure(A.indptr, A.indices, A.data, A.shape[::-1], name)
     elif A.format == "bsr":
         blocks = tuple(extent // max(block, 1) for extent, block in zip(A.shape, A.blocksize, strict=True))
-        _check_structure(A.indptr, A.indices, A.data, blocks)
+        _check_structure(A.indptr, A.indices, A.data, blocks, name)
     elif A.format == "coo":
         for axis, index in enumerate(A.coords if hasattr(A, "coords") else (A.row, A.col)):
             if index.size and not 0 <= index.min() <= index.max() < A.shape[axis]:
                 raise ValueError(
-                    f"A has indices from {index.min()} to {index.max()} along axis {axis}, "
+                    f"{name} has indices from {index.min()} to {index.max()} along axis {axis}, "
                     f"but they must lie in [0, {A.shape[axis]})"
                 )
     return A.tocsr()
 
 
 def _check_structure(
-    indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, shape: tuple[int, int]
+    indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, shape: tuple[int, int], name: str
 ) -> None:
     index_type = np.result_type(indptr, indices)
     ones = np.ones(len(data), dtype=np.float32)
     _check(
-        np.ascontiguousarray(indptr, index_type), np.ascontiguousarray(indices, index_type), ones, shape, "A"
+        np.ascontiguousarray(indptr, index_type), np.ascontiguousarray(indices, index_type), ones, shape, name
     )
+
+
+def safe_to_multiply(M: Any, name: str) -> Any:
+    """`M` in CSR format with indices that SciPy's product can be trusted with; its values are as they are."""
+    M = checked_csr(M, name)
+    _check_structure(M.indptr, M.indices, M.data, M.shape, name)
+    return M
 
 
 def symmetry_tolerance(*dtypes: Any) -> float:

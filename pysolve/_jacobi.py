@@ -86,7 +86,7 @@ def inverse_diagonal(M: Any, n: int) -> np.ndarray | None:
         return M.inverse
     if not sp.issparse(M) or M.shape != (n, n) or M.nnz > n:
         return None
-    M = checked_csr(M)
+    M = checked_csr(M, "M")
     d = np.asarray(M.diagonal())
     if M.nnz != n or np.count_nonzero(d) != n or not ((d.real > 0) & (d.imag == 0)).all():
         return None

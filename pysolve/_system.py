@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from pysolve import _arrays
 from pysolve._backend import empty, on_device
-from pysolve._csr import CsrMatrix, symmetry_tolerance
+from pysolve._csr import CsrMatrix, safe_to_multiply, symmetry_tolerance
 from pysolve._jacobi import inverse_diagonal
 from pysolve._sell import PackedMatrix
 
@@ -62,6 +62,8 @@ def checked_product(y: Any, n: int, dtype: np.dtype, name: str) -> Any:
     y = y if on_device(y) else np.asarray(y)
     if y.shape not in ((n,), (n, 1), (1, n)) or (y.ndim == 2 and y.shape[0] == 1 and n != 1):
         raise ValueError(f"{name} must map a vector of shape ({n},) to one, but it returned shape {y.shape}")
+    if y.dtype.kind not in "biufc":
+        raise TypeError(f"{name} must return numbers, but it returned dtype {y.dtype}")
     if y.dtype.kind == "c" and dtype.kind != "c":
         raise TypeError(f"{name} returned complex values for a real vector, but gave its dtype as real")
     return y.reshape(n)
@@ -197,6 +199,7 @@ def _as_function(M: Any, n: int, dtype: np.dtype) -> Callable[[Any], Any]:
         )
     if tuple(M.shape) != (n, n):
         raise ValueError(f"M must have the shape of A, ({n}, {n}), but its shape is {tuple(M.shape)}")
+    M = safe_to_multiply(M, "M") if sp.issparse(M) else M
     product = M.matvec if hasattr(M, "matvec") else M.__matmul__
     return lambda r: checked_product(noted(product, r, "M"), n, dtype, "M")
 
@@ -228,7 +231,7 @@ def _start(
         if x0.shape != b.shape and x0.shape not in ((n,), (n, 1)) and x0.shape != (n, k):
             raise ValueError(f"x0 must have the shape of b, {b.shape}, but its shape is {x0.shape}")
         _arrays.check_finite(x0, "x0")
-        x[:] = x0.reshape(n, -1)
+        x[:] = x0.reshape(n, 1 if x0.size == n else k)
     if scale != 1.0:
         x *= dtype.type(scale)
     return x
