@@ -10,11 +10,11 @@ namespace {
 
 template <class T>
 PYSOLVE_CLONES sum_t<T> range_dot(const T* a, const T* b, index_t begin, index_t end) {
-  partial_sums<sum_t<T>> s;
+  lane_sum<T> s;
   index_t i = begin;
-  for (; i + n_lanes <= end; i += n_lanes)
-    for (int l = 0; l < n_lanes; ++l) s.lane[l] += inner(a[i + l], b[i + l]);
-  for (; i < end; ++i) s.lane[0] += inner(a[i], b[i]);
+  if constexpr (is_real<T>)
+    for (; i + n_lanes <= end; i += n_lanes) s.add(load(a + i), load(b + i));
+  for (; i < end; ++i) s.add(a[i], b[i]);
   return s.total();
 }
 
@@ -25,17 +25,21 @@ PYSOLVE_CLONES void range_subtract(T* p, const T* z, const T* other, T c, index_
 
 template <class T>
 PYSOLVE_CLONES double range_step(T* x, T* r, const T* p, const T* q, T alpha, index_t begin, index_t end) {
-  partial_sums<double> rr;
-  const auto one = [&](index_t i, int l) PYSOLVE_LAMBDA {
+  lane_sum<T> rr;
+  index_t i = begin;
+  if constexpr (is_real<T>)
+    for (; i + n_lanes <= end; i += n_lanes) {
+      store(x + i, load(x + i) + alpha * load(p + i));
+      const lanes<T> v = load(r + i) - alpha * load(q + i);
+      store(r + i, v);
+      rr.add(v, v);
+    }
+  for (; i < end; ++i) {
     x[i] += alpha * p[i];
     r[i] -= alpha * q[i];
-    rr.lane[l] += squared(r[i]);
-  };
-  index_t i = begin;
-  for (; i + n_lanes <= end; i += n_lanes)
-    for (int l = 0; l < n_lanes; ++l) one(i + l, l);
-  for (; i < end; ++i) one(i, 0);
-  return rr.total();
+    rr.add(r[i], r[i]);
+  }
+  return std::real(rr.total());
 }
 
 // Sum over blocks of [0, n) of f(begin, end), which may write there.

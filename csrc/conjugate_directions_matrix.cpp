@@ -7,41 +7,48 @@
 namespace pysolve::cpu {
 namespace {
 
+// p = M r + beta p on [begin, end); returns p^H p.
 template <class T>
 PYSOLVE_CLONES double range_direction(const T* r, const real_t<T>* d, T* p, real_t<T> beta, index_t begin,
                                       index_t end) {
-  partial_sums<double> pp;
+  lane_sum<T> pp;
   index_t i = begin;
-  for (; i + n_lanes <= end; i += n_lanes)
-    for (int l = 0; l < n_lanes; ++l) {
-      const T z = d ? d[i + l] * r[i + l] : r[i + l];
-      p[i + l] = z + beta * p[i + l];
-      pp.lane[l] += squared(p[i + l]);
+  if constexpr (is_real<T>)
+    for (; i + n_lanes <= end; i += n_lanes) {
+      const lanes<T> z = d ? load(d + i) * load(r + i) : load(r + i);
+      const lanes<T> v = z + beta * load(p + i);
+      store(p + i, v);
+      pp.add(v, v);
     }
   for (; i < end; ++i) {
     p[i] = (d ? d[i] * r[i] : r[i]) + beta * p[i];
-    pp.lane[0] += squared(p[i]);
+    pp.add(p[i], p[i]);
   }
-  return pp.total();
+  return std::real(pp.total());
 }
 
+// x += alpha p, r -= alpha q on [begin, end); returns r^H r and r^H M r.
 template <class T>
 PYSOLVE_CLONES pair_sum range_update(T* x, T* r, const T* p, const T* q, const real_t<T>* d, real_t<T> alpha,
                                      index_t begin, index_t end) {
-  partial_sums<double> rr, rz;
-  const auto one = [&](index_t i, int l) PYSOLVE_LAMBDA {
+  lane_sum<T> rr, rz;
+  index_t i = begin;
+  if constexpr (is_real<T>)
+    for (; i + n_lanes <= end; i += n_lanes) {
+      store(x + i, load(x + i) + alpha * load(p + i));
+      const lanes<T> v = load(r + i) - alpha * load(q + i);
+      store(r + i, v);
+      rr.add(v, v);
+      if (d) rz.add(v, load(d + i) * v);
+    }
+  for (; i < end; ++i) {
     x[i] += alpha * p[i];
     r[i] -= alpha * q[i];
-    const double square = squared(r[i]);
-    rr.lane[l] += square;
-    if (d) rz.lane[l] += square * double(d[i]);
-  };
-  index_t i = begin;
-  for (; i + n_lanes <= end; i += n_lanes)
-    for (int l = 0; l < n_lanes; ++l) one(i + l, l);
-  for (; i < end; ++i) one(i, 0);
-  const double norm2 = rr.total();
-  return {norm2, d ? rz.total() : norm2};
+    rr.add(r[i], r[i]);
+    if (d) rz.add(r[i], d[i] * r[i]);
+  }
+  const double norm2 = std::real(rr.total());
+  return {norm2, d ? std::real(rz.total()) : norm2};
 }
 
 template <class I, class T>
@@ -56,7 +63,7 @@ PYSOLVE_CLONES double csr_product(const csr<I, T>& A, const T* p, T* q, index_t 
 
 template <class T>
 PYSOLVE_CLONES double sell_product(const sell<T>& A, const T* p, T* q, index_t begin, index_t end) {
-  slice_sum<T> pq;
+  lane_sum<T> pq;
   for (index_t s = begin / sell_rows; s * sell_rows < end; ++s) slice_matvec_dot(A, p, q, s, pq);
   return std::real(pq.total());
 }

@@ -90,7 +90,7 @@ PYSOLVE_CLONES void slices_matvec(const sell<T>& A, const T* x, T* y, index_t be
 
 template <class T>
 PYSOLVE_CLONES sum_t<T> slices_matvec_dot(const sell<T>& A, const T* x, T* y, index_t begin, index_t end) {
-  slice_sum<T> dot;
+  lane_sum<T> dot;
   for (index_t s = begin; s < end; ++s) slice_matvec_dot(A, x, y, s, dot);
   return dot.total();
 }

@@ -5,14 +5,6 @@
 
 namespace pysolve::cpu {
 
-// x^H y over the rows of slices, kept in 8 lanes of double where values are real.
-template <class T>
-struct slice_sum {
-  partial_sums<sum_t<T>> part;
-  PYSOLVE_INLINE void add(T a, T b, int lane) { part.lane[lane] += inner(a, b); }
-  PYSOLVE_INLINE sum_t<T> total() const { return part.total(); }
-};
-
 // acc[l] = sum_c data[c, l] x[column of (c, l)] for the 8 rows of slice s, real values in one vector register.
 template <class T>
 PYSOLVE_INLINE void slice_times(const sell<T>& A, const T* x, index_t s, T* acc) {
@@ -66,19 +58,20 @@ PYSOLVE_INLINE void slice_matvec(const sell<T>& A, const T* x, T* y, index_t s) 
 }
 
 template <class T>
-PYSOLVE_INLINE void slice_matvec_dot(const sell<T>& A, const T* x, T* y, index_t s, slice_sum<T>& dot) {
+PYSOLVE_INLINE void slice_matvec_dot(const sell<T>& A, const T* x, T* y, index_t s, lane_sum<T>& dot) {
   T acc[sell_rows];
   slice_times(A, x, s, acc);
   const int rows = rows_in_slice(A.n_rows, s);
   const index_t first = s * sell_rows;
-  if (rows == sell_rows) {
-    std::memcpy(y + first, acc, sizeof acc);
-    for (int l = 0; l < sell_rows; ++l) dot.add(x[first + l], acc[l], l);
-  } else {
-    for (int l = 0; l < rows; ++l) {
-      y[first + l] = acc[l];
-      dot.add(x[first + l], acc[l], l);
+  if constexpr (is_real<T>)
+    if (rows == sell_rows) {
+      store(y + first, load(acc));
+      dot.add(load(x + first), load(acc));
+      return;
     }
+  for (int l = 0; l < rows; ++l) {
+    y[first + l] = acc[l];
+    dot.add(x[first + l], acc[l]);
   }
 }
 

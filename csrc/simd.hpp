@@ -77,15 +77,6 @@ PYSOLVE_INLINE bool aligned16(const T* p) {
   return reinterpret_cast<std::uintptr_t>(p) % 16 == 0;
 }
 
-// Eight sums side by side, in double whatever the values are; total() adds them pairwise.
-template <class S>
-struct partial_sums {
-  S lane[n_lanes] = {};
-  PYSOLVE_INLINE S total() const {
-    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
-  }
-};
-
 template <class T>
 PYSOLVE_INLINE lanes<double> widen(lanes<T> v) {
   if constexpr (std::is_same_v<T, double>)
@@ -97,6 +88,9 @@ PYSOLVE_INLINE lanes<double> widen(lanes<T> v) {
 PYSOLVE_INLINE double total(lanes<double> s) {
   return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
+
+template <class T>
+constexpr bool is_real = std::is_same_v<T, real_t<T>>;
 
 template <class T>
 PYSOLVE_INLINE T conjugate(T a) {
@@ -119,5 +113,18 @@ template <class T>
 PYSOLVE_INLINE sum_t<T> inner(T a, T b) {
   return sum_t<T>(conjugate(a)) * sum_t<T>(b);
 }
+
+// Sum of conj(a) b over many pairs, in double: eight sums side by side for real values, one for complex ones.
+template <class T>
+struct lane_sum {
+  lanes<double> eight = {};
+  sum_t<T> one = sum_t<T>();
+  PYSOLVE_INLINE void add(T a, T b) { one += inner(a, b); }
+  template <class V = T>
+  PYSOLVE_INLINE void add(lanes<V> a, lanes<V> b) {
+    eight += widen<V>(a) * widen<V>(b);
+  }
+  PYSOLVE_INLINE sum_t<T> total() const { return pysolve::total(eight) + one; }
+};
 
 }  // namespace pysolve

@@ -37,8 +37,8 @@ numpydoc_use_plots = False
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
-    "filename_pattern": r"[/\\]plot_",
-    "ignore_pattern": r"[/\\](?!plot_)\w+\.py$",
+    "filename_pattern": r"[/\\]plot_",  # what is run; the other examples are shown
+    "write_computation_times": False,
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,

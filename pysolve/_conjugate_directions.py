@@ -35,9 +35,10 @@ def cg(
 
     Parameters
     ----------
-    A : sparse array or matrix, ndarray, StencilOperator, PackedMatrix, LinearOperator, or anything with \
-            ``.shape`` and ``.matvec``, of shape (n, n)
-        Symmetric (Hermitian) positive definite. Sparse matrices and stencil operators run compiled.
+    A : sparse array or matrix, ndarray, StencilOperator, PackedMatrix or LinearOperator, of shape (n, n)
+        Or anything else with ``.shape`` and ``.matvec``. Symmetric (Hermitian) positive definite, of dtype
+        float32, float64, complex64 or complex128 (others are converted). Sparse matrices and stencil
+        operators run compiled.
     b : array_like of shape (n,), (n, 1) or (n, k)
         Right-hand side, or k of them.
     x0 : array_like of the shape of `b`, optional

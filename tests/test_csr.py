@@ -124,16 +124,15 @@ def test_wrong_arguments_are_refused(name, kind):
     assert_refused(getattr(core, name), arguments(name), kind, written=KERNELS[name], any_size=any_size)
 
 
-@pytest.mark.parametrize("name", KERNELS)
-def test_arguments_of_types_that_differ_are_refused(name):
+@pytest.mark.parametrize(
+    ("name", "changed"), [(name, array) for name in KERNELS for array in arguments(name)]
+)
+def test_types_that_differ_are_refused(name, changed):
     good = arguments(name)
-    for changed in good:
-        if changed != "n_cols":
-            other = {"i4": "i8", "f8": "f4"}[good[changed].dtype.str[1:]]
-            with pytest.raises(TypeError, match=r"must have dtype"):
-                getattr(core, name)(**good | {changed: good[changed].astype(other)})
-            if name == "csr_check" and changed == "data":
-                break
+    if changed != "n_cols" and (name, changed) != ("csr_check", "data"):
+        other = {"i4": "i8", "f8": "f4"}[good[changed].dtype.str[1:]]
+        with pytest.raises(TypeError, match=r"must have dtype"):
+            getattr(core, name)(**good | {changed: good[changed].astype(other)})
 
 
 def test_indptr_without_a_value_is_refused():
