@@ -126,11 +126,21 @@ def conjugate_directions(
 
     Parameters
     ----------
-    A, b, x0, rtol, atol, maxiter, callback
-        As in `cg`; `b` of shape (n,) or (n, 1).
+    A : sparse array or matrix, ndarray, StencilOperator, PackedMatrix or LinearOperator, of shape (n, n)
+        As in `cg`.
+    b : array_like of shape (n,) or (n, 1)
+        Right-hand side.
+    x0 : array_like of the shape of `b`, optional
+        Start; zeros if omitted, ``"Mb"`` for ``M b``.
+    rtol, atol : float
+        The tolerance: ``norm(b - A x) <= max(rtol * norm(b), atol)``.
+    maxiter : int, optional
+        Most iterations; 10 n if omitted.
     M : LinearOperator, sparse array or matrix, ndarray, or anything with ``.shape`` and ``.matvec``, optional
         Proposes directions, ``d = M @ r``; need not be linear, symmetric or positive. Called with residuals
         of norm 1. Without it the residual is the direction.
+    callback : callable, optional
+        As in `cg`.
     n_keep : int, default 2
         Directions that each new one is made A-orthogonal to, 1 to 63; two vectors are kept for each. With 1
         and a linear symmetric `M` this is `cg`.

@@ -32,7 +32,10 @@ class Jacobi:
     Raises
     ------
     ValueError
-        If a diagonal entry is zero, negative, complex or not finite, naming the first such row.
+        If a diagonal entry is zero, negative, complex or not finite, naming the first such row, or if `A` is
+        not square.
+    TypeError
+        If `A` has no diagonal.
 
     References
     ----------
@@ -55,7 +58,23 @@ class Jacobi:
         self.inverse = 1 / self.diagonal
 
     def matvec(self, r: Any) -> np.ndarray:
-        """``r / diagonal``, for `r` of shape (n,) or (n, k)."""
+        """Product with a vector, or with the columns of an array: ``r / diagonal``.
+
+        Parameters
+        ----------
+        r : array_like of shape (n,) or (n, k)
+            Real or complex.
+
+        Returns
+        -------
+        ndarray of the shape of `r`
+            ``r / diagonal``, of the wider of the two types.
+
+        Raises
+        ------
+        ValueError
+            If `r` has not n rows.
+        """
         r = np.asarray(r)
         if r.shape[:1] != self.shape[:1]:
             raise ValueError(f"r must have {self.shape[0]} rows, but its shape is {r.shape}")

@@ -38,7 +38,22 @@ class Status(enum.Enum):
 
 
 class ConvergenceError(RuntimeError):
-    """Raised by `SolveResult.raise_if_failed`; its ``result`` is the result that failed."""
+    """Raised by `SolveResult.raise_if_failed` for a solve that did not converge.
+
+    Parameters
+    ----------
+    result : SolveResult
+        The result that failed; kept as the attribute ``result``. Its message is that of the error.
+
+    Examples
+    --------
+    >>> import numpy as np, pysolve
+    >>> try:
+    ...     pysolve.cg(np.diag([1.0, -1.0]), np.array([0.0, 1.0])).raise_if_failed()
+    ... except pysolve.ConvergenceError as error:
+    ...     print(error.result.status.name)
+    INDEFINITE
+    """
 
     def __init__(self, result: SolveResult) -> None:
         super().__init__(result.message)
@@ -97,7 +112,18 @@ class SolveResult:
         return self.info == 0
 
     def raise_if_failed(self) -> SolveResult:
-        """Raise `ConvergenceError` unless the solve converged; return the result itself if it did."""
+        """Raise unless the solve converged.
+
+        Returns
+        -------
+        SolveResult
+            The result itself, so that calls can be chained.
+
+        Raises
+        ------
+        ConvergenceError
+            With the message of the result, if it did not converge.
+        """
         if not self.converged:
             raise ConvergenceError(self)
         return self

@@ -164,7 +164,7 @@ def as_operator(A: Any, dtype: np.dtype) -> Any:
     if isinstance(A, PackedMatrix):
         _check_symmetry(A.asymmetry, A.dtype, dtype)
     if getattr(A, "_kind", None) is not None:
-        A = A.astype(dtype) if hasattr(A, "astype") and dtype.kind == "f" else A
+        A = A.astype(dtype) if dtype.kind == "f" or isinstance(A, PackedMatrix) else A
         return A if A.dtype == dtype else FunctionOperator(A, dtype)
     if isinstance(A, np.ndarray):
         return FunctionOperator(_checked_dense(A, dtype), dtype)

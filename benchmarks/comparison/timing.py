@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 STARTED = time.perf_counter()
-LEAST = 0.05  # seconds of one sample: shorter calls are made several times, so that the others' traces in the caches do not count
+# Shorter calls are made several times in a sample, so that what the others left in the caches does not count.
+LEAST = 0.05  # seconds of one sample
 
 
 def say(text: str) -> None:

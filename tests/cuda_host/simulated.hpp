@@ -68,18 +68,19 @@ inline void fiber_main() {
   state.fibers[state.current].done = true;
 }
 
+inline void prepare(fiber& f) {
+  getcontext(&f.context);
+  f.context.uc_stack.ss_sp = f.stack.data();
+  f.context.uc_stack.ss_size = f.stack.size();
+  f.context.uc_link = &state.scheduler;
+  f.done = false;
+  f.n_syncs = 0;
+  makecontext(&f.context, fiber_main, 0);
+}
+
 // work() in every thread of one block.
 inline void run_block() {
-  for (int t = 0; t < state.threads; ++t) {
-    fiber& f = state.fibers[t];
-    getcontext(&f.context);
-    f.context.uc_stack.ss_sp = f.stack.data();
-    f.context.uc_stack.ss_size = f.stack.size();
-    f.context.uc_link = &state.scheduler;
-    f.done = false;
-    f.n_syncs = 0;
-    makecontext(&f.context, fiber_main, 0);
-  }
+  for (int t = 0; t < state.threads; ++t) prepare(state.fibers[t]);
   for (int left = state.threads; left > 0;)
     for (int t = 0; t < state.threads; ++t) {
       if (state.fibers[t].done) continue;
