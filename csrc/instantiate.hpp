@@ -5,8 +5,5 @@
 
 #define PYSOLVE_FOR_REAL(X) X(float) X(double)
 #define PYSOLVE_FOR_VALUE(X) PYSOLVE_FOR_REAL(X) X(std::complex<float>) X(std::complex<double>)
-#define PYSOLVE_FOR_INDEX_VALUE(X)                                                                   \
-  X(std::int32_t, float)                                                                             \
-  X(std::int32_t, double) X(std::int32_t, std::complex<float>) X(std::int32_t, std::complex<double>) \
-      X(std::int64_t, float) X(std::int64_t, double) X(std::int64_t, std::complex<float>)            \
-          X(std::int64_t, std::complex<double>)
+#define PYSOLVE_WITH_INDEX(X, I) X(I, float) X(I, double) X(I, std::complex<float>) X(I, std::complex<double>)
+#define PYSOLVE_FOR_INDEX_VALUE(X) PYSOLVE_WITH_INDEX(X, std::int32_t) PYSOLVE_WITH_INDEX(X, std::int64_t)

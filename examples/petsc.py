@@ -73,6 +73,8 @@ def compare(shape=(96, 96)):
 
 if __name__ == "__main__":
     if importlib.util.find_spec("petsc4py") is None:
-        print("petsc4py is not installed: on Debian, `apt install python3-petsc4py` adds it to /usr/bin/python3.")
+        print(
+            "petsc4py is not installed: on Debian, `apt install python3-petsc4py` adds it to /usr/bin/python3."
+        )
     else:
         compare()

@@ -141,7 +141,7 @@ def check_vector(b: Any, n: int, name: str, columns: bool) -> np.ndarray:
 
 def _kind(x: Any) -> np.dtype:
     """The type that a start adds to that of A and b: complex if it is, else nothing."""
-    return np.dtype(np.complex64 if np.iscomplexobj(x) else np.float32)
+    return np.dtype(np.complex64 if np.iscomplexobj(_arrays.as_numbers(x, "x0")) else np.float32)
 
 
 def _dtype_of(A: Any, n: int) -> np.dtype:

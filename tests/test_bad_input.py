@@ -14,7 +14,10 @@ solvers = pytest.mark.parametrize("solve", SOLVERS)
 STORAGES = {
     "ndarray": np.asarray,
     "matrix": lambda A: matrix(np.asarray(A)),
-    **{f"{name}_array": getattr(sp, f"{name}_array") for name in ("csr", "csc", "coo", "bsr", "dia", "lil", "dok")},
+    **{
+        f"{name}_array": getattr(sp, f"{name}_array")
+        for name in ("csr", "csc", "coo", "bsr", "dia", "lil", "dok")
+    },
     "csr_matrix": sp.csr_matrix,
 }
 storages = pytest.mark.parametrize("storage", STORAGES)
@@ -44,7 +47,12 @@ def test_matrix_that_is_not_square(solve, storage, shape):
 
 @solvers
 def test_operator_that_is_not_square(solve):
-    for A in (sla.aslinearoperator(np.ones((N, 3))), np.ones(N), np.ones((2, N, N)), sp.coo_array(np.ones(3))):
+    for A in (
+        sla.aslinearoperator(np.ones((N, 3))),
+        np.ones(N),
+        np.ones((2, N, N)),
+        sp.coo_array(np.ones(3)),
+    ):
         refused(solve, ValueError, "A must be square", str(A.shape), A=A)
 
 
@@ -54,10 +62,12 @@ class Shapeless:
 
 
 @solvers
-@pytest.mark.parametrize("A", ["abc", 3.0, None, object(), [[1.0]], ((1.0,),), {}, np.float64(2), Shapeless(), abs])
+@pytest.mark.parametrize(
+    "A", ["abc", 3.0, None, object(), [[1.0]], ((1.0,),), {}, np.float64(2), Shapeless(), abs]
+)
 def test_object_that_is_no_matrix(solve, A):
     if A is None:
-        with pytest.raises(TypeError, match="A must be an array.*NoneType"):
+        with pytest.raises(TypeError, match=r"A must be an array.*NoneType"):
             solve(None, vector())
         return
     refused(solve, TypeError, "A must be", type(A).__name__, A=A)
@@ -72,11 +82,15 @@ def test_right_hand_side_of_the_wrong_shape(solve, shape):
 @solvers
 @pytest.mark.parametrize("shape", [(N - 1,), (0,), (), (1, N), (N, 2)])
 def test_start_of_the_wrong_shape(solve, shape):
-    refused(solve, ValueError, "x0 must have the shape of b, (30,)", f"its shape is {shape}", x0=np.ones(shape))
+    refused(
+        solve, ValueError, "x0 must have the shape of b, (30,)", f"its shape is {shape}", x0=np.ones(shape)
+    )
 
 
 @solvers
-@pytest.mark.parametrize("value", ["text", ["a"] * N, [None] * N, {}, object(), [[1.0], [1.0, 2.0]], b"bytes"])
+@pytest.mark.parametrize(
+    "value", ["text", ["a"] * N, [None] * N, {}, object(), [[1.0], [1.0, 2.0]], b"bytes"]
+)
 @pytest.mark.parametrize("name", ["b", "x0"])
 def test_vector_that_is_no_array_of_numbers(solve, name, value):
     if name == "x0" and isinstance(value, str):
@@ -100,7 +114,12 @@ def test_array_of_no_numbers(solve, dtype):
 def test_matrix_that_is_not_finite(solve, storage, value, place):
     A = dense()
     A[place] = A[place[::-1]] = value
-    refused(solve, ValueError, f"A must be finite, but A[{place[0]}, {place[1]}] is {value}", A=STORAGES[storage](A))
+    refused(
+        solve,
+        ValueError,
+        f"A must be finite, but A[{place[0]}, {place[1]}] is {value}",
+        A=STORAGES[storage](A),
+    )
 
 
 @solvers
@@ -112,7 +131,9 @@ def test_vector_that_is_not_finite(solve, name, value):
     refused(solve, ValueError, f"{name} must be finite, but {name}[7] is", "nan" if value != np.inf else "inf",
             **{name: x})  # fmt: skip
     block = np.where(np.isfinite(x), x, value).reshape(N, 1)
-    refused(solve, ValueError, f"{name} must be finite, but {name}[7, 0] is", b=block, x0=None) if name == "b" else None
+    refused(
+        solve, ValueError, f"{name} must be finite, but {name}[7, 0] is", b=block, x0=None
+    ) if name == "b" else None
 
 
 @solvers
@@ -169,7 +190,11 @@ def test_options_by_position_or_of_no_name(solve):
 def test_no_iteration_allowed(solve):
     for A in (dense(), sp.csr_array(dense())):
         result = solve(A, vector(), maxiter=0)
-        assert (result.iterations, len(result.residual_norms), result.status) == (0, 1, pysolve.Status.MAXITER)
+        assert (result.iterations, len(result.residual_norms), result.status) == (
+            0,
+            1,
+            pysolve.Status.MAXITER,
+        )
         assert result.info > 0
         assert not result.x.any()
 
@@ -206,9 +231,11 @@ def test_linear_operator_that_returns_the_wrong_shape(solve):
 
 
 @solvers
-@pytest.mark.parametrize("answer", [None, "text", {}, np.zeros(N, object), np.full(N, "a"), np.ones(N, bool), [1] * N])
+@pytest.mark.parametrize(
+    "answer", [None, "text", {}, np.zeros(N, object), np.full(N, "a"), np.ones(N, bool), [1] * N]
+)
 def test_preconditioner_that_returns_no_numbers(solve, answer):
-    if isinstance(answer, list) or getattr(answer, "dtype", None) == bool:
+    if isinstance(answer, list) or getattr(answer, "dtype", None) == np.dtype(bool):
         result = solve(dense(), vector(), M=Answers(answer))
         assert np.isfinite(result.x).all()
     else:
@@ -225,7 +252,9 @@ def test_complex_answer_to_a_real_vector(solve):
 @solvers
 @pytest.mark.parametrize("M", [3, "Jacobi", lambda r: r, np.eye(N).tolist(), object(), {}, Shapeless()])
 def test_object_that_is_no_preconditioner(solve, M):
-    refused(solve, TypeError, "M must be a matrix or an operator with .shape and .matvec", type(M).__name__, M=M)
+    refused(
+        solve, TypeError, "M must be a matrix or an operator with .shape and .matvec", type(M).__name__, M=M
+    )
 
 
 @solvers
@@ -240,8 +269,12 @@ def test_diagonal_that_jacobi_cannot_invert():
         A = np.eye(4) * (1 + 0j if isinstance(value, complex) else 1.0)
         A[2, 2] = value
         for kind in (np.asarray, sp.csr_array, sp.csc_array, sp.coo_array, sp.dia_array):
-            with pytest.raises(ValueError, match=re.escape(f"A must have a positive diagonal, but its entry in row 2 is {A[2, 2]}")):
+            with pytest.raises(ValueError) as refusal:
                 pysolve.Jacobi(kind(A))
+            expected = [f"A must have a positive diagonal, but its entry in row 2 is {A[2, 2]}"]
+            if not np.isfinite(value):
+                expected.append(f"A must be finite, but A[2, 2] is {A[2, 2]}")
+            assert str(refusal.value) in expected
     for A in (np.ones((2, 3)), np.ones(3)):
         with pytest.raises(ValueError, match=re.escape(str(A.shape))):
             pysolve.Jacobi(A)

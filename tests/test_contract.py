@@ -34,7 +34,9 @@ def test_every_kind_of_operator_gives_the_solution(solve, kind, dtype):
     widest = np.result_type(dtype, "f8") if kind in ("matvec", "matmul") else np.dtype(dtype)
     assert (result.x.shape, result.x.dtype) == (b.shape, widest)
     assert true_norms(A, b, result.x) <= rtol * np.linalg.norm(b) + noise(A, result.x, dtype)
-    np.testing.assert_allclose(result.x, np.linalg.solve(A, b), rtol=0, atol=20 * rtol * np.abs(result.x).max())
+    np.testing.assert_allclose(
+        result.x, np.linalg.solve(A, b), rtol=0, atol=20 * rtol * np.abs(result.x).max()
+    )
 
 
 @solvers

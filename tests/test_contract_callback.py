@@ -80,7 +80,9 @@ class Own(Exception):
 
 @solvers
 @kinds
-@pytest.mark.parametrize("error", [Own("mine"), ZeroDivisionError("1/0"), KeyboardInterrupt(), GeneratorExit()])
+@pytest.mark.parametrize(
+    "error", [Own("mine"), ZeroDivisionError("1/0"), KeyboardInterrupt(), GeneratorExit()]
+)
 def test_other_exceptions_of_a_callback_pass_unchanged(solve, kind, error):
     def fail(xk):
         raise error
@@ -127,7 +129,9 @@ def test_each_column_equals_its_own_solve(kind, order):
     for j, single in enumerate(singles):
         np.testing.assert_allclose(result.x[:, j], single.x, rtol=1e-12, atol=1e-12)
         norms = result.residual_norms[:, j]
-        np.testing.assert_allclose(norms[: single.iterations + 1], single.residual_norms, rtol=1e-6, atol=1e-12)
+        np.testing.assert_allclose(
+            norms[: single.iterations + 1], single.residual_norms, rtol=1e-6, atol=1e-12
+        )
         np.testing.assert_array_equal(norms[single.iterations :], norms[single.iterations])
     np.testing.assert_array_equal(result.x[:, 2], 0)
 

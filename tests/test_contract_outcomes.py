@@ -87,7 +87,10 @@ HARD = {
     "zero": (np.zeros((6, 6)), {S.SINGULAR}),
     "negative": (-reflected(np.arange(1.0, 7)), {S.INDEFINITE}),
     "indefinite": (reflected(np.array([-3.0, -1, 1, 2, 3, 4])), {S.INDEFINITE}),
-    "singular": (reflected(np.array([0.0, 1, 2, 3, 4, 5])), {S.SINGULAR, S.STAGNATED, S.MAXITER, S.INDEFINITE}),
+    "singular": (
+        reflected(np.array([0.0, 1, 2, 3, 4, 5])),
+        {S.SINGULAR, S.STAGNATED, S.MAXITER, S.INDEFINITE},
+    ),
     "hidden": (np.diag([1.0, 1, 1, 1, 1, 0]), {S.SINGULAR, S.STAGNATED, S.MAXITER}),
     "saddle": (np.fliplr(np.eye(6)), {S.SINGULAR, S.INDEFINITE}),
 }
