@@ -38,21 +38,36 @@ inline array_info host_info_of(py::handle x, const char* name) {
 #if defined(PYSOLVE_BACKEND_cpu)
 inline array_info info_of(py::handle x, const char* name) { return host_info_of(x, name); }
 #else
+// Whether an array with these extents and strides (None: none told) has its values in C order without gaps.
+inline bool in_c_order(const py::tuple& shape, const py::object& strides, index_t width) {
+  if (strides.is_none()) return true;
+  const auto steps = strides.cast<py::tuple>();
+  bool dense = true;
+  for (std::size_t axis = shape.size(); axis-- > 0; width *= shape[axis].cast<index_t>()) {
+    if (shape[axis].cast<index_t>() == 0) return true;
+    dense &= shape[axis].cast<index_t>() == 1 || steps[axis].cast<index_t>() == width;
+  }
+  return dense;
+}
+
 inline array_info info_of(py::handle x, const char* name) {
   if (!py::hasattr(x, "__cuda_array_interface__"))
     throw py::type_error(std::string(name) + " must be a device array (with __cuda_array_interface__), not " +
                          type_name(x));
   const py::dict cai = x.attr("__cuda_array_interface__");
-  const py::tuple data = cai["data"];
+  const py::tuple data = cai["data"], shape = cai["shape"];
   const std::string type = py::str(cai["typestr"]);
+  if (type.size() < 3 || type[0] == '>')
+    throw py::type_error(std::string(name) + " must be in the machine's own byte order, not " + type);
+  const index_t width = std::stol(type.substr(2));
   index_t size = 1;
-  for (py::handle extent : py::tuple(cai["shape"])) size *= extent.cast<index_t>();
-  const bool contiguous = !cai.contains("strides") || py::object(cai["strides"]).is_none();
+  for (py::handle extent : shape) size *= extent.cast<index_t>();
+  const py::object strides = cai.attr("get")("strides");
   return {reinterpret_cast<void*>(data[0].cast<std::uintptr_t>()),
           size,
           type[1],
-          std::stol(type.substr(2)),
-          contiguous,
+          width,
+          in_c_order(shape, strides, width),
           !data[1].cast<bool>()};
 }
 #endif

@@ -27,22 +27,24 @@ PYSOLVE_CLONES double range_direction(const T* r, const real_t<T>* d, T* p, real
   return std::real(pp.total());
 }
 
-// x += alpha p, r -= alpha q on [begin, end); returns r^H r and r^H M r.
-template <class T>
+// x += step.p p + step.z M r where `moves`, then r -= alpha q on [begin, end); returns r^H r and r^H M r.
+template <bool moves, class T>
 PYSOLVE_CLONES pair_sum range_update(T* x, T* r, const T* p, const T* q, const real_t<T>* d, real_t<T> alpha,
-                                     index_t begin, index_t end) {
+                                     x_step step, index_t begin, index_t end) {
+  const real_t<T> along_p = real_t<T>(step.p), along_z = real_t<T>(step.z);
   lane_sum<T> rr, rz;
   index_t i = begin;
   if constexpr (is_real<T>)
     for (; i + n_lanes <= end; i += n_lanes) {
-      store(x + i, load(x + i) + alpha * load(p + i));
-      const lanes<T> v = load(r + i) - alpha * load(q + i);
+      const lanes<T> old = load(r + i), v = old - alpha * load(q + i);
+      if constexpr (moves)
+        store(x + i, load(x + i) + along_p * load(p + i) + along_z * (d ? load(d + i) * old : old));
       store(r + i, v);
       rr.add(v, v);
       if (d) rz.add(v, load(d + i) * v);
     }
   for (; i < end; ++i) {
-    x[i] += alpha * p[i];
+    if constexpr (moves) x[i] += along_p * p[i] + along_z * (d ? d[i] * r[i] : r[i]);
     r[i] -= alpha * q[i];
     rr.add(r[i], r[i]);
     if (d) rz.add(r[i], d[i] * r[i]);
@@ -110,10 +112,16 @@ struct stored {
       part_p[b].second = cpu::product(A, p, q, begin, end);
     });
   }
-  void update(int thread, int threads, double alpha) {
+  void update(int thread, int threads, double alpha, x_step step) {
     over_blocks(thread, threads, [&](index_t b, index_t begin, index_t end) {
-      part_r[b] = range_update(x, r, p, q, d, real(alpha), begin, end);
+      part_r[b] = step ? range_update<true>(x, r, p, q, d, real(alpha), step, begin, end)
+                       : range_update<false>(x, r, p, q, d, real(alpha), step, begin, end);
     });
+  }
+  void move(int thread, int threads, x_step step) {
+    if (!step) return;
+    over_blocks(thread, threads,
+                [&](index_t, index_t begin, index_t end) { range_move(x, r, p, d, step, begin, end); });
   }
 };
 

@@ -93,9 +93,16 @@ struct matrix_free {
       part_p[b].second += rows_left(*this, begin, end, share);
     });
   }
-  void update(int thread, int threads, double alpha) {
+  void update(int thread, int threads, double alpha, x_step step) {
     over_blocks(thread, threads, [&](index_t b, index_t begin, index_t end, index_t) {
-      part_r[b] = rows_update(*this, T(alpha), begin, end);
+      part_r[b] = step ? rows_update<true>(*this, T(alpha), step, begin, end)
+                       : rows_update<false>(*this, T(alpha), step, begin, end);
+    });
+  }
+  void move(int thread, int threads, x_step step) {
+    if (!step) return;
+    over_blocks(thread, threads, [&](index_t, index_t begin, index_t end, index_t) {
+      range_move(x, r, p, d, step, begin * A.n[2], end * A.n[2]);
     });
   }
 };
@@ -126,9 +133,11 @@ PYSOLVE_CLONES double rows_left(const matrix_free<Faces, T>& s, index_t begin, i
   return total(e8) + e1;
 }
 
-template <class Faces, class T>
-PYSOLVE_CLONES pair_sum rows_update(const matrix_free<Faces, T>& s, T alpha, index_t begin, index_t end) {
+template <bool moves, class Faces, class T>
+PYSOLVE_CLONES pair_sum rows_update(const matrix_free<Faces, T>& s, T alpha, x_step step, index_t begin,
+                                    index_t end) {
   const index_t n1 = s.A.n[1], n2 = s.A.n[2];
+  const T along_p = T(step.p), along_z = T(step.z);
   lanes<double> rr8 = {}, rz8 = {};
   double rr1 = 0, rz1 = 0;
   for (index_t row = begin; row < end; ++row) {
@@ -138,15 +147,16 @@ PYSOLVE_CLONES pair_sum rows_update(const matrix_free<Faces, T>& s, T alpha, ind
     along_row(
         row_at(s.A, static_cast<const T*>(s.p), i, j, s.zeros), Faces(s.A, i, j), n2,
         [&](index_t k, lanes<T> q) PYSOLVE_LAMBDA {
-          store(x + k, alpha * load(p + k) + load(x + k));
-          const lanes<T> v = load(r + k) - alpha * q;
+          const lanes<T> old = load(r + k), v = old - alpha * q;
+          if constexpr (moves)
+            store(x + k, load(x + k) + along_p * load(p + k) + along_z * (d ? load(d + k) * old : old));
           store(r + k, v);
           const lanes<double> square = widen<T>(v) * widen<T>(v);
           rr8 += square;
           if (d) rz8 += square * widen<T>(load(d + k));
         },
         [&](index_t k, T q) PYSOLVE_LAMBDA {
-          x[k] += alpha * p[k];
+          if constexpr (moves) x[k] += along_p * p[k] + along_z * (d ? d[k] * r[k] : r[k]);
           r[k] -= alpha * q;
           rr1 += squared(r[k]);
           if (d) rz1 += squared(r[k]) * double(d[k]);

@@ -5,14 +5,6 @@
 
 namespace pysolve::cuda {
 
-// Here because it needs a file that nvcc compiles, and every build has this one.
-int device_count() noexcept {
-  int count = 0;
-  if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
-  cudaGetLastError();
-  return 0;
-}
-
 // 1 to 32 threads a row, by the mean row length.
 template <class I, class T>
 void csr_matvec(const csr<I, T>& A, const T* x, T* y) {

@@ -40,6 +40,10 @@ class out_of_memory : public std::bad_alloc {
 inline void check(cudaError_t error, const char* name, index_t bytes = 0) {
   if (error == cudaSuccess) return;
   cudaGetLastError();  // or the next launch would report it again
+  // A missing driver is reported as one that is too old.
+  if (error == cudaErrorNoDevice || error == cudaErrorInsufficientDriver)
+    throw std::runtime_error(std::string(name) + ": this machine has no CUDA device that can be used (" +
+                             cudaGetErrorString(error) + ")");
   if (error == cudaErrorMemoryAllocation)
     throw out_of_memory(std::string(name) + ": out of device memory" +
                         (bytes ? ", " + std::to_string(bytes) + " bytes were asked for" : ""));
@@ -140,17 +144,6 @@ class queue {
   }
   const char* name_;
 };
-
-// Views whose values are the device's own types.
-template <class I, class T>
-csr<I, device_t<T>> on_device(const csr<I, T>& A) {
-  return {A.n_rows, A.n_cols, A.indptr, A.indices, pysolve::on_device(A.data)};
-}
-template <class T>
-sell<device_t<T>> on_device(const sell<T>& A) {
-  return {A.n_rows, A.n_cols, A.n_slices, A.slice_ptr, A.column, A.indices, pysolve::on_device(A.data)};
-}
-using pysolve::on_device;
 
 }  // namespace pysolve::cuda
 #endif

@@ -1,9 +1,9 @@
 // What the bodies of the CUDA kernels share. A body is a struct that holds the arguments of a kernel, with
 //   operator()(at)   what one thread does at its place `at` in the launch; a body that sums returns its share
 //   n_blocks()       blocks to launch; it depends on sizes alone, so that sums have the same bits everywhere
-// It is plain C++: nvcc compiles it for the device, and the host compiler for tests/cuda_host, which walks a
-// simulated launch. A place knows thread(), block_threads(), block(), n_blocks(), and shuffle_down() and sync(),
-// which all threads of a block must reach together.
+// It is plain C++: nvcc compiles it for the device, and the host compiler for tests/cuda_host, where the .cu files
+// find a queue that walks simulated launches. A place knows thread(), block_threads(), block(), n_blocks(), and
+// shuffle_down() and sync(), which all threads of a block must reach together.
 #pragma once
 #include "view.hpp"
 
@@ -71,6 +71,14 @@ device_t<T>* on_device(T* p) {
 template <class T>
 const device_t<T>* on_device(const T* p) {
   return reinterpret_cast<const device_t<T>*>(p);
+}
+template <class I, class T>
+csr<I, device_t<T>> on_device(const csr<I, T>& A) {
+  return {A.n_rows, A.n_cols, A.indptr, A.indices, on_device(A.data)};
+}
+template <class T>
+sell<device_t<T>> on_device(const sell<T>& A) {
+  return {A.n_rows, A.n_cols, A.n_slices, A.slice_ptr, A.column, A.indices, on_device(A.data)};
 }
 inline double on_host(double a) { return a; }
 inline std::complex<double> on_host(device_complex<double> a) { return {a.re, a.im}; }

@@ -1,4 +1,4 @@
-"""What several test files share: the folder of real matrices, and the rule for tests that need a GPU."""
+"""What several test files share: the folder of real matrices, simulated CUDA, the rule for tests that need a GPU."""
 
 import os
 from pathlib import Path
@@ -27,3 +27,11 @@ def matrices():
     if not folder:
         pytest.skip("PYSOLVE_MATRICES names no folder of real systems")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def simulation(tmp_path_factory):
+    """The .cu files compiled for the host, once for all tests (seconds)."""
+    from cuda_cases import build_simulation
+
+    return build_simulation(tmp_path_factory.mktemp("cuda_host"))

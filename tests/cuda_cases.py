@@ -8,11 +8,33 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reference.csr import wide
+from stencil_cases import reference_grid
 
 from pysolve import _backend
 
 ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ["", "indptr", "index", "value"]
+
+
+# Few small blocks walk their data in several rounds, as full-sized launches do with large data.
+PLACES = ["simulated", "few blocks", pytest.param("device", marks=pytest.mark.gpu)]
+
+
+def kernels_at(request):
+    """The kernels at one of PLACES, the parameter of a fixture."""
+    if request.param == "device":
+        return DeviceKernels()
+    library = request.getfixturevalue("simulation")
+    return SimulatedKernels(library, *((64, 2) if request.param == "few blocks" else ()))
+
+
+class Claim:
+    """Says that it is a device array."""
+
+    def __init__(self, typestr, *shape, **more):
+        interface = {"shape": shape, "typestr": typestr, "data": (64, False), "version": 3}
+        self.__cuda_array_interface__ = interface | more
 
 
 class DeviceKernels:
@@ -44,7 +66,7 @@ class DeviceKernels:
 
 
 def build_simulation(folder):
-    """The library of all kernel bodies, compiled for the host; skips where that cannot be done."""
+    """The library of the .cu files, compiled for the host; skips where that cannot be done."""
     compilers = (os.environ.get("CXX", "").split()[:1] or [""])[0], "c++", "g++", "clang++"
     compiler = next(filter(None, map(shutil.which, filter(None, compilers))), None)
     if compiler is None:
@@ -60,15 +82,16 @@ def build_simulation(folder):
     if built.returncode and "ucontext.h" in built.stderr.partition("error")[2].partition("\n")[0]:
         pytest.skip("no ucontext.h on this system")
     assert built.returncode == 0, built.stderr
-    return ctypes.CDLL(str(library))
+    simulation = ctypes.CDLL(str(library))
+    simulation.run.restype = simulation.names.restype = ctypes.c_char_p
+    return simulation
 
 
 class SimulatedKernels:
-    """The same kernels' bodies, thread by thread on the host, in launches of at most so many blocks."""
+    """The same kernels, thread by thread on the host, in launches of at most so many blocks."""
 
     def __init__(self, library, threads=256, most_blocks=2048):
         self.library, self.launch = library, (threads, most_blocks)
-        library.run.restype = ctypes.c_char_p
 
     def _run(self, kernel, types, sizes, arrays):
         out = np.full(5, np.nan)
@@ -164,3 +187,31 @@ class SimulatedKernels:
 def scalar(out, like):
     """A sum of the type that goes with the values of `like`."""
     return complex(*out[:2]) if like.dtype.kind == "c" else float(out[0])
+
+
+def size(x, y):
+    """What rounding in a dot product of x and y is relative to."""
+    return float(abs(wide(x)) @ abs(wide(y)))
+
+
+def stencil_handle(kernels, A):
+    """The grid of the reference, and the handle that the kernels make of the same."""
+    grid = reference_grid(A)
+    constant = isinstance(A.weights[0], float)
+    weights = tuple(w if constant or not isinstance(w, float) else None for w in grid.weights)
+    shift = A.shift if isinstance(A.shift, float) else A.shift.ravel()
+    decoupled = np.array(grid.decoupled, np.int64) if grid.decoupled else None
+    sides = tuple(grid.low), tuple(grid.high)
+    return grid, kernels.stencil_grid(grid.n, *sides, weights, shift, decoupled, grid.dtype)
+
+
+def packed(module, A):
+    """The packed copy that a module of kernels makes of a matrix with sorted rows."""
+    n_slices = -(-A.shape[0] // 8)
+    lengths = np.zeros((2, n_slices), np.int64)
+    module.sell_measure(*A.arrays, A.shape[1], *lengths)
+    slice_ptr, gather_ptr = (np.concatenate([[0], np.cumsum(row)]).astype(np.int64) for row in lengths)
+    column, indices = (np.full(n, -99, np.int32) for n in (slice_ptr[-1], 8 * gather_ptr[-1]))
+    data = np.full(8 * slice_ptr[-1], np.nan, A.data.dtype)
+    module.sell_pack(*A.arrays, A.shape[1], slice_ptr, gather_ptr, column, indices, data)
+    return slice_ptr, column, indices, data

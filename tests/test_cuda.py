@@ -1,179 +1,46 @@
 """The CUDA kernels equal the reference: on a device where there is one, and always as simulated launches.
 
-A simulated launch runs the very same bodies thread by thread on the host (tests/cuda_host), so that their
-arithmetic, their indices and their sums are tested without a device. What only a device shows (the launches
-themselves, memory, streams) is tested by the same functions with the mark `gpu`.
+For the simulated launches the .cu files themselves are compiled for the host (tests/cuda_host) and run thread by
+thread, so that their arithmetic, their indices and their sums are tested without a device. What only a device shows
+(the launches themselves, memory, streams) is tested by the same functions with the mark `gpu`.
+
+The products of matrices are in `test_cuda_matrices.py`, launches of other shapes in `test_cuda_bodies.py`; the module
+itself, with or without a device, is at the end of this file.
 """
 
 import numpy as np
 import pytest
 import reference.conjugate_directions
-import reference.csr
-import reference.sell
 import reference.stencil
-from csr_cases import TYPES, VALUES, matrices, random_values, rounding, vectors
-from cuda_cases import DeviceKernels, SimulatedKernels, build_simulation
+from csr_cases import VALUES, random_values
+from cuda_cases import PLACES, Claim, kernels_at, size, stencil_handle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.csr import wide
-from stencil_cases import operators, reference_grid
+from stencil_cases import operators
 
 from pysolve import _backend, gallery
 
-RUNS = {"RunState", *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil"))}
 checked = settings(max_examples=60, deadline=None)
 
 
-@pytest.fixture(scope="session")
-def simulation(tmp_path_factory):
-    return build_simulation(tmp_path_factory.mktemp("cuda_host"))
-
-
-# Few small blocks walk their data in several rounds, as full-sized launches do with large data.
-@pytest.fixture(
-    scope="module", params=["simulated", "few blocks", pytest.param("device", marks=pytest.mark.gpu)]
-)
+@pytest.fixture(scope="module", params=PLACES)
 def kernels(request):
     """Every kernel, with NumPy arrays in and out."""
-    if request.param == "device":
-        return DeviceKernels()
-    library = request.getfixturevalue("simulation")
-    return SimulatedKernels(library, *((64, 2) if request.param == "few blocks" else ()))
+    return kernels_at(request)
 
 
 def empty_vectors(n, dtype, count):
     return [np.full(n, np.nan, dtype) for _ in range(count)]
 
 
-# ---- csr ---------------------------------------------------------------------------------------------------
-
-
-@given(A=matrices())
-@checked
-def test_csr_product_equals_the_reference(kernels, A):
-    (x,) = vectors(A, A.shape[1])
-    y, expected = empty_vectors(A.shape[0], x.dtype, 2)
-    reference.csr.csr_matvec(*A.arrays, x, expected)
-    kernels.csr_matvec(*A.arrays, x, y)
-    assert (abs(y - expected) <= rounding(A, x)).all()
-
-
-@given(A=matrices(square=True))
-@checked
-def test_csr_product_with_dot_and_residual_equal_the_reference(kernels, A):
-    x, b = vectors(A, *A.shape)
-    y, r, expected = empty_vectors(x.size, x.dtype, 3)
-    dot = kernels.csr_matvec_dot(*A.arrays, x, y)
-    reference.csr.csr_matvec(*A.arrays, x, expected)
-    assert (abs(y - expected) <= rounding(A, x)).all()
-    assert dot == pytest.approx(np.vdot(wide(x), wide(y)), rel=1e-12, abs=1e-12 * size(x, y))
-    squared = kernels.csr_residual(*A.arrays, b, x, r)
-    reference.csr.csr_residual(*A.arrays, b, x, expected)
-    double = rounding(A._replace(data=wide(A.data)), x)
-    assert (abs(r - expected) <= double + 2 * np.finfo(r.dtype).eps * abs(expected)).all()
-    assert squared == pytest.approx(size(r, r), rel=1e-12)
-
-
-def size(x, y):
-    """What rounding in a dot product of x and y is relative to."""
-    return float(abs(wide(x)) @ abs(wide(y)))
-
-
-@given(A=matrices(scales=(1.0,)))
-@checked
-def test_csr_check_equals_the_reference(kernels, A):
-    report = kernels.csr_check(*A.arrays, A.shape[1])
-    expected = reference.csr.csr_check(*A.arrays, A.shape[1])
-    for name in ("fault", "position"):
-        assert report[name] == expected[name]
-    scale = 1e-12 * (1 + abs(wide(A.data)).sum())
-    for name in ("asymmetry", "frobenius", "max_row_sum"):
-        assert report[name] == pytest.approx(expected[name], rel=1e-12, abs=scale)
-
-
-@pytest.mark.parametrize(("dtype", "index"), TYPES)
-@pytest.mark.parametrize(
-    ("array", "position", "value", "fault"),
-    [
-        ("indptr", 0, 1, ("indptr", 0)),
-        ("indptr", 7, 2, ("indptr", 7)),
-        ("indptr", 40, 200, ("indptr", 40)),
-        ("indices", 11, -1, ("index", 11)),
-        ("indices", 39, 40, ("index", 39)),
-        ("data", 30, np.nan, ("value", 30)),
-        ("data", 31, -np.inf, ("value", 31)),
-    ],
-)
-def test_csr_check_finds_what_is_wrong(kernels, dtype, index, array, position, value, fault):
-    parts = {
-        "indptr": np.arange(41, dtype=index),
-        "indices": np.arange(40, dtype=index),
-        "data": np.ones(40, dtype),
-    }
-    parts[array][position] = value
-    report = kernels.csr_check(*parts.values(), 40)
-    assert (report["fault"], report["position"]) == fault
-
-
-# ---- sell --------------------------------------------------------------------------------------------------
-
-
-def packed(module, A):
-    """The packed copy that a module of kernels makes of a matrix with sorted rows."""
-    n_slices = -(-A.shape[0] // 8)
-    lengths = np.zeros((2, n_slices), np.int64)
-    module.sell_measure(*A.arrays, A.shape[1], *lengths)
-    slice_ptr, gather_ptr = (np.concatenate([[0], np.cumsum(row)]).astype(np.int64) for row in lengths)
-    column, indices = (np.full(n, -99, np.int32) for n in (slice_ptr[-1], 8 * gather_ptr[-1]))
-    data = np.full(8 * slice_ptr[-1], np.nan, A.data.dtype)
-    module.sell_pack(*A.arrays, A.shape[1], slice_ptr, gather_ptr, column, indices, data)
-    return slice_ptr, column, indices, data
-
-
-@given(A=matrices(sorted_rows=True))
-@checked
-def test_packed_copy_equals_the_reference(kernels, A):
-    for ours, expected in zip(packed(kernels, A), packed(reference.sell, A), strict=True):
-        np.testing.assert_array_equal(ours, expected)
-
-
-@given(A=matrices(square=True, sorted_rows=True))
-@checked
-def test_packed_products_equal_the_reference(kernels, A):
-    P = packed(reference.sell, A)
-    x, b = vectors(A, *A.shape)
-    y, z, r, expected = empty_vectors(x.size, x.dtype, 4)
-    kernels.sell_matvec(*P, x, y)
-    reference.sell.sell_matvec(*P, x, expected)
-    assert (abs(y - expected) <= rounding(A, x)).all()
-    dot = kernels.sell_matvec_dot(*P, x, z)
-    np.testing.assert_array_equal(z, y)
-    assert dot == pytest.approx(np.vdot(wide(x), wide(y)), rel=1e-12, abs=1e-12 * size(x, y))
-    squared = kernels.sell_residual(*P, b, x, r)
-    reference.sell.sell_residual(*P, b, x, expected)
-    double = rounding(A._replace(data=wide(A.data)), x)
-    assert (abs(r - expected) <= double + 2 * np.finfo(r.dtype).eps * abs(expected)).all()
-    assert squared == pytest.approx(size(r, r), rel=1e-12)
-
-
 # ---- stencil -----------------------------------------------------------------------------------------------
-
-
-def handle(kernels, A):
-    """The grid of the reference, and the handle that the kernels make of the same."""
-    grid = reference_grid(A)
-    constant = isinstance(A.weights[0], float)
-    weights = tuple(w if constant or not isinstance(w, float) else None for w in grid.weights)
-    shift = A.shift if isinstance(A.shift, float) else A.shift.ravel()
-    decoupled = np.array(grid.decoupled, np.int64) if grid.decoupled else None
-    sides = tuple(grid.low), tuple(grid.high)
-    return grid, kernels.stencil_grid(grid.n, *sides, weights, shift, decoupled, grid.dtype)
 
 
 @given(A=operators())
 @checked
 def test_stencil_products_equal_the_reference(kernels, A):
-    grid, ours = handle(kernels, A)
+    grid, ours = stencil_handle(kernels, A)
     x, b = np.random.default_rng(0).standard_normal((2, A.shape[0])).astype(A.dtype)
     y, z, r = empty_vectors(x.size, A.dtype, 3)
     expected = np.empty(x.size)
@@ -198,7 +65,7 @@ def test_norm_of_a_stencil_residual_is_not_drowned_by_decoupled_cells(kernels):
     x[solid.ravel()] = 1e12
     b, r = A @ x, np.empty(x.size)
     b[~solid.ravel()] += 1e-3
-    squared = kernels.stencil_residual(handle(kernels, A)[1], b, x, r)
+    squared = kernels.stencil_residual(stencil_handle(kernels, A)[1], b, x, r)
     assert squared == pytest.approx(1e-6 * (~solid).sum(), rel=1e-6)
 
 
@@ -206,7 +73,7 @@ def test_norm_of_a_stencil_residual_is_not_drowned_by_decoupled_cells(kernels):
 
 
 @given(
-    n=st.sampled_from([1, 7, 33, 300]),
+    n=st.sampled_from([0, 1, 7, 33, 300]),
     n_keep=st.sampled_from([1, 2, 3, 4, 5, 9, 64]),
     dtype=st.sampled_from(VALUES),
     seed=st.integers(0, 2**16),
@@ -248,6 +115,11 @@ def test_step_equals_the_reference(kernels, dtype, n):
 
 # ---- the module, device or not -----------------------------------------------------------------------------
 
+# What only the CPU has, with the reason in csrc/conjugate_directions.cu: whole solves in one call.
+ONLY_CPU = {"RunState", *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil"))}
+ONLY_CUDA = {"device_count"}
+NO_KERNELS = {"StencilGrid", "stencil_grid", "compiler", "version", "instruction_set", "openmp_threads"}
+
 
 @pytest.fixture
 def module():
@@ -260,10 +132,51 @@ def public(module):
     return {name for name in dir(module) if not name.startswith("_")}
 
 
+def arguments(module):
+    """What every kernel takes, with arrays that are on no device: name -> arguments."""
+    ints, longs, one, x = Claim("<i4", 8), Claim("<i8", 2), Claim("<i8", 1), Claim("<f8", 8)
+    csr, sell = (Claim("<i4", 9), ints, x), (longs, Claim("<i4", 1), ints, x)
+    grid = module.stencil_grid((2, 2, 2), (0, 0, 0), (0, 0, 0), (1.0, 1.0, 1.0), 0.0, None, "f8")
+    matrices = {"csr": csr, "sell": sell, "stencil": (grid,)}
+    return {
+        **{f"{stem}_matvec": (*A, x, x) for stem, A in matrices.items()},
+        **{f"{stem}_matvec_dot": (*A, x, x) for stem, A in matrices.items()},
+        **{f"{stem}_residual": (*A, x, x, x) for stem, A in matrices.items()},
+        "csr_check": (*csr, 8),
+        "sell_measure": (*csr, 8, one, one),
+        "sell_pack": (*csr, 8, longs, longs, Claim("<i4", 1), ints, x),
+        "conjugate_directions_orthogonalise": (x, x, x, x, np.ones(1), 0),
+        "conjugate_directions_step": (x, x, x, x, 1.0),
+    }
+
+
 def test_both_backends_have_the_same_names(module):
-    # Whole runs are the CPU's alone: see csrc/conjugate_directions.cu.
-    assert public(_backend._core) - public(module) == RUNS
-    assert public(module) - public(_backend._core) == {"device_count"}
+    assert public(_backend._core) - public(module) == ONLY_CPU
+    assert public(module) - public(_backend._core) == ONLY_CUDA
+
+
+def test_both_backends_have_the_same_signatures_and_docstrings(module):
+    for name in public(module) - ONLY_CUDA - {"version", "compiler"}:
+        ours, cpu = (getattr(m, name).__doc__.replace(m.__name__, "") for m in (module, _backend._core))
+        assert ours == cpu
+        assert ours.strip()
+
+
+def test_module_says_how_many_devices_there_are(module):
+    assert module.device_count() >= 0
+    assert module.version == _backend._core.version
+
+
+def test_every_kernel_says_that_there_is_no_device(module):
+    if module.device_count() > 0:
+        pytest.skip("there is a device")
+    calls = arguments(module)
+    assert set(calls) == public(module) - ONLY_CUDA - NO_KERNELS
+    for name, call in calls.items():
+        with pytest.raises(
+            RuntimeError, match=rf"^{name}: this machine has no CUDA device that can be used \("
+        ):
+            getattr(module, name)(*call)
 
 
 def test_host_arrays_are_refused_by_name(module):
@@ -273,16 +186,32 @@ def test_host_arrays_are_refused_by_name(module):
     weights = (np.ones(2), np.ones(2), np.ones(2))
     with pytest.raises(TypeError, match="weights must be a device array"):
         module.stencil_grid((1, 1, 1), (0, 0, 0), (0, 0, 0), weights, 0.0, None, "f8")
+    x = Claim("<f8", 3)
+    with pytest.raises(TypeError, match="pq must be a NumPy array, not Claim"):
+        module.conjugate_directions_orthogonalise(x, x, x, x, Claim("<f8", 1), 0)
 
 
-def test_without_a_device_a_kernel_says_so(module):
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        (Claim("<f4", 6), TypeError, "r must have dtype f8, not f4"),
+        (Claim(">f8", 6), TypeError, "r must be in the machine's own byte order, not >f8"),
+        (Claim("<f8", 5), ValueError, "r must have 6 values, not 5"),
+        (Claim("<f8", 6, strides=(16,)), ValueError, "r must be C-contiguous"),
+        (Claim("<f8", 2, 3, strides=(8, 16)), ValueError, "r must be C-contiguous"),
+        (Claim("<f8", 6, data=(64, True)), ValueError, "r must be writeable"),
+    ],
+)
+def test_wrong_device_arrays_are_refused_by_name(module, wrong, error, message):
+    x = Claim("<f8", 6)
+    with pytest.raises(error, match=f"^{message}$"):
+        module.conjugate_directions_step(x, wrong, x, x, 1.0)
+
+
+@pytest.mark.parametrize("strides", [(24, 8), (0, 8), None])
+def test_strides_without_gaps_are_taken(module, strides):
     if module.device_count() > 0:
-        pytest.skip("there is a device")
-
-    class Claims:
-        __cuda_array_interface__ = {  # noqa: RUF012
-            "shape": (1,), "typestr": "<f8", "data": (64, False), "version": 3
-        }  # fmt: skip
-
-    with pytest.raises(RuntimeError, match=r"^conjugate_directions_step: CUDA: "):
-        module.conjugate_directions_step(Claims(), Claims(), Claims(), Claims(), 1.0)
+        pytest.skip("there is a device, which would read the arrays")
+    x = Claim("<f8", 1 if strides == (0, 8) else 2, 3, strides=strides)
+    with pytest.raises(RuntimeError, match="no CUDA device"):
+        module.conjugate_directions_step(x, x, x, x, 1.0)

@@ -1,25 +1,25 @@
 """What the bodies of the CUDA kernels do in launches of any shape, and with large data, simulated on the host.
 
-`test_cuda.py` compares every kernel with the reference. Here: launches of other shapes give the same answer, rows
-are shared out by their length, and problems of many blocks are right.
+`test_cuda.py` and `test_cuda_matrices.py` compare random cases with the reference. Here: every kernel, type and edge
+size does, launches of other shapes give the same answer, rows are shared out by their length, and problems of many
+blocks are right.
 """
 
 import ctypes
 
 import numpy as np
 import pytest
+import reference.conjugate_directions
+import reference.csr
+import reference.sell
+import reference.stencil
 import scipy.sparse as sp
-from csr_cases import random_values
-from cuda_cases import SimulatedKernels, build_simulation
+from csr_cases import TYPES, VALUES, Csr, random_values
+from cuda_cases import SimulatedKernels, packed, size, stencil_handle
 
-from pysolve import PackedMatrix, StencilOperator, gallery
+from pysolve import PackedMatrix, StencilOperator, _backend, gallery
 
 LAUNCHES = [(32, 1), (64, 3), (128, 7), (256, 2048)]
-
-
-@pytest.fixture(scope="module")
-def simulation(tmp_path_factory):
-    return build_simulation(tmp_path_factory.mktemp("cuda_host"))
 
 
 @pytest.fixture(params=LAUNCHES, ids=lambda launch: f"{launch[0]} threads, {launch[1]} blocks")
@@ -85,3 +85,110 @@ def test_packed_products_of_many_blocks_are_right(kernels, dtype):
     dot = kernels.sell_matvec_dot(*PackedMatrix(A)._kernel_args, x, y)
     np.testing.assert_allclose(y, A @ x, rtol=0, atol=100 * np.finfo(dtype).eps)
     assert dot == pytest.approx(np.vdot(x.astype("c16"), y.astype("c16")), rel=1e-12)
+
+
+# ---- every kernel, every type, edge sizes ------------------------------------------------------------------
+
+# Around the rows of a slice, the threads of a warp and of a block.
+SIZES = [0, 1, 7, 8, 9, 31, 32, 33, 255, 256, 257]
+
+
+@pytest.fixture
+def full(simulation):
+    """Launches as a device gets them."""
+    return SimulatedKernels(simulation)
+
+
+def test_every_kernel_is_simulated_for_every_type(simulation):
+    stems = ("csr_", "sell_", "stencil_", "conjugate_directions_")
+    kernels = {name for name in dir(_backend._core) if name.startswith(stems) and "_run_" not in name}
+    types = {"csr": [f"{i}_{t}" for t, i in TYPES], "stencil": ["f4", "f8"]}
+    types |= {"sell": VALUES, "conjugate": VALUES, "sell_measure": types["csr"], "sell_pack": types["csr"]}
+    wanted = {
+        f"{kernel}_{name}"
+        for kernel in kernels - {"stencil_grid"}
+        for name in types.get(kernel, types[kernel.partition("_")[0]])
+    }
+    assert set(simulation.names().decode().split()) == wanted
+
+
+def assert_same(kernels, name, *arguments):
+    """The kernel writes and returns what the reference does, within rounding of values of about one."""
+    stem = next(stem for stem in ("csr", "sell", "conjugate_directions") if name.startswith(stem))
+    ours, expected = ([x.copy() if isinstance(x, np.ndarray) else x for x in arguments] for _ in range(2))
+    result = getattr(kernels, name)(*ours), ours
+    wanted = getattr(getattr(reference, stem), name)(*expected), expected
+    eps = max(np.finfo(x.dtype).eps for x in ours if isinstance(x, np.ndarray) and x.dtype.kind in "fc")
+    for value, reference_value in zip(flat(result), flat(wanted), strict=True):
+        tolerance = 100 * eps * (1 + abs(reference_value).max(initial=0))
+        np.testing.assert_allclose(value, reference_value, rtol=0, atol=tolerance)
+
+
+def flat(values):
+    """The numbers and arrays in nested tuples, lists and dictionaries."""
+    if isinstance(values, (tuple, list, dict)):
+        for entry in values.values() if isinstance(values, dict) else values:
+            yield from flat(entry)
+    elif values is not None and not isinstance(values, str):
+        yield np.asarray(values)
+
+
+def matrix_of(n, dtype, index):
+    """Four diagonals, an empty row and a full row."""
+    rng = np.random.default_rng(n)
+    pattern = sum(np.eye(n, k=k) for k in (-9, -1, 0, 2)) if n else np.zeros((0, 0))
+    pattern[n // 3 : n // 3 + 1] = 0
+    pattern[n // 2 : n // 2 + 1] = 1
+    A = sp.csr_array(pattern)
+    return Csr(A.indptr.astype(index), A.indices.astype(index), random_values(rng, A.nnz, dtype), (n, n))
+
+
+@pytest.mark.parametrize(("dtype", "index"), TYPES)
+@pytest.mark.parametrize("n", SIZES)
+def test_csr_kernels_equal_the_reference(full, n, dtype, index):
+    A, rng = matrix_of(n, dtype, index), np.random.default_rng(n)
+    x, b = (random_values(rng, n, dtype) for _ in range(2))
+    y = np.zeros_like(x)
+    assert_same(full, "csr_matvec", *A.arrays, x, y)
+    assert_same(full, "csr_matvec_dot", *A.arrays, x, y)
+    assert_same(full, "csr_residual", *A.arrays, b, x, y)
+    assert_same(full, "csr_check", *A.arrays, n)
+    for ours, expected in zip(packed(full, A), packed(reference.sell, A), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
+@pytest.mark.parametrize("dtype", VALUES)
+@pytest.mark.parametrize("n", SIZES)
+def test_other_kernels_equal_the_reference(full, n, dtype):
+    P, rng = packed(reference.sell, matrix_of(n, dtype, "i4")), np.random.default_rng(n)
+    x, b, q, r = (random_values(rng, n, dtype) for _ in range(4))
+    y = np.zeros_like(x)
+    assert_same(full, "sell_matvec", *P, x, y)
+    assert_same(full, "sell_matvec_dot", *P, x, y)
+    assert_same(full, "sell_residual", *P, b, x, y)
+    assert_same(full, "conjugate_directions_step", x, r, b, q, 0.3)
+    kept = random_values(rng, 6 * n, dtype).reshape(6, n)
+    pq = np.array([n + 1.0, 0.0, 2.0 * n + 1, n + 2.0, n + 3.0, n + 4.0])
+    assert_same(full, "conjugate_directions_orthogonalise", x, r, kept, kept[::-1].copy(), pq, 2)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("constant", [True, False])
+@pytest.mark.parametrize("boundary", ["dirichlet", "neumann", "periodic"])
+@pytest.mark.parametrize("last", [1, 2, 31, 32, 33, 127, 128, 129])
+def test_stencil_kernels_equal_the_reference(full, last, boundary, constant, dtype):
+    A = gallery.poisson((2, 3, last), boundary=boundary, dtype=dtype, format="stencil")
+    if not constant:
+        solid = np.zeros(A.grid_shape, bool)
+        solid[0, 1, last // 2] = True
+        A = gallery.poisson(A.grid_shape, boundary=boundary, solid=solid, dtype=dtype)
+    grid, ours = stencil_handle(full, A)
+    x, b = np.random.default_rng(last).standard_normal((2, A.shape[0])).astype(dtype)
+    y, expected = np.zeros_like(x), np.zeros_like(x)
+    eps = float(np.finfo(dtype).eps)
+    for kernel, vectors in (("matvec", [x]), ("matvec_dot", [x]), ("residual", [b, x])):
+        result = getattr(full, f"stencil_{kernel}")(ours, *vectors, y)
+        wanted = getattr(reference.stencil, f"stencil_{kernel}")(grid, *vectors, expected)
+        np.testing.assert_allclose(y, expected, rtol=0, atol=200 * eps)
+        if result is not None or wanted is not None:
+            assert result == pytest.approx(wanted, rel=100 * eps, abs=100 * eps * size(x, y))

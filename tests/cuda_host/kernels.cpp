@@ -1,20 +1,21 @@
-// Every kernel body of the CUDA backend, run on simulated launches: a library that tests call through ctypes.
-// A call is named <kernel>_<types>, and has its sizes in n, its arrays in a and its sums in out.
+// The .cu files of the CUDA backend compiled for the host, with launches that are simulated: a library that tests call
+// through ctypes. A call is named <kernel>_<types>, and has its sizes in n, its arrays in a and its sums in out.
 #include <map>
 #include <string>
 
-#include "conjugate_directions_body.hpp"
-#include "csr_body.hpp"
-#include "instantiate.hpp"
-#include "sell_body.hpp"
 #include "simulated.hpp"
-#include "stencil_body.hpp"
+// After simulated.hpp, whose queue they launch with.
+#include "conjugate_directions.cu"
+#undef PYSOLVE_INSTANTIATE
+#include "csr.cu"
+#undef PYSOLVE_INSTANTIATE
+#include "sell.cu"
+#undef PYSOLVE_INSTANTIATE
+#include "stencil.cu"
 
 namespace {
 
 using namespace pysolve;
-using namespace pysolve::cuda;
-using simulated::queue;
 
 using kernel = void (*)(const index_t* n, void* const* a, double* out);
 std::map<std::string, kernel> table;
@@ -25,9 +26,9 @@ T* at(void* p) {
 }
 
 void put(double* out, double v) { out[0] = v; }
-void put(double* out, device_complex<double> v) {
-  out[0] = v.re;
-  out[1] = v.im;
+void put(double* out, std::complex<double> v) {
+  out[0] = v.real();
+  out[1] = v.imag();
 }
 
 template <class I, class T>
@@ -38,17 +39,16 @@ csr<I, T> csr_of(const index_t* n, void* const* a) {
 template <class I, class T>
 void add_csr(const std::string& types) {
   table["csr_matvec_" + types] = [](const index_t* n, void* const* a, double*) {
-    queue().run(csr_matvec_body<I, T>{csr_of<I, T>(n, a), at<T>(a[3]), at<T>(a[4])});
+    cuda::csr_matvec(csr_of<I, T>(n, a), at<T>(a[3]), at<T>(a[4]));
   };
   table["csr_matvec_dot_" + types] = [](const index_t* n, void* const* a, double* out) {
-    put(out, queue().sum(csr_matvec_dot_body<I, T>{csr_of<I, T>(n, a), at<T>(a[3]), at<T>(a[4])}));
+    put(out, cuda::csr_matvec_dot(csr_of<I, T>(n, a), at<T>(a[3]), at<T>(a[4])));
   };
   table["csr_residual_" + types] = [](const index_t* n, void* const* a, double* out) {
-    put(out, queue().sum(csr_residual_body<I, T>{csr_of<I, T>(n, a), at<T>(a[3]), at<T>(a[4]), at<T>(a[5])}));
+    put(out, cuda::csr_residual(csr_of<I, T>(n, a), at<T>(a[3]), at<T>(a[4]), at<T>(a[5])));
   };
   table["csr_check_" + types] = [](const index_t* n, void* const* a, double* out) {
-    queue q;
-    const csr_report report = run_csr_check(q, csr_of<I, T>(n, a), n[2]);
+    const cuda::csr_report report = cuda::csr_check(csr_of<I, T>(n, a), n[2]);
     out[0] = double(report.fault);
     out[1] = double(report.position);
     out[2] = report.asymmetry;
@@ -56,11 +56,11 @@ void add_csr(const std::string& types) {
     out[4] = report.max_row_sum;
   };
   table["sell_measure_" + types] = [](const index_t* n, void* const* a, double*) {
-    queue().run(sell_measure_body<I, T>{csr_of<I, T>(n, a), at<index_t>(a[3]), at<index_t>(a[4])});
+    cuda::sell_measure(csr_of<I, T>(n, a), at<index_t>(a[3]), at<index_t>(a[4]));
   };
   table["sell_pack_" + types] = [](const index_t* n, void* const* a, double*) {
-    queue().run(sell_pack_body<I, T>{csr_of<I, T>(n, a), at<index_t>(a[3]), at<index_t>(a[4]),
-                                     at<std::int32_t>(a[5]), at<std::int32_t>(a[6]), at<T>(a[7])});
+    cuda::sell_pack(csr_of<I, T>(n, a), at<index_t>(a[3]), at<index_t>(a[4]), at<std::int32_t>(a[5]),
+                    at<std::int32_t>(a[6]), at<T>(a[7]));
   };
 }
 
@@ -72,13 +72,13 @@ sell<T> sell_of(const index_t* n, void* const* a) {
 template <class T>
 void add_sell(const std::string& types) {
   table["sell_matvec_" + types] = [](const index_t* n, void* const* a, double*) {
-    queue().run(sell_matvec_body<T>{sell_of<T>(n, a), at<T>(a[4]), at<T>(a[5])});
+    cuda::sell_matvec(sell_of<T>(n, a), at<T>(a[4]), at<T>(a[5]));
   };
   table["sell_matvec_dot_" + types] = [](const index_t* n, void* const* a, double* out) {
-    put(out, queue().sum(sell_matvec_dot_body<T>{sell_of<T>(n, a), at<T>(a[4]), at<T>(a[5])}));
+    put(out, cuda::sell_matvec_dot(sell_of<T>(n, a), at<T>(a[4]), at<T>(a[5])));
   };
   table["sell_residual_" + types] = [](const index_t* n, void* const* a, double* out) {
-    put(out, queue().sum(sell_residual_body<T>{sell_of<T>(n, a), at<T>(a[4]), at<T>(a[5]), at<T>(a[6])}));
+    put(out, cuda::sell_residual(sell_of<T>(n, a), at<T>(a[4]), at<T>(a[5]), at<T>(a[6])));
   };
 }
 
@@ -103,45 +103,41 @@ grid<T> grid_of(const index_t* n, void* const* a) {
 template <class T>
 void add_stencil(const std::string& types) {
   table["stencil_matvec_" + types] = [](const index_t* n, void* const* a, double*) {
-    queue q;
-    run_stencil_matvec(q, grid_of<T>(n, a), at<T>(a[6]), at<T>(a[7]));
+    cuda::stencil_matvec(grid_of<T>(n, a), at<T>(a[6]), at<T>(a[7]));
   };
   table["stencil_matvec_dot_" + types] = [](const index_t* n, void* const* a, double* out) {
-    queue q;
-    put(out, run_stencil_matvec_dot(q, grid_of<T>(n, a), at<T>(a[6]), at<T>(a[7])));
+    put(out, cuda::stencil_matvec_dot(grid_of<T>(n, a), at<T>(a[6]), at<T>(a[7])));
   };
   table["stencil_residual_" + types] = [](const index_t* n, void* const* a, double* out) {
-    queue q;
-    put(out, run_stencil_residual(q, grid_of<T>(n, a), at<T>(a[6]), at<T>(a[7]), at<T>(a[8])));
+    put(out, cuda::stencil_residual(grid_of<T>(n, a), at<T>(a[6]), at<T>(a[7]), at<T>(a[8])));
   };
 }
 
 template <class T>
 void add_conjugate_directions(const std::string& types) {
   table["conjugate_directions_orthogonalise_" + types] = [](const index_t* n, void* const* a, double* out) {
-    using host_sum = decltype(on_host(sum_t<T>()));
-    queue q;
-    const direction_sums<T> s = run_orthogonalise(q, at<T>(a[0]), at<T>(a[1]), at<T>(a[2]), at<T>(a[3]),
-                                                  at<double>(a[4]), at<host_sum>(a[5]), n[0], n[1], n[2]);
-    put(out, s.pr);
-    out[2] = s.pp;
+    const auto report =
+        cuda::conjugate_directions_orthogonalise(at<T>(a[0]), at<T>(a[1]), at<T>(a[2]), at<T>(a[3]),
+                                                 at<double>(a[4]), at<sum_t<T>>(a[5]), n[0], n[1], n[2]);
+    put(out, report.pr);
+    out[2] = report.pp;
   };
   table["conjugate_directions_step_" + types] = [](const index_t* n, void* const* a, double* out) {
-    put(out, queue().sum(step_body<T>{at<T>(a[0]), at<T>(a[1]), at<T>(a[2]), at<T>(a[3]), *at<T>(a[4]), n[0]}));
+    put(out, cuda::conjugate_directions_step(at<T>(a[0]), at<T>(a[1]), at<T>(a[2]), at<T>(a[3]), *at<T>(a[4]),
+                                             n[0]));
   };
 }
 
 template <class T>
 std::string type_name() {
-  using real = real_t<T>;
-  const bool integer = std::is_integral_v<T>, complex = sizeof(T) != sizeof(real);
-  return (integer ? "i" : complex ? "c" : "f") + std::to_string(sizeof(T));
+  const char* kind = std::is_integral_v<T> ? "i" : std::is_same_v<T, real_t<T>> ? "f" : "c";
+  return kind + std::to_string(sizeof(T));
 }
 
-#define ADD_CSR(I, T) add_csr<I, device_t<T>>(type_name<I>() + "_" + type_name<T>());
-#define ADD_VALUE(T)                      \
-  add_sell<device_t<T>>(type_name<T>()); \
-  add_conjugate_directions<device_t<T>>(type_name<T>());
+#define ADD_CSR(I, T) add_csr<I, T>(type_name<I>() + "_" + type_name<T>());
+#define ADD_VALUE(T)           \
+  add_sell<T>(type_name<T>()); \
+  add_conjugate_directions<T>(type_name<T>());
 #define ADD_REAL(T) add_stencil<T>(type_name<T>());
 const bool filled = [] {
   PYSOLVE_FOR_INDEX_VALUE(ADD_CSR)
@@ -168,7 +164,17 @@ extern "C" const char* run(const char* name, const std::int64_t* n, void* const*
   return "the threads of a block do not reach the same syncs";
 }
 
+// The names of all calls, with spaces between them.
+extern "C" const char* names() {
+  static const std::string all = [] {
+    std::string text;
+    for (const auto& entry : table) text += entry.first + " ";
+    return text;
+  }();
+  return all.c_str();
+}
+
 // Threads that share a row of a matrix with so many entries and rows.
 extern "C" int row_lanes(std::int64_t n_entries, std::int64_t n_rows) {
-  return lanes_per_row(n_entries, n_rows);
+  return pysolve::cuda::lanes_per_row(n_entries, n_rows);
 }

@@ -102,6 +102,7 @@ void launch(index_t n_blocks, Work&& work) {
 
 // What cuda.cuh's queue is to the device.
 struct queue {
+  explicit queue(const char*) {}
   template <class Body>
   void run(const Body& body) {
     launch(body.n_blocks(), [&] { body(place()); });
@@ -130,3 +131,8 @@ struct queue {
 };
 
 }  // namespace simulated
+
+// The name by which the .cu files launch.
+namespace pysolve::cuda {
+using simulated::queue;
+}
