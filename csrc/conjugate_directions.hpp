@@ -50,9 +50,9 @@ struct run_state {
 
 // Up to n_steps iterations of CG, preconditioned with a diagonal (inverse_diagonal, or null for none), within one
 // parallel region and without allocation; norms[k] = norm(r) after step k. A step that cannot be taken leaves x and
-// r as they were. Bytes per unknown and iteration beyond the matrix, with v = sizeof(T): csr and sell 12 v
-// (p = z + beta p: 3, q = A p: 2, x and r: 6, and one for writing q), stencil 8 v (A p is formed twice and never
-// stored; q may be null); v more, twice, with a diagonal.
+// r as they were. Bytes per unknown and iteration beyond the matrix, with v = sizeof(T): csr and sell
+// 10.5 v (p = z + beta p: 3, q = A p: 2 and one for writing q, r -= alpha q: 3, and in every second step x: 3), stencil
+// 7 v (A p is formed twice and never stored; q may be null); v more, twice, with a diagonal.
 template <class I, class T>
 void conjugate_directions_run_csr(const csr<I, T>& A, const real_t<T>* inverse_diagonal, T* x, T* r, T* p,
                                   T* q, double* norms, run_state& state);

@@ -185,10 +185,11 @@ def test_error_falls_by_what_the_direction_promises_for_any_map(make, n, conditi
     errors = energy_norms(A, x, seen.iterates)
     slack = 1e-13 * condition * errors[0]
     assert (errors[1:] <= errors[:-1] + slack).all()
+    certain = 1 / 16 / abs(A).sum(axis=1).max()  # times r^T r: what the safeguard lets no step gain less than
     n_checked = 0
     for i, d in enumerate(seen.proposals[:-1]):
         r = b - A @ seen.iterates[i]
-        promised = max(0.0 if d is None else (r @ d) ** 2 / (d @ A @ d), (r @ r) / np.linalg.norm(A, 2) / 16)
+        promised = max(0.0 if d is None else (r @ d) ** 2 / (d @ A @ d), certain * (r @ r))
         gained = errors[i] ** 2 - errors[i + 1] ** 2
         assert gained >= promised * (1 - 1e-6) - slack * errors[i]
         n_checked += d is not None
@@ -255,7 +256,7 @@ def preconditioned_cg(A, b, M, n_steps):
 @thorough
 def test_linear_map_that_is_positive_definite_gives_preconditioned_cg(n, n_keep, seed):
     rng = np.random.default_rng(seed)
-    A, x, b = system(np.geomspace(1, 1e3, n), rng)
+    A, x, b = system(np.geomspace(1, 1e2, n), rng)
     root = orthogonal(n, rng) * 0.1 + np.eye(n)
     M = root @ np.linalg.inv(A + np.eye(n)) @ root.T
     M = (M + M.T) / 2
@@ -266,11 +267,12 @@ def test_linear_map_that_is_positive_definite_gives_preconditioned_cg(n, n_keep,
             b,
             M=sla.aslinearoperator(M),
             rtol=1e-6,
+            maxiter=12,
             callback=lambda y, seen=iterates: seen.append(y.copy()),
             **keep,
         )
-        assert (result.converged, result.n_fallbacks) == (True, 0)
+        assert (len(iterates), result.n_fallbacks) == (result.iterations + 1, 0)
         expected = preconditioned_cg(A, b, M, result.iterations)
         errors = energy_norms(A, x, expected)
         differences = [((y - z) @ A @ (y - z)) ** 0.5 for y, z in zip(iterates, expected, strict=True)]
-        assert max(differences) <= 1e-6 * errors[0]
+        assert max(differences) <= 1e-9 * errors[0]

@@ -41,8 +41,10 @@ def test_callback_sees_every_iterate_read_only(solve, kind, preconditioned):
 def test_callback_changes_no_iterate(solve, kind):
     A, b = KINDS[kind](dense()), vector()
     plain, watched = solve(A, b, rtol=1e-9), solve(A, b, rtol=1e-9, callback=lambda xk: None)
-    np.testing.assert_array_equal(watched.x, plain.x)
-    np.testing.assert_array_equal(watched.residual_norms, plain.residual_norms)
+    # To rounding: without a callback, compiled runs move x by two steps at a time.
+    np.testing.assert_allclose(watched.x, plain.x, rtol=1e-13, atol=1e-13 * np.abs(plain.x).max())
+    assert watched.iterations == plain.iterations
+    np.testing.assert_allclose(watched.residual_norms[:-1], plain.residual_norms[:-1], rtol=1e-12)
 
 
 @solvers

@@ -164,7 +164,6 @@ def test_both_backends_have_the_same_signatures_and_docstrings(module):
 
 def test_module_says_how_many_devices_there_are(module):
     assert module.device_count() >= 0
-    assert module.version == _backend._core.version
 
 
 def test_every_kernel_says_that_there_is_no_device(module):

@@ -190,5 +190,5 @@ def test_stencil_kernels_equal_the_reference(full, last, boundary, constant, dty
         result = getattr(full, f"stencil_{kernel}")(ours, *vectors, y)
         wanted = getattr(reference.stencil, f"stencil_{kernel}")(grid, *vectors, expected)
         np.testing.assert_allclose(y, expected, rtol=0, atol=200 * eps)
-        if result is not None or wanted is not None:
+        if kernel != "matvec":
             assert result == pytest.approx(wanted, rel=100 * eps, abs=100 * eps * size(x, y))
