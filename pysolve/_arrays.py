@@ -57,6 +57,11 @@ def largest_magnitude(x: np.ndarray) -> float:
     return float(np.abs(x).max()) if x.dtype.kind == "c" else max(float(x.max()), -float(x.min()))
 
 
+def norm(x: np.ndarray) -> float:
+    """The 2-norm of a vector, its squares summed in double precision."""
+    return float(np.linalg.norm(x.astype(np.result_type(x.dtype, np.float64), copy=False)))
+
+
 def diagonal_entries(data: np.ndarray, name: str) -> np.ndarray:
     """A positive real diagonal; ValueError that names the first row where it is not."""
     bad = ~((data.real > 0) & (data.imag == 0) & np.isfinite(data))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._arrays import norm
 from pysolve._backend import empty, kernels, zeros
 from pysolve._conjugate_directions_watch import Watch
 from pysolve._result import Status
@@ -17,10 +18,8 @@ from pysolve._sell import PackedMatrix
 from pysolve._stopping import CHECK_EVERY
 from pysolve._system import System
 
-PACK_AFTER = (
-    20  # steps with a CSR matrix, then it is packed: the cost of packing is that of about six products
-)
-PACK_FROM = 1 << 20  # entries: smaller matrices stay in the cache, where packing gains less than it costs
+LARGE = 1 << 20  # entries: a CSR matrix beyond the caches, where each product that is not packed costs most
+SMALL = 1 << 13  # entries: a CSR matrix that is not packed at all
 LEAST_GAIN = 1 / 16  # of the energy that the residual is certain to gain: less, and a direction is rejected
 MOST_REJECTED = 10  # in a row, then M is dropped
 
@@ -33,6 +32,7 @@ class Steps:
     failure = Status.BREAKDOWN
 
     norm_A: float | None
+    buffer: Any  # for the recomputed residual; the steps may use it in between
 
     def __init__(self, system: System, column: int) -> None:
         self.A, self.n, self.dtype = system.A, system.n, system.dtype
@@ -54,6 +54,15 @@ class Steps:
             self.unreachable = float(np.linalg.norm(self.b - reachable))
             self.b = reachable
 
+    def first_norm(self) -> float:
+        if self.x.any():
+            return self.true_norm()
+        self.buffer[:] = self.b
+        return norm(self.b)
+
+    def true_norm(self) -> float:
+        return float(self.A._residual(self.b, self.x, self.buffer) ** 0.5)
+
     def _failed(self, curvature: float) -> Status:
         if not np.isfinite(curvature):
             return Status.BREAKDOWN
@@ -68,25 +77,26 @@ def runs_compiled(system: System) -> bool:
 class CompiledSteps(Steps):
     """Steps of CG in whole runs of compiled code, for operators that have one; M is a diagonal or nothing.
 
-    Four vectors: x, r, p and q, which also holds the recomputed residual (a stencil operator's run does not
-    store A p).
+    Four vectors: x, r, p and the buffer, which holds A p in a run, and the recomputed residual between runs (a
+    stencil operator's run does not store A p).
     """
 
     def __init__(self, system: System, column: int) -> None:
         super().__init__(system, column)
         self.inverse_diagonal = system.inverse_diagonal
-        self.p, self.q = zeros(self.n, self.dtype, self.b), zeros(self.n, self.dtype, self.b)
+        self.p, self.buffer = zeros(self.n, self.dtype, self.b), zeros(self.n, self.dtype, self.b)
         self.norms = np.empty(CHECK_EVERY)
         self.kernels = kernels(self.x)
         self.state = self.kernels.RunState()
         self.state.floor = self.floor
         self.system, self.matrix, self.n_taken = system, self.A, 0
+        self.pack_after = steps_before_packing(self.A.n_entries) if self.A._kind == "csr" else -1
 
     def take(self, n_steps: int, tolerance: float) -> tuple[list[float], str]:
-        if self.n_taken == PACK_AFTER and self.A._kind == "csr":
+        if self.n_taken == self.pack_after:
             self.matrix = packed_if_better(self.system)
-        elif self.n_taken < PACK_AFTER and self.A._kind == "csr" and self.A.n_entries > PACK_FROM:
-            n_steps = min(n_steps, PACK_AFTER - self.n_taken)
+        elif self.n_taken < self.pack_after:
+            n_steps = min(n_steps, self.pack_after - self.n_taken)
         state = self.state
         state.n_steps, state.tolerance = n_steps, tolerance
         run = getattr(self.kernels, f"conjugate_directions_run_{self.matrix._kind}")
@@ -96,7 +106,7 @@ class CompiledSteps(Steps):
             self.x,
             self.r,
             self.p,
-            self.q,
+            self.buffer,
             self.norms,
             state,
         )
@@ -106,22 +116,21 @@ class CompiledSteps(Steps):
             return self.norms[: state.n_steps].tolist(), "failed"
         return self.norms[: state.n_steps].tolist(), state.end
 
-    def true_norm(self) -> float:
-        return float(self.A._residual(self.b, self.x, self.q) ** 0.5)
-
     def restart(self) -> None:
-        self.r, self.q = self.q, self.r
+        self.r, self.buffer = self.buffer, self.r
         self.state.rho = self.state.beta = 0.0
+
+
+def steps_before_packing(n_entries: int) -> int:
+    """Steps after which a CSR matrix is packed: packing costs about 6 products beyond the caches, 10 within them."""
+    return 20 if n_entries > LARGE else CHECK_EVERY if n_entries > SMALL else -1
 
 
 def packed_if_better(system: System) -> Any:
     """The matrix of the system packed, made once, if that moves fewer bytes; else the matrix as it is."""
-    A = system.A
-    if A.n_entries <= PACK_FROM or A.shape[1] >= 1 << 31:
-        return A
     if system.packed is None:
-        system.packed = PackedMatrix._of(A)
-    return system.packed if system.packed.nbytes < A.nbytes else A
+        system.packed = PackedMatrix._if_smaller(system.A) or system.A
+    return system.packed
 
 
 class DirectionSteps(Steps):
@@ -139,7 +148,7 @@ class DirectionSteps(Steps):
         self.P, self.Q = (zeros((n_slots, self.n), self.dtype, self.b) for _ in range(2))
         self.pq = np.zeros(n_slots)
         self.slot, self.last, self.alpha = 0, -1, 0.0
-        self.scratch = empty(self.n, self.dtype, self.b)
+        self.buffer = empty(self.n, self.dtype, self.b)
         self.in_place = trusted
         self.watch = Watch()
         self.n_rejected = 0
@@ -156,11 +165,8 @@ class DirectionSteps(Steps):
                 return norms, "tolerance"
         return norms, "steps"
 
-    def true_norm(self) -> float:
-        return float(self.A._residual(self.b, self.x, self.scratch) ** 0.5)
-
     def restart(self) -> None:
-        self.r, self.scratch = self.scratch, self.r
+        self.r, self.buffer = self.buffer, self.r
         self.rr = float(np.vdot(self.r, self.r).real)
         self.pq[:] = 0
         self.slot, self.last = 0, -1
@@ -195,11 +201,11 @@ class DirectionSteps(Steps):
     def _proposal(self) -> Any:
         """M's answer to the residual (of norm 1 unless M is trusted): a copy, so that M may write to it."""
         if self.trusted:
-            self.scratch[:] = self.r
+            self.buffer[:] = self.r
         else:
-            np.multiply(self.r, self.dtype.type(1 / self.rr**0.5), out=self.scratch)
+            np.multiply(self.r, self.dtype.type(1 / self.rr**0.5), out=self.buffer)
         assert self.M is not None
-        z = self.M(self.scratch)
+        z = self.M(self.buffer)
         if z.dtype != self.dtype or not z.flags.c_contiguous:
             z = np.ascontiguousarray(z, dtype=self.dtype)
         if self.trusted or self.A._kind != "stencil":

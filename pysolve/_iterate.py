@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve import _arrays
 from pysolve._result import SolveResult, Status
 from pysolve._stopping import CHECK_EVERY, Stopping
 from pysolve._system import System
@@ -54,14 +55,14 @@ def solve_columns(
     ready = time.perf_counter()
     _run(columns, system, callback)
     end = time.perf_counter()
-    packing = 0.0 if system.packed is None else system.packed.setup_time
+    packing = getattr(system.packed, "setup_time", 0.0)
     return _result(system, columns, ready - start + packing, end - ready - packing)
 
 
 def _column(
     system: System, j: int, make_steps: Callable[[System, int], Any], rtol: float, atol: float, maxiter: int
 ) -> Stopping:
-    norm_b = float(np.linalg.norm(system.b[j].astype(np.result_type(system.dtype, np.float64), copy=False)))
+    norm_b = _arrays.norm(system.b[j])
     if norm_b == 0:
         system.x[:, j] = 0
         return Stopping(None, 0.0, rtol, atol, maxiter)

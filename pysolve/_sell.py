@@ -13,6 +13,7 @@ from pysolve._backend import empty, kernels
 from pysolve._csr import CsrMatrix, symmetry_tolerance
 
 ROWS = 8  # of a slice, as in csrc/sell.hpp
+MOST_COLUMNS = 1 << 31  # that 4-byte column numbers can name
 
 
 class PackedMatrix:
@@ -21,8 +22,9 @@ class PackedMatrix:
     Where the entries of 8 neighbouring rows sit at neighbouring columns, as in matrices of grids, one column
     number serves all 8 and the vector is read without gathering: in float64, 8.5 bytes an entry instead of the
     12 of CSR, and vector instructions throughout. Other entries keep their column numbers. `cg` packs a CSR
-    matrix of more than 65,536 entries by itself in a solve of more than 20 iterations; make the packed copy
-    yourself to use it in many solves, or to keep it in the place of the CSR arrays.
+    matrix by itself after 20 iterations (50 for one of less than 1,048,576 entries, never for one of less than
+    8,192) where the copy is the smaller one; make the packed copy yourself to use it in many solves, or to keep
+    it in the place of the CSR arrays.
 
     Parameters
     ----------
@@ -77,36 +79,36 @@ class PackedMatrix:
             raise TypeError(f"A must be a sparse array or matrix, not {type(A).__name__}")
         if A.ndim != 2 or A.shape[0] != A.shape[1]:
             raise ValueError(f"A must be square, but its shape is {A.shape}")
-        self._pack(CsrMatrix(A, _arrays.value_type(A.dtype)))
+        matrix = CsrMatrix(A, _arrays.value_type(A.dtype))
+        if A.shape[1] >= MOST_COLUMNS:
+            raise ValueError(f"A must have less than 2**31 columns to be packed, but has {A.shape[1]}")
+        self._pack(matrix, *_measured(matrix))
         self.setup_time = time.perf_counter() - start
 
     @classmethod
-    def _of(cls, matrix: CsrMatrix) -> PackedMatrix:
-        """The packed copy of a matrix that has been checked."""
+    def _if_smaller(cls, matrix: CsrMatrix) -> PackedMatrix | None:
+        """The packed copy of a matrix that has been checked, where it needs less memory than that."""
         start = time.perf_counter()
+        if matrix.shape[1] >= MOST_COLUMNS:
+            return None
+        arrays, slice_ptr, gather_ptr = _measured(matrix)
+        run_bytes = np.dtype(np.int32).itemsize + ROWS * matrix.dtype.itemsize
+        if slice_ptr[-1] * run_bytes + gather_ptr[-1] * ROWS * 4 + slice_ptr.nbytes >= matrix.nbytes:
+            return None
         packed = cls.__new__(cls)
-        packed._pack(matrix)
+        packed._pack(matrix, arrays, slice_ptr, gather_ptr)
         packed.setup_time = time.perf_counter() - start
         return packed
 
-    def _pack(self, matrix: CsrMatrix) -> None:
+    def _pack(self, matrix: CsrMatrix, arrays: tuple, slice_ptr: np.ndarray, gather_ptr: np.ndarray) -> None:
         self.shape, self.dtype = matrix.shape, matrix.dtype
         self.norm, self.asymmetry = matrix.norm, matrix.asymmetry
-        if self.shape[1] >= 1 << 31:
-            raise ValueError(f"A must have less than 2**31 columns to be packed, but has {self.shape[1]}")
-        indptr, indices, data = _sorted(*matrix._kernel_args, self.shape)
-        module, n_slices = kernels(data), -(-self.shape[0] // ROWS)
-        columns, gathered = np.empty(n_slices, np.int64), np.empty(n_slices, np.int64)
-        module.sell_measure(indptr, indices, data, self.shape[1], columns, gathered)
-        slice_ptr, gather_ptr = _running_sum(columns), _running_sum(gathered)
         column = np.empty(slice_ptr[-1], np.int32)
-        packed_indices = np.empty(gather_ptr[-1] * ROWS, np.int32)
-        packed = empty(int(slice_ptr[-1]) * ROWS, self.dtype)
-        module.sell_pack(
-            indptr, indices, data, self.shape[1], slice_ptr, gather_ptr, column, packed_indices, packed
-        )
-        self._kernel_args = (slice_ptr, column, packed_indices, packed)
-        self.nnz = int(data.size)
+        indices = np.empty(gather_ptr[-1] * ROWS, np.int32)
+        data = empty(int(slice_ptr[-1]) * ROWS, self.dtype)
+        kernels(data).sell_pack(*arrays, self.shape[1], slice_ptr, gather_ptr, column, indices, data)
+        self._kernel_args = (slice_ptr, column, indices, data)
+        self.nnz = int(arrays[2].size)
 
     @property
     def nbytes(self) -> int:
@@ -219,8 +221,18 @@ class PackedMatrix:
         return f"PackedMatrix(shape={self.shape}, nnz={self.nnz}, dtype={self.dtype}, nbytes={self.nbytes})"
 
 
+def _measured(matrix: CsrMatrix) -> tuple[tuple, np.ndarray, np.ndarray]:
+    """The arrays with sorted rows, and where the columns and the gathered columns of each slice begin."""
+    arrays, n_slices = _sorted(*matrix._kernel_args, matrix.shape), -(-matrix.shape[0] // ROWS)
+    columns, gathered = np.empty(n_slices, np.int64), np.empty(n_slices, np.int64)
+    kernels(arrays[2]).sell_measure(*arrays, matrix.shape[1], columns, gathered)
+    return arrays, _running_sum(columns), _running_sum(gathered)
+
+
 def _running_sum(lengths: np.ndarray) -> np.ndarray:
-    return np.concatenate(([0], np.cumsum(lengths)), dtype=np.int64)
+    total = np.zeros(lengths.size + 1, np.int64)
+    np.cumsum(lengths, out=total[1:])
+    return total
 
 
 def _sorted(

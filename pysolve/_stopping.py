@@ -6,6 +6,7 @@ A method supplies *steps*: an object that owns x and r and can
   tolerance; the norm of r after each step, and why it ended: "steps", "tolerance", or "failed" with
   ``steps.failure`` (a Status) set;
 - ``true_norm()``: norm(b - A x), recomputed into a buffer;
+- ``first_norm()``: the same at the start, where x may be 0 and no product is needed;
 - ``restart()``: take that buffer for r, and forget the directions.
 """
 
@@ -31,7 +32,7 @@ class Stopping:
         self.steps, self.maxiter = steps, maxiter
         self.tolerance = max(rtol * norm_b, atol)
         self.target = self.tolerance  # for the recurrence; lowered where it runs ahead of the truth
-        self.norms: list[float] = [norm_b if steps is None else steps.true_norm()]
+        self.norms: list[float] = [norm_b if steps is None else steps.first_norm()]
         self.status: Status | None = None
         self.restart_norm = np.inf  # true norm at the last restart
         self.n_idle = 0  # restarts in a row that brought less than a factor of two

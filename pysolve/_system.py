@@ -81,7 +81,7 @@ class System:
     shape: tuple[int, ...]  # of b as it was given
     scale: float  # a power of two
     start: Callable[[], np.ndarray]  # makes x anew
-    packed: PackedMatrix | None = None  # A packed, once a method has asked for it
+    packed: Any = None  # once a method has asked for it: A packed, or A itself where that is better
 
     @property
     def dtype(self) -> np.dtype:

@@ -182,21 +182,55 @@ def test_step_of_a_run_on_any_matrix_equals_the_reference(drawn, seed):
         assert_same_run(kind, args, args, d, vectors, 1, dtype, values)
 
 
+# A run moves x by two steps at a time, if it can: even and odd numbers of steps take different ways.
+@pytest.mark.parametrize("n_steps", [5, 6])
 @pytest.mark.parametrize("jacobi", [False, True])
 @pytest.mark.parametrize(("kind", "dtype"), RUNS)
-def test_run_equals_the_reference(kind, dtype, jacobi):
+def test_run_equals_the_reference(kind, dtype, jacobi, n_steps):
     rng, (_, args, reference_args) = np.random.default_rng(0), operator(kind, dtype)
     d = rng.uniform(0.2, 0.3, 1000).astype(np.empty(0, dtype).real.dtype) if jacobi else None
     vectors, values = start(rng, 1000, dtype, False)
     whole = [v.copy() for v in vectors]
-    assert_same_run(kind, args, reference_args, d, vectors, 6, dtype, values)
+    assert_same_run(kind, args, reference_args, d, vectors, n_steps, dtype, values)
     parts, state = [v.copy() for v in whole], core.RunState()
-    for n_steps in (2, 3, 1):  # one run in several calls has the same bits
-        run(core, kind, args, d, parts, state, n_steps)
-    np.testing.assert_array_equal(parts[:3], vectors[:3])
-    norms = run(core, kind, args, d, [v.copy() for v in whole], core.RunState(), 6)[1]
-    tolerance = float(norms[3]) * 1.001
-    assert_same_run(kind, args, reference_args, d, whole, 6, dtype, {"tolerance": tolerance})
+    for part in (2, n_steps - 3, 1):  # one run in several calls: the same bits, but for rounding in x
+        run(core, kind, args, d, parts, state, part)
+    np.testing.assert_array_equal(parts[1:3], vectors[1:3])
+    close(parts[0], vectors[0], dtype, largest(vectors[0]), factor=50)
+    norms = run(core, kind, args, d, [v.copy() for v in whole], core.RunState(), n_steps)[1]
+    tolerance = float(norms[n_steps - 3]) * 1.001
+    assert_same_run(kind, args, reference_args, d, whole, n_steps, dtype, {"tolerance": tolerance})
+
+
+@pytest.mark.parametrize("n_taken", [1, 2, 3, 4])
+@pytest.mark.parametrize("jacobi", [False, True])
+@pytest.mark.parametrize(("kind", "dtype"), RUNS)
+def test_run_that_ends_in_its_midst_equals_the_reference(kind, dtype, jacobi, n_taken):
+    rng, (_, args, reference_args) = np.random.default_rng(0), operator(kind, dtype)
+    d = rng.uniform(0.2, 0.3, 1000).astype(np.empty(0, dtype).real.dtype) if jacobi else None
+    vectors, _ = start(rng, 1000, dtype, False)
+    twins, state, curvatures = [v.copy() for v in vectors], core.RunState(), []
+    for _ in range(n_taken + 1):
+        curvatures.append(run(core, kind, args, d, twins, state, 1)[0].curvature)
+    floor = curvatures[-1] * 1.001  # curvatures fall: it is the last direction that has too little
+    assert min(curvatures[:-1]) > floor
+    state, _ = run(core, kind, args, d, [v.copy() for v in vectors], core.RunState(), 9, floor=floor)
+    assert (state.end, state.n_steps) == ("not_positive", n_taken)
+    assert_same_run(kind, args, reference_args, d, vectors, 9, dtype, {"floor": floor})
+
+
+@pytest.mark.parametrize("kind", ["csr", "sell"])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("spread", [1e-1, 2e-2, 1e-3, 1e-5])
+def test_fast_convergence_costs_little_accuracy(kind, dtype, spread):
+    """Eigenvalues within 1 +- spread: beta, by which the step of x is divided, is about spread^2."""
+    rng = np.random.default_rng(0)
+    A = sp.diags_array(1 + spread * rng.uniform(-1, 1, 1000)).tocsr().astype(dtype)
+    args = (A.indptr, A.indices, A.data) if kind == "csr" else pysolve.PackedMatrix(A)._kernel_args
+    vectors, values = start(rng, 1000, dtype, False)
+    b = wide(vectors[1]) + wide(A.toarray()) @ wide(vectors[0])
+    run(core, kind, args, None, vectors, core.RunState(), 4, **values)
+    close(b - wide(A.toarray()) @ wide(vectors[0]), wide(vectors[1]), dtype, largest(b), factor=100)
 
 
 @pytest.mark.parametrize("kind", ["csr", "sell", "stencil"])
