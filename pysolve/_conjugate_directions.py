@@ -135,7 +135,7 @@ def conjugate_directions(
     rtol, atol : float
         The tolerance: ``norm(b - A x) <= max(rtol * norm(b), atol)``.
     maxiter : int, optional
-        Most iterations; 10 n if omitted.
+        Most iterations; if omitted 10 n, and with `M` 100 more, in which a map of no use is found out.
     M : LinearOperator, sparse array or matrix, ndarray, or anything with ``.shape`` and ``.matvec``, optional
         Proposes directions, ``d = M @ r``; need not be linear, symmetric or positive. Called with residuals
         of norm 1. Without it the residual is the direction.
@@ -197,4 +197,5 @@ def conjugate_directions(
             return CompiledSteps(system, column)
         return DirectionSteps(system, column, n_keep=operator.index(n_keep), trusted=False)
 
-    return solve_columns(lambda: make_system(A, b, x0, M), steps, rtol, atol, maxiter, callback)
+    spare = 0 if M is None else 100
+    return solve_columns(lambda: make_system(A, b, x0, M), steps, rtol, atol, maxiter, callback, spare)

@@ -38,7 +38,7 @@ class Steps:
         self.A, self.n, self.dtype = system.A, system.n, system.dtype
         self.x, self.b = system.x[:, column], system.b[column]
         self.norm_A = getattr(self.A, "norm", None)
-        eps = float(np.finfo(self.dtype).eps)
+        self.eps = eps = float(np.finfo(self.dtype).eps)
         self.floor = 0.0 if self.norm_A is None else eps * self.norm_A / max(1.0, self.n**0.5)
         self.unreachable = 0.0  # norm of the part of b outside the range of A
         if self.A._kind == "stencil":
@@ -192,8 +192,8 @@ class DirectionSteps(Steps):
         self.last, self.slot = slot, (slot + 1) % self.pq.size
         if not self.in_place:
             self.pq[self.slot] = 0  # the oldest direction makes room for the next one
-        if not self.trusted:
-            self.watch.record(gain, time.perf_counter() - start, self.consistent)
+        if self.M is not None and not self.trusted:
+            self._watch(gain, time.perf_counter() - start)
         if not np.isfinite(self.rr):
             self.failure = Status.BREAKDOWN
         return bool(np.isfinite(self.rr))
@@ -205,7 +205,11 @@ class DirectionSteps(Steps):
         else:
             np.multiply(self.r, self.dtype.type(1 / self.rr**0.5), out=self.buffer)
         assert self.M is not None
-        z = self.M(self.buffer)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is rejected later on
+            return self._masked(self.M(self.buffer))
+
+    def _masked(self, z: Any) -> Any:
+        """z in the type of the system; unless M is trusted, without what it says of solid cells and constants."""
         if z.dtype != self.dtype or not z.flags.c_contiguous:
             z = np.ascontiguousarray(z, dtype=self.dtype)
         if self.trusted or self.A._kind != "stencil":
@@ -226,6 +230,9 @@ class DirectionSteps(Steps):
             return None
         p, q = self.P[self.slot], self.Q[self.slot]
         curvature = float(self.A._matvec_dot(p, q).real)
+        taken_out = float(self.pq @ np.abs(c) ** 2)  # the energy of z along the directions that are kept
+        if not take_any and curvature <= self.eps * taken_out:
+            return None  # nothing but rounding is left of z
         if not curvature > self.floor * pp:
             self.failure = self._failed(curvature / pp)
             return None
@@ -252,6 +259,9 @@ class DirectionSteps(Steps):
         if self.n_rejected >= MOST_REJECTED:
             self.M = None
             self.notes = f"M was dropped: {MOST_REJECTED} of its directions in a row were rejected"
-        elif self.watch.dropped:
+
+    def _watch(self, gain: float, seconds: float) -> None:
+        self.watch.record(gain, seconds, self.consistent)
+        if self.watch.dropped:
             self.M = None
             self.notes = "M was dropped: plain conjugate gradients gained more energy per second"

@@ -44,11 +44,15 @@ def solve_columns(
     atol: float,
     maxiter: int | None,
     callback: Callable[[Any], Any] | None,
+    spare: int = 0,
 ) -> SolveResult:
-    """Solve the system that `make` returns with the steps that `make_steps` returns for a column."""
+    """Solve the system that `make` returns with the steps that `make_steps` returns for a column.
+
+    Without `maxiter` the limit is 10 n iterations, and `spare` ones.
+    """
     start = time.perf_counter()
     system = make()
-    maxiter = 10 * system.n if maxiter is None else maxiter
+    maxiter = 10 * system.n + spare if maxiter is None else maxiter
     columns = [
         _column(system, j, make_steps, rtol, atol * system.scale, maxiter) for j in range(len(system.b))
     ]
