@@ -31,13 +31,22 @@ py::tuple orthogonalise(py::handle z, py::handle r, py::handle P, py::handle Q, 
   });
 }
 
+template <class T>
+T number(const py::object& value, const char* name) {
+  try {
+    return T(value.cast<sum_t<T>>());
+  } catch (const py::cast_error&) {
+    throw py::type_error(std::string(name) + " must be a number of the type of x");
+  }
+}
+
 double step(py::handle x, py::handle r, py::handle p, py::handle q, py::object alpha) {
   return with_value(x, "x", [&]<class T>() {
     const vec<T> solution = view<T>(x, "x");
     const vec<T> residual = view<T>(r, "r", solution.size);
     const vec<const T> direction = view<const T>(p, "p", solution.size);
     const vec<const T> product = view<const T>(q, "q", solution.size);
-    const T a = T(alpha.cast<sum_t<T>>());
+    const T a = number<T>(alpha, "alpha");
     return without_gil([&] {
       return backend::conjugate_directions_step(solution.data, residual.data, direction.data, product.data, a,
                                                 solution.size);
@@ -46,8 +55,8 @@ double step(py::handle x, py::handle r, py::handle p, py::handle q, py::object a
 }
 
 #if defined(PYSOLVE_BACKEND_cpu)
-// The vectors of a run, checked against its size.
-template <class T>
+// The vectors of a run, checked against its size; a stencil operator's does without q.
+template <class T, bool has_q = true>
 struct run_vectors {
   T *x, *r, *p, *q;
   const real_t<T>* inverse_diagonal;
@@ -57,7 +66,7 @@ struct run_vectors {
       : x(bind::view<T>(x_, "x", n).data),
         r(bind::view<T>(r_, "r", n).data),
         p(bind::view<T>(p_, "p", n).data),
-        q(q_.is_none() ? nullptr : bind::view<T>(q_, "q", n).data),
+        q(has_q ? bind::view<T>(q_, "q", n).data : nullptr),
         inverse_diagonal(d.is_none() ? nullptr : bind::view<const real_t<T>>(d, "inverse_diagonal", n).data),
         norms(bind::view<double>(norms_, "norms").data) {
     if (info_of(norms_, "norms").size < n_steps) throw py::value_error("norms must have n_steps values");
@@ -95,7 +104,7 @@ void run_sell(py::handle slice_ptr, py::handle column, py::handle indices, py::h
 void run_stencil(const stencil_handle& handle, py::handle inverse_diagonal, py::handle x, py::handle r,
                  py::handle p, py::handle, py::handle norms, state& s) {
   with_grid(handle, [&]<class T>(const grid<T>& A) {
-    const run_vectors<T> v(A.size(), s.n_steps, inverse_diagonal, x, r, p, py::none(), norms);
+    const run_vectors<T, false> v(A.size(), s.n_steps, inverse_diagonal, x, r, p, py::none(), norms);
     without_gil(
         [&] { backend::conjugate_directions_run_stencil(A, v.inverse_diagonal, v.x, v.r, v.p, v.norms, s); });
   });

@@ -199,7 +199,7 @@ def _explanations(system: System, column: Stopping) -> list[str]:
             f"b has a part of norm {steps.unreachable / system.scale:.3g} in the null space of A; x is a least-squares "
             "solution"
         )
-    probes = {"A": _product_of(system.A), "M": system.M}
+    probes = {"A": _product_of(system.A), "M": system.M if system.inverse_diagonal is None else None}
     with np.errstate(all="ignore"):
         found += [
             f"{name} {fault}"

@@ -53,7 +53,8 @@ def test_solve_takes_four_vectors(kind, preconditioned, end):
     b, M = right_hand_side(A), pysolve.Jacobi(A) if preconditioned else None
     peak, result = peak_of(lambda: pysolve.cg(A, b, M=M, rtol=0.05, maxiter=60 if end == "MAXITER" else None))
     assert (result.status.name, result.iterations >= 60) == (end, True)
-    assert peak <= 4 * b.nbytes + 64_000
+    copy = pysolve.PackedMatrix(A).nbytes if kind == "csr" else 0  # made after 50 steps
+    assert copy < peak <= 4 * b.nbytes + 1.2 * copy + 64_000
 
 
 @kinds
