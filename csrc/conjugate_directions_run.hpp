@@ -30,8 +30,8 @@ struct x_step {
 };
 
 // x takes two steps at a time, so that it is read and written every second iteration only: the direction before
-// this one is (p - M r) / beta. Below this beta too few digits of it would be left.
-constexpr double least_beta = 1e-4;
+// this one is (p - M r) / beta. Below this beta more than a digit of it would be lost.
+constexpr double least_beta = 1e-2;
 
 template <class T>
 PYSOLVE_CLONES void range_move(T* x, const T* r, const T* p, const real_t<T>* d, x_step step, index_t begin,

@@ -71,10 +71,11 @@ def cg(
 
     Notes
     -----
-    Beyond `A` and `b` a solve that runs compiled keeps four vectors, and allocates nothing per iteration; with an
-    operator or a preconditioner of another kind it keeps five. A sparse matrix of more than a million entries is
-    packed (see `PackedMatrix`) once a solve has taken 20 steps with it; pass a `PackedMatrix` to pack it once
-    for many solves, or to keep no other copy.
+    Beyond `A` and `b` a solve that runs compiled keeps four vectors, x among them, and allocates nothing per
+    iteration; one more where `A` has a null space that b is to be freed of; with an operator or a preconditioner
+    of another kind it keeps five and what that returns. A sparse matrix is packed (see `PackedMatrix`) once a
+    solve has taken 20 steps with more than 1,048,576 entries, or 50 with more than 8,192; pass a `PackedMatrix`
+    to pack it once for many solves, or to keep no other copy.
 
     References
     ----------

@@ -183,6 +183,8 @@ def _message(system: System, columns: list[Stopping], worst: Stopping | None) ->
         f"{shown.status} (residual {shown.norms[-1] / system.scale:.3g}, "
         f"tolerance {shown.tolerance / system.scale:.3g}, {shown.iterations} iterations)"
     ]
+    if n_rejected := sum(c.steps.n_fallbacks for c in columns if c.steps is not None):
+        parts.append(f"{n_rejected} directions of M were rejected")
     if shown.steps.notes:
         parts.append(shown.steps.notes)
     if worst is not None and worst.status is not Status.STOPPED:
