@@ -24,6 +24,15 @@ def random_vector(n: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(n)
 
 
+def beside(x: np.ndarray) -> np.ndarray:
+    """Room for a product with `x`, placed as pysolve's own products place it, and written once."""
+    from pysolve._backend import empty_beside
+
+    y = empty_beside(x, x.dtype)
+    y.fill(0)
+    return y
+
+
 def csr_bytes(A: Any) -> int:
     """Bytes that csr_matvec moves: nnz (v + i) + n (2 v + i)."""
     v, i = A.data.itemsize, A.indices.itemsize

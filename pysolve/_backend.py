@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from typing import Any
 
@@ -14,7 +15,9 @@ try:  # built where PYSOLVE_CUDA=ON
 except ImportError:
     _cuda = None
 
-ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+LINE = 64  # bytes of a cache line, and of the widest vector register
+PAGE = 4096  # bytes
+LARGE = 16 * PAGE
 
 
 def on_device(x: Any) -> bool:
@@ -33,10 +36,12 @@ def kernels(x: Any) -> types.ModuleType:
     return _cuda
 
 
-def empty(shape: int | tuple[int, ...], dtype: Any, like: Any = None) -> Any:
+def empty(shape: int | tuple[int, ...], dtype: Any, like: Any = None, offset: int = 0) -> Any:
     """An uninitialised array on the device of `like` (default: the host).
 
-    On the host it starts at a cache line, so that no vector load straddles two.
+    On the host it starts at a cache line, so that no vector load straddles two, and a large one `offset` bytes
+    into a page: the processor tells loads from the stores before them by their place within a page first, and
+    products ran at half their speed where the result began some bytes after the vector.
     """
     if on_device(like):
         import cupy
@@ -44,10 +49,18 @@ def empty(shape: int | tuple[int, ...], dtype: Any, like: Any = None) -> Any:
         return cupy.empty(shape, dtype)
     shape = (shape,) if isinstance(shape, int) else shape
     dtype = np.dtype(dtype)
-    n_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    memory = np.empty(n_bytes + ALIGNMENT, dtype=np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
+    n_bytes = math.prod(shape) * dtype.itemsize
+    grain = PAGE if n_bytes >= LARGE else LINE
+    memory = np.empty(n_bytes + grain, dtype=np.uint8)
+    start = (offset - memory.ctypes.data) % grain
     return memory[start : start + n_bytes].view(dtype).reshape(shape)
+
+
+def empty_beside(x: Any, dtype: Any) -> Any:
+    """An uninitialised array of the shape of `x` for the result of a product with it, at its place within a page."""
+    if on_device(x) or x.nbytes < LARGE:
+        return empty(x.shape, dtype, x)
+    return empty(x.shape, dtype, x, offset=x.ctypes.data % PAGE)
 
 
 def zeros(shape: int | tuple[int, ...], dtype: Any, like: Any = None) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from pysolve import _arrays
-from pysolve._backend import empty, kernels
+from pysolve._backend import empty, empty_beside, kernels
 from pysolve._csr import CsrMatrix, symmetry_tolerance
 
 ROWS = 8  # of a slice, as in csrc/sell.hpp
@@ -138,8 +138,9 @@ class PackedMatrix:
             raise ValueError(f"x must have shape ({n},) or ({n}, 1), got {x.shape}")
         if x.dtype.kind == "c" and self.dtype.kind == "f":
             return self.matvec(x.real) + 1j * self.matvec(x.imag)
-        y = np.empty(self.shape[0], self.dtype)
-        self._matvec(np.ascontiguousarray(x.reshape(n), dtype=self.dtype), y)
+        column = np.ascontiguousarray(x.reshape(n), dtype=self.dtype)
+        y = empty_beside(column, self.dtype)
+        self._matvec(column, y)
         return y.reshape(x.shape)
 
     def __matmul__(self, x: Any) -> np.ndarray:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import kernels
+from pysolve._backend import empty_beside, kernels
 from pysolve._stencil_faces import SIDES
 
 
@@ -14,7 +14,7 @@ def product(A: Any, X: np.ndarray) -> np.ndarray:
         raise TypeError(f"x must hold numbers, got dtype {X.dtype}")
     A = A if np.result_type(A.dtype, X.real.dtype).itemsize <= A.dtype.itemsize else _widened(A)
     is_complex = X.dtype.kind == "c"
-    Y = np.empty(X.shape, dtype=np.result_type(A.dtype, np.complex64) if is_complex else A.dtype)
+    Y = empty_beside(X, np.result_type(A.dtype, np.complex64) if is_complex else A.dtype)
     for source, target in [(X.real, Y.real), (X.imag, Y.imag)] if is_complex else [(X, Y)]:
         for column in range(X.shape[1]):
             x, y = np.ascontiguousarray(source[:, column], dtype=A.dtype), target[:, column]

@@ -44,10 +44,15 @@ def compiled() -> Any:
 def plain_cg(
     loops: Any, m: int, b: np.ndarray, steps: int, threads: int
 ) -> Callable[[], tuple[np.ndarray, float]]:
-    """A call that takes `steps` iterations on the m^3 box from x = 0, and returns x and the norm of r."""
+    """A call that takes `steps` iterations on the m^3 box from x = 0, and returns x and the norm of r.
+
+    Its arrays lie in memory as pysolve's own do.
+    """
+    from pysolve._backend import zeros
 
     def run() -> tuple[np.ndarray, float]:
-        x, r, p, q = np.zeros(m**3), b.copy(), np.zeros((m + 2) ** 3), np.empty(m**3)
+        x, r, p, q = (zeros(n, float) for n in (m**3, m**3, (m + 2) ** 3, m**3))
+        r[:] = b
         norm = loops.plain_cg(m, steps, *(v.ctypes.data for v in (x, r, p, q)), threads)
         return x, norm
 

@@ -31,7 +31,8 @@ LIMIT = (
 def csr_section(plan: Plan) -> Section:
     """`csr_matvec` against scipy's `A @ x`, and the packed format with what packing costs."""
     A = pysolve.gallery.poisson((plan.n,) * 3, format="csr")
-    x, y, own = products.random_vector(A.shape[0]), np.zeros(A.shape[0]), np.zeros(A.shape[0])
+    x = products.random_vector(A.shape[0])
+    y, own = products.beside(x), products.beside(x)
     parts, packed = products.packed_parts(A), pysolve.PackedMatrix(A)
     section = Section(f"csr and packed products, 7-point {plan.n}^3, nnz = {A.nnz:,}", HEADER)
     calls = {
@@ -98,7 +99,8 @@ def stencil_section(plan: Plan) -> Section:
         "variable": pysolve.gallery.poisson(shape, coefficient=weights),
     }
     matrix = operators["constant"].tocsr()
-    x, y, own = products.random_vector(n_cells), np.zeros(n_cells), np.zeros(n_cells)
+    x = products.random_vector(n_cells)
+    y, own = products.beside(x), products.beside(x)
     calls = {"scipy given": products.scipy_into(matrix, x, y), "scipy new": lambda: matrix @ x}
     for name, A in operators.items():
         calls[f"{name} given"] = products.stencil_into(A, x, own)
