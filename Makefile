@@ -106,7 +106,8 @@ $(BIN)/cmake --build --preset $(1)
 rm -rf build/$(1)/site && mkdir -p build/$(1)/site && cp -R pysolve build/$(1)/site/
 $(BIN)/cmake --install build/$(1) --prefix build/$(1)/site >/dev/null
 endef
-SANITIZED_TESTS = tests/test_contract.py $(wildcard $(patsubst csrc/%_bind.cpp,tests/test_%.py,$(wildcard csrc/*_bind.cpp)))
+SANITIZED_TESTS = tests/test_contract.py tests/test_bad_input.py tests/test_odd_input.py \
+  $(wildcard $(patsubst csrc/%_bind.cpp,tests/test_%*.py,$(wildcard csrc/*_bind.cpp)))
 # The C++ runtime must be there before the sanitizer looks for what it intercepts in it. pytest must leave
 # stderr alone, or a report would vanish with the process that it ends.
 sanitized_pytest = LD_PRELOAD="$$($(CXX) -print-file-name=lib$(1).so) $$($(CXX) -print-file-name=libstdc++.so.6)" \

@@ -9,9 +9,11 @@ STEPS = 100
 
 def _solve(library: str, A: Any, b: Any, make_inverse: Any = None, **options: Any) -> solves.Solve:
     if library == "petsc4py":
+        from pysolve._cli_peers import petsc_solver
+
         kind = "jacobi" if make_inverse else "none"
         rtol, maxiter = options.get("rtol", 1e-5) or 1e-300, options.get("maxiter")
-        return solves.petsc_solve(solves.petsc_solver(products.petsc_matrix(A), kind, rtol, maxiter), b)
+        return solves.petsc_solve(petsc_solver(products.petsc_matrix(A), kind, rtol, maxiter), b)
     make = {"scipy": solves.scipy_cg, "pysolve": solves.pysolve_cg, "pyamg": solves.pyamg_cg}[library]
     return make(A, b, make_inverse, **options)
 
@@ -72,11 +74,12 @@ class Preconditioned(cases.Limited):
         name, _, directions = library.partition(" ")
         self.begin(name, threads)
         import pysolve
+        from pysolve._cli_peers import scipy_jacobi
 
         side = cases.SIDE // 2
         self.A = pysolve.gallery.log_normal((side,) * 3, rng=0, format="csr")
         self.b = products.random_vector(side**3)
-        inverse = pysolve.Jacobi if name == "pysolve" else solves.scipy_jacobi_operator
+        inverse = pysolve.Jacobi if name == "pysolve" else scipy_jacobi
         if directions:
             self.solve = solves.pysolve_cg(self.A, self.b, inverse, "conjugate_directions", rtol=1e-8)
         else:

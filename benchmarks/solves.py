@@ -49,36 +49,11 @@ def pyamg_cg(
     return run
 
 
-def scipy_jacobi_operator(A: Any) -> Any:
-    """The inverse diagonal as a LinearOperator."""
-    import scipy.sparse.linalg as spla
-
-    inverse = 1.0 / A.diagonal()
-    return spla.LinearOperator(A.shape, matvec=lambda r: inverse * r, dtype=A.dtype)
-
-
 def scipy_jacobi_matrix(A: Any) -> Any:
     """The inverse diagonal as a sparse matrix."""
     import scipy.sparse as sp
 
     return sp.dia_array((1.0 / A.diagonal()[None, :], [0]), shape=A.shape)
-
-
-def petsc_solver(matrix: Any, preconditioner: str, rtol: float, maxiter: int | None = None) -> Any:
-    """PETSc's cg on a PETSc matrix with one of PETSc's preconditioners, set up.
-
-    It stops on the norm of the residual, as scipy does.
-    """
-    from petsc4py import PETSc
-
-    solver = PETSc.KSP().create()
-    solver.setOperators(matrix)
-    solver.setType("cg")
-    solver.getPC().setType(preconditioner)
-    solver.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
-    solver.setTolerances(rtol=rtol, atol=0.0, max_it=maxiter or 10 * matrix.getSize()[0])
-    solver.setUp()
-    return solver
 
 
 def petsc_solve(solver: Any, b: np.ndarray) -> Solve:
@@ -109,8 +84,3 @@ def memory_of(call: Callable[[], Any]) -> int:
     finally:
         tracemalloc.stop()
     return peak - before
-
-
-def relative_residual(A: Any, b: np.ndarray, x: np.ndarray) -> float:
-    """norm(b - A x) / norm(b), recomputed."""
-    return float(np.linalg.norm(b - A @ x) / np.linalg.norm(b))

@@ -1,4 +1,5 @@
-// NumPy arrays, or anything with __cuda_array_interface__, as plain views: never a copy, never a crash.
+// NumPy arrays, or anything with __cuda_array_interface__, as plain views: never a copy. Types, sizes and layout
+// are checked here; what index arrays point to is checked once, by csr_check, before a matrix comes to the kernels.
 // Each <stem>_bind.cpp is compiled once per backend, so that _core and _cuda have the same names.
 #pragma once
 #include <pybind11/complex.h>
@@ -89,6 +90,8 @@ vec<T> view_of(const array_info& a, const char* name, index_t size) {
   if (!holds<value>(a))
     throw py::type_error(std::string(name) + " must have dtype " + kind_of<value>() +
                          std::to_string(sizeof(value)) + ", not " + a.kind + std::to_string(a.width));
+  if (a.size > 0 && reinterpret_cast<std::uintptr_t>(a.data) % alignof(value) != 0)
+    throw py::value_error(std::string(name) + " must be aligned in memory");
   if (!a.contiguous) throw py::value_error(std::string(name) + " must be C-contiguous");
   if (!std::is_const_v<T> && !a.writeable) throw py::value_error(std::string(name) + " must be writeable");
   if (size >= 0 && a.size != size)

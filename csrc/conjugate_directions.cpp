@@ -1,6 +1,8 @@
 // The fused vector steps of conjugate direction methods.
 #include "conjugate_directions.hpp"
 
+#include <vector>
+
 #include "instantiate.hpp"
 #include "parallel.hpp"
 #include "simd.hpp"
@@ -53,9 +55,9 @@ S over_blocks(index_t n, index_t bytes, F&& f) {
   return sum(part, cut.count);
 }
 
-// The slice [begin, end) of P[slot] = z - sum_i c[i] P[i]; slot itself first, since it is overwritten.
+// p = P[slot] = z - sum_i c[i] P[i] on [begin, end); slot itself first, since it is overwritten.
 template <class T>
-direction_report<T> range_combine(const T* z, const T* r, T* P, const sum_t<T>* c, index_t n_keep,
+direction_report<T> chunk_combine(const T* z, const T* r, T* P, const sum_t<T>* c, index_t n_keep,
                                   index_t slot, index_t n, index_t begin, index_t end) {
   T* p = P + slot * n;
   if (c[slot] != sum_t<T>())
@@ -67,6 +69,36 @@ direction_report<T> range_combine(const T* z, const T* r, T* P, const sum_t<T>* 
   return {range_dot(p, r, begin, end), std::real(range_dot(p, p, begin, end))};
 }
 
+// The same in chunks that stay in the first cache from one subtraction to the next.
+template <class T>
+direction_report<T> range_combine(const T* z, const T* r, T* P, const sum_t<T>* c, index_t n_keep,
+                                  index_t slot, index_t n, index_t begin, index_t end) {
+  constexpr index_t chunk = 512;
+  direction_report<T> report;
+  for (index_t i = begin; i < end; i += chunk)
+    report += chunk_combine(z, r, P, c, n_keep, slot, n, i, std::min(i + chunk, end));
+  return report;
+}
+
+// c[i] = Q[i]^H z / pq[i] where pq[i] > 0, else 0; z is read once, block by block.
+template <class T>
+void coefficients(const T* z, const T* Q, const double* pq, sum_t<T>* c, index_t n_keep, index_t n,
+                  index_t bytes) {
+  const blocks cut(n, 1024, n_lanes);
+  std::vector<sum_t<T>> part(cut.count * n_keep);
+  parallel_ranges(cut.count, n_threads(bytes), [&](index_t first, index_t last) {
+    for (index_t b = first; b < last; ++b)
+      for (index_t k = 0; k < n_keep; ++k)
+        if (pq[k] > 0) part[b * n_keep + k] = range_dot(Q + k * n, z, cut.begin(b), cut.end(b));
+  });
+  for (index_t k = 0; k < n_keep; ++k) {
+    c[k] = sum_t<T>();
+    if (!(pq[k] > 0)) continue;
+    for (index_t b = 0; b < cut.count; ++b) c[k] += part[b * n_keep + k];
+    c[k] /= pq[k];
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -74,13 +106,7 @@ direction_report<T> conjugate_directions_orthogonalise(const T* z, const T* r, T
                                                        const double* pq, sum_t<T>* c, index_t n_keep,
                                                        index_t slot, index_t n) {
   const index_t bytes = n * index_t(sizeof(T)) * (n_keep + 1);
-  for (index_t k = 0; k < n_keep; ++k) {
-    c[k] = sum_t<T>();
-    if (!(pq[k] > 0)) continue;
-    c[k] = over_blocks<sum_t<T>>(
-        n, bytes, [&](index_t begin, index_t end) { return range_dot(Q + k * n, z, begin, end); });
-    c[k] /= pq[k];
-  }
+  coefficients(z, Q, pq, c, n_keep, n, bytes);
   return over_blocks<direction_report<T>>(n, bytes, [&](index_t begin, index_t end) {
     return range_combine(z, r, P, c, n_keep, slot, n, begin, end);
   });

@@ -16,7 +16,7 @@ constexpr index_t max_keep = 64;
 // P[slot] = z - sum_i c[i] P[i], c[i] = (Q[i]^H z) / pq[i], over the i < n_keep with pq[i] > 0 (else c[i] = 0). P
 // and Q have n_keep rows of n values; row `slot` of P may itself be one of those that are subtracted. Returns
 // p^H r and p^H p for p = P[slot].
-// (3 + 2 n_keep) n v bytes (z is read twice), (4 n_keep + 4) n flops.
+// (4 + 2 n_keep) n v bytes (z is read twice), (4 n_keep + 4) n flops.
 template <class T>
 struct direction_report {
   sum_t<T> pr = sum_t<T>();
@@ -49,10 +49,11 @@ struct run_state {
 };
 
 // Up to n_steps iterations of CG, preconditioned with a diagonal (inverse_diagonal, or null for none), within one
-// parallel region and without allocation; norms[k] = norm(r) after step k. A step that cannot be taken leaves x and
+// parallel region; norms[k] = norm(r) after step k. A step that cannot be taken leaves x and
 // r as they were. Bytes per unknown and iteration beyond the matrix, with v = sizeof(T): csr and sell
 // 10.5 v (p = z + beta p: 3, q = A p: 2 and one for writing q, r -= alpha q: 3, and in every second step x: 3), stencil
-// 7 v (A p is formed twice and never stored; q may be null); v more, twice, with a diagonal.
+// 7 v (A p is formed twice and never stored; q may be null); v more, twice, with a diagonal. csr and sell
+// allocate nothing, stencil a double for each row of cells.
 template <class I, class T>
 void conjugate_directions_run_csr(const csr<I, T>& A, const real_t<T>* inverse_diagonal, T* x, T* r, T* p,
                                   T* q, double* norms, run_state& state);

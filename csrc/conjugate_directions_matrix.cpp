@@ -112,6 +112,10 @@ struct stored {
       part_p[b].second = cpu::product(A, p, q, begin, end);
     });
   }
+  void norms(int thread, int threads) {
+    over_blocks(thread, threads,
+                [&](index_t b, index_t begin, index_t end) { part_r[b] = range_norms(r, d, begin, end); });
+  }
   void update(int thread, int threads, double alpha, x_step step) {
     over_blocks(thread, threads, [&](index_t b, index_t begin, index_t end) {
       part_r[b] = step ? range_update<true>(x, r, p, q, d, real(alpha), step, begin, end)

@@ -2,6 +2,7 @@
 // share of the unknowns by thread, and provides
 //   direction(thread, threads, beta)  p = M r + beta p; part_p: p^H p and what is known of p^H A p
 //   product(thread, threads)          the rest of p^H A p, once p is complete everywhere
+//   norms(thread, threads)            part_r: r^H r and r^H M r
 //   update(thread, threads, alpha, s) x += s.p p + s.z M r, then r -= alpha A p; part_r: r^H r and r^H M r
 //   move(thread, threads, s)          x += s.p p + s.z M r
 // with the sums block by block in part_p and part_r, so that every thread adds them up in the same order.
@@ -30,8 +31,21 @@ struct x_step {
 };
 
 // x takes two steps at a time, so that it is read and written every second iteration only: the direction before
-// this one is (p - M r) / beta. Below this beta more than a digit of it would be lost.
-constexpr double least_beta = 1e-2;
+// this one is (p - M r) / beta. With a smaller beta more than a digit of it would be lost, and with a much larger
+// one p may leave the numbers.
+constexpr double least_beta = 1e-2, most_beta = 1e2;
+
+// r^H r and r^H M r on [begin, end).
+template <class T>
+PYSOLVE_CLONES pair_sum range_norms(const T* r, const real_t<T>* d, index_t begin, index_t end) {
+  lane_sum<T> rr, rz;
+  for (index_t i = begin; i < end; ++i) {
+    rr.add(r[i], r[i]);
+    if (d) rz.add(r[i], d[i] * r[i]);
+  }
+  const double norm2 = std::real(rr.total());
+  return {norm2, d ? std::real(rz.total()) : norm2};
+}
 
 template <class T>
 PYSOLVE_CLONES void range_move(T* x, const T* r, const T* p, const real_t<T>* d, x_step step, index_t begin,
@@ -56,13 +70,13 @@ run_state run_steps(Operator& A, barrier& meet, int thread, int threads, run_sta
   s.end = run_end::steps;
   double owed = 0;  // x is still to be moved by owed p
   if (!(s.rho > 0)) {
-    A.update(thread, threads, 0.0, x_step());
+    A.norms(thread, threads);
     meet.wait(threads);
     s.rho = sum(A.part_r, A.cut.count).second;
     meet.wait(threads);
   }
   while (s.n_steps < most) {
-    if (owed != 0 && !(s.beta >= least_beta)) {
+    if (owed != 0 && !(s.beta >= least_beta && s.beta <= most_beta)) {
       A.move(thread, threads, x_step{owed, 0});
       owed = 0;
     }
@@ -88,7 +102,7 @@ run_state run_steps(Operator& A, barrier& meet, int thread, int threads, run_sta
     s.rho = r.second;
     if (thread == 0) norms[s.n_steps] = std::sqrt(r.first);
     ++s.n_steps;
-    if (!std::isfinite(r.first)) {
+    if (!std::isfinite(r.first) || !std::isfinite(r.second)) {
       s.end = run_end::not_finite;
       break;
     }

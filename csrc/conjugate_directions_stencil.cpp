@@ -30,12 +30,14 @@ PYSOLVE_INLINE void row_direction(const T* r, const T* d, T* p, T beta, index_t 
 
 // Energy of row (i, j): its faces to rows i - 1 and j - 1, those along it, the Dirichlet sides above it, its shift.
 template <class T, class Faces>
-PYSOLVE_INLINE void row_energy(const grid<T>& A, const row_of<T>& row, const Faces& faces, bool x_side,
-                               bool y_side, lanes<double>& e8, double& e1) {
+PYSOLVE_INLINE double row_energy(const grid<T>& A, const row_of<T>& row, const Faces& faces, bool x_side,
+                                 bool y_side) {
   using V = lanes<T>;
   const index_t n = A.n[2];
   const auto get8 = [](const T* p) PYSOLVE_LAMBDA { return load(p); };
   const auto get1 = [](const T* p) PYSOLVE_LAMBDA { return *p; };
+  lanes<double> e8 = {};
+  double e1 = 0;
   // Beyond a side of axis 2 that is not Dirichlet the first face is nought (Neumann) or the last one (periodic).
   V before = V{} + row.left;
   index_t k = 0;
@@ -50,6 +52,7 @@ PYSOLVE_INLINE void row_energy(const grid<T>& A, const row_of<T>& row, const Fac
     e1 += faces.energy(row.c[k], row.xm[k], row.ym[k], zm, x_side, y_side, k, get1);
   }
   if (A.high[2] == side::dirichlet) e1 += double(faces.last_face(n)) * squared(row.c[n - 1]);
+  return total(e8) + e1;
 }
 
 template <class Faces, class T>
@@ -59,7 +62,7 @@ struct matrix_free {
   const T* d;
   T *x, *r, *p;
   blocks cut;
-  const T* zeros;
+  double* energy_of;  // by row: added up in the order of the rows, whoever found them
   pair_sum part_p[blocks::max_blocks], part_r[blocks::max_blocks];
 
   template <class F>
@@ -76,21 +79,26 @@ struct matrix_free {
     if (i > 0 ? row - n1 < share : A.low[0] == side::periodic) return false;
     return j > 0 ? row - 1 >= share : A.low[1] != side::periodic;
   }
-  PYSOLVE_INLINE void energy(index_t i, index_t j, lanes<double>& e8, double& e1) const {
+  PYSOLVE_INLINE double energy(index_t i, index_t j) const {
     const bool x_side = i == A.n[0] - 1 && A.high[0] == side::dirichlet;
     const bool y_side = j == A.n[1] - 1 && A.high[1] == side::dirichlet;
-    row_energy(A, row_at(A, static_cast<const T*>(p), i, j, zeros), Faces(A, i, j), x_side, y_side, e8, e1);
+    return row_energy(A, row_at(A, static_cast<const T*>(p), i, j), Faces(A, i, j), x_side, y_side);
   }
   PYSOLVE_INLINE const T* inverse_diagonal(index_t row) const { return d ? d + row * A.n[2] : nullptr; }
 
   void direction(int thread, int threads, double beta) {
     over_blocks(thread, threads, [&](index_t b, index_t begin, index_t end, index_t share) {
-      part_p[b] = rows_direction(*this, T(beta), begin, end, share);
+      part_p[b].first = rows_direction(*this, T(beta), begin, end, share);
     });
   }
   void product(int thread, int threads) {
     over_blocks(thread, threads, [&](index_t b, index_t begin, index_t end, index_t share) {
-      part_p[b].second += rows_left(*this, begin, end, share);
+      part_p[b].second = rows_energy(*this, begin, end, share);
+    });
+  }
+  void norms(int thread, int threads) {
+    over_blocks(thread, threads, [&](index_t b, index_t begin, index_t end, index_t) {
+      part_r[b] = range_norms(r, d, begin * A.n[2], end * A.n[2]);
     });
   }
   void update(int thread, int threads, double alpha, x_step step) {
@@ -108,29 +116,30 @@ struct matrix_free {
 };
 
 template <class Faces, class T>
-PYSOLVE_CLONES pair_sum rows_direction(const matrix_free<Faces, T>& s, T beta, index_t begin, index_t end,
-                                       index_t share) {
+PYSOLVE_CLONES double rows_direction(const matrix_free<Faces, T>& s, T beta, index_t begin, index_t end,
+                                     index_t share) {
   const index_t n1 = s.A.n[1], n2 = s.A.n[2];
-  lanes<double> pp8 = {}, e8 = {};
-  double pp1 = 0, e1 = 0;
+  lanes<double> pp8 = {};
+  double pp1 = 0;
   for (index_t row = begin; row < end; ++row) {
     row_direction(s.r + row * n2, s.inverse_diagonal(row), s.p + row * n2, beta, n2, pp8, pp1);
     const index_t i = row / n1, j = row - i * n1;
-    if (s.complete(i, j, row, share)) s.energy(i, j, e8, e1);
+    if (s.complete(i, j, row, share)) s.energy_of[row] = s.energy(i, j);
   }
-  return {total(pp8) + pp1, total(e8) + e1};
+  return total(pp8) + pp1;
 }
 
+// Sum of the energies of rows [begin, end), those that rows_direction had to leave included.
 template <class Faces, class T>
-PYSOLVE_CLONES double rows_left(const matrix_free<Faces, T>& s, index_t begin, index_t end, index_t share) {
+PYSOLVE_CLONES double rows_energy(const matrix_free<Faces, T>& s, index_t begin, index_t end, index_t share) {
   const index_t n1 = s.A.n[1];
-  lanes<double> e8 = {};
-  double e1 = 0;
+  double sum = 0;
   for (index_t row = begin; row < end; ++row) {
     const index_t i = row / n1, j = row - i * n1;
-    if (!s.complete(i, j, row, share)) s.energy(i, j, e8, e1);
+    if (!s.complete(i, j, row, share)) s.energy_of[row] = s.energy(i, j);
+    sum += s.energy_of[row];
   }
-  return total(e8) + e1;
+  return sum;
 }
 
 template <bool moves, class Faces, class T>
@@ -144,8 +153,8 @@ PYSOLVE_CLONES pair_sum rows_update(const matrix_free<Faces, T>& s, T alpha, x_s
     const index_t i = row / n1, j = row - i * n1;
     T *x = s.x + row * n2, *r = s.r + row * n2;
     const T *p = s.p + row * n2, *d = s.inverse_diagonal(row);
-    along_row(
-        row_at(s.A, static_cast<const T*>(s.p), i, j, s.zeros), Faces(s.A, i, j), n2,
+    along_row<T>(
+        row_at(s.A, static_cast<const T*>(s.p), i, j), Faces(s.A, i, j), n2,
         [&](index_t k, lanes<T> q) PYSOLVE_LAMBDA {
           const lanes<T> old = load(r + k), v = old - alpha * q;
           if constexpr (moves)
@@ -171,11 +180,11 @@ PYSOLVE_CLONES pair_sum rows_update(const matrix_free<Faces, T>& s, T alpha, x_s
 template <class T>
 void conjugate_directions_run_stencil(const grid<T>& A, const T* inverse_diagonal, T* x, T* r, T* p,
                                       double* norms, run_state& state) {
-  const std::vector<T> zeros(A.n[2], T(0));
+  std::vector<double> energy_of(A.n[0] * A.n[1]);
   const int threads = n_threads(A.size() * index_t(sizeof(T)) * (A.weights[0] ? 16 : 8));
   with_faces(A, [&]<class Faces>() {
-    matrix_free<Faces, T> system{A, inverse_diagonal, x, r, p, blocks(A.n[0] * A.n[1], 1), zeros.data(), {},
-                                 {}};
+    matrix_free<Faces, T> system{
+        A, inverse_diagonal, x, r, p, blocks(A.n[0] * A.n[1], 1), energy_of.data(), {}, {}};
     run(system, threads, norms, state);
   });
 }

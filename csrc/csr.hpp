@@ -30,7 +30,7 @@ struct csr_report {
   double max_row_sum = 0;  // max_i sum_j |a_ij|, the infinity norm
 };
 
-// Checks indptr (0 = first <= ... <= last = nnz), 0 <= indices < n_cols and finite values before anything is
+// Checks indptr (0 = first <= ... <= last <= nnz), 0 <= indices < n_cols and finite values before anything is
 // read through them.  nnz (v + i) + n i bytes, about 12 nnz flops.
 template <class I, class T>
 csr_report csr_check(const csr<I, T>& A, index_t nnz);

@@ -16,7 +16,7 @@ index_t bytes_of(const csr<I, T>& A) {
 // Sum of one row, entries [k, end), in S, with four sums side by side: the additions of a long row do not
 // wait for each other.
 template <class S, class I, class T>
-PYSOLVE_INLINE S row_times(const I* indices, const T* data, const T* x, I k, I end) {
+PYSOLVE_INLINE S row_times(const I* indices, const T* data, const T* x, index_t k, index_t end) {
   S s0 = S(), s1 = S(), s2 = S(), s3 = S();
   for (; k + 4 <= end; k += 4) {
     s0 += S(data[k]) * S(x[indices[k]]);

@@ -2,7 +2,7 @@
 #include <pybind11/complex.h>
 #include <pybind11/pybind11.h>
 
-#include "view.hpp"
+#include "simd.hpp"
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
@@ -23,7 +23,7 @@ namespace {
 
 // The instruction set that the kernels marked PYSOLVE_CLONES run with on this machine.
 const char* instruction_set() {
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(PYSOLVE_HAS_CLONES)
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))

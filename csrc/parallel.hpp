@@ -33,11 +33,11 @@ inline int team_size() {
 #endif
 }
 
-// Where the threads of a team wait for each other. They spin for the microseconds that this takes when all run, and
+// Where the threads of a team wait for each other. They spin for the little time that this takes when all run, and
 // then sleep: OpenMP's own barrier either sleeps at once or burns a whole time slice where a core is busy.
 class barrier {
-  std::atomic<int> arrived_{0};
-  std::atomic<unsigned> round_{0};
+  alignas(64) std::atomic<int> arrived_{0};
+  alignas(64) std::atomic<unsigned> round_{0};  // on a line of its own: it is what the others look at
 
  public:
   void wait(int threads) {

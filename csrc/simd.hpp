@@ -13,6 +13,7 @@
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__) && \
     !defined(PYSOLVE_SANITIZE) && !defined(PYSOLVE_NO_CLONES)
+#define PYSOLVE_HAS_CLONES
 #define PYSOLVE_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define PYSOLVE_CLONES
@@ -83,6 +84,23 @@ PYSOLVE_INLINE lanes<double> widen(lanes<T> v) {
     return v;
   else
     return __builtin_convertvector(v, lanes<double>);
+}
+
+template <class T>
+PYSOLVE_INLINE lanes<T> narrow(lanes<double> v) {
+  if constexpr (std::is_same_v<T, double>)
+    return v;
+  else
+    return __builtin_convertvector(v, lanes<T>);
+}
+
+// v with values of type S, as wide as T or wider.
+template <class S, class T>
+PYSOLVE_INLINE auto as(T v) {
+  if constexpr (std::is_same_v<S, std::remove_cvref_t<decltype(v[0])>>)
+    return v;
+  else
+    return __builtin_convertvector(v, lanes<S>);
 }
 
 PYSOLVE_INLINE double total(lanes<double> s) {

@@ -35,16 +35,41 @@ grid<T> make_grid(const py::tuple& n, const py::tuple& low, const py::tuple& hig
     A.low[a] = side_of(low[a]);
     A.high[a] = side_of(high[a]);
   }
+  index_t cells = 0, faces = 0;  // with the faces of an axis beyond its cells
+  if (__builtin_mul_overflow(A.n[0], A.n[1], &cells) || __builtin_mul_overflow(cells, A.n[2], &cells) ||
+      __builtin_mul_overflow(cells, index_t(2 * sizeof(T)), &faces))
+    throw py::value_error("n names more cells than memory can hold");
   for (int a = 0; a < 3; ++a) set_weights(A, a, weights[a]);
-  if (A.weights[0] && !A.weights[2]) throw py::value_error("weights must be all numbers or all arrays");
+  const bool arrays = A.weights[0];
+  if (arrays != bool(A.weights[2]) || (A.weights[1] && !arrays) || (arrays && is_number(weights[1])) ||
+      (weights[1].is_none() && A.n[1] != 1) || weights[0].is_none() || weights[2].is_none())
+    throw py::value_error("weights must be all numbers or all arrays");
   A.shift0 = is_number(shift) ? T(shift.cast<double>()) : T(0);
   if (!is_number(shift)) A.shift = view<const T>(shift, "shift", A.size()).data;
   if (!decoupled.is_none()) {
     const vec<const index_t> cells = view<const index_t>(decoupled, "decoupled");
+#if defined(PYSOLVE_BACKEND_cpu)
+    for (index_t k = 0; k < cells.size; ++k)
+      if (cells.data[k] < (k > 0 ? cells.data[k - 1] + 1 : 0) || cells.data[k] >= A.size())
+        throw py::value_error("decoupled must rise and lie in [0, number of cells)");
+#endif
     A.decoupled = cells.data;
     A.n_decoupled = cells.size;
   }
   return A;
+}
+
+template <class T, class... Args>
+std::unique_ptr<stencil_handle> handle_of(py::tuple owners, const Args&... args) {
+  auto handle =
+      std::make_unique<stencil_handle>(stencil_handle{make_grid<T>(args...), owners, std::vector<T>()});
+#if defined(PYSOLVE_BACKEND_cpu)
+  auto& A = std::get<grid<T>>(handle->view);
+  auto& zeros = std::get<std::vector<T>>(handle->zeros);
+  zeros.resize(A.n[2]);
+  A.zeros = zeros.data();
+#endif
+  return handle;
 }
 
 std::unique_ptr<stencil_handle> make_handle(const py::tuple& n, const py::tuple& low, const py::tuple& high,
@@ -53,12 +78,8 @@ std::unique_ptr<stencil_handle> make_handle(const py::tuple& n, const py::tuple&
   if (n.size() != 3 || low.size() != 3 || high.size() != 3 || weights.size() != 3)
     throw py::value_error("n, low, high and weights must have three entries");
   const py::tuple owners = py::make_tuple(weights, shift, decoupled);
-  if (dtype == "f8")
-    return std::make_unique<stencil_handle>(
-        stencil_handle{make_grid<double>(n, low, high, weights, shift, decoupled), owners});
-  if (dtype == "f4")
-    return std::make_unique<stencil_handle>(
-        stencil_handle{make_grid<float>(n, low, high, weights, shift, decoupled), owners});
+  if (dtype == "f8") return handle_of<double>(owners, n, low, high, weights, shift, decoupled);
+  if (dtype == "f4") return handle_of<float>(owners, n, low, high, weights, shift, decoupled);
   throw py::type_error("dtype must be 'f4' or 'f8', not '" + dtype + "'");
 }
 

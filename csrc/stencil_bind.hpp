@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <variant>
+#include <vector>
 
 #include "bind.hpp"
 
@@ -10,6 +11,7 @@ namespace pysolve::bind {
 struct stencil_handle {
   std::variant<grid<float>, grid<double>> view;
   py::tuple owners;
+  std::variant<std::vector<float>, std::vector<double>> zeros;  // that the view looks into
 };
 
 // f.template operator()<T>(grid) for the value type of the handle.

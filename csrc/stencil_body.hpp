@@ -44,18 +44,24 @@ struct rows_around {
     if (s == side::dirichlet) return nullptr;
     return s == side::neumann ? c : c - step * end * stride;
   }
-  PYSOLVE_BODY static T value(const T* row, index_t k) { return row ? row[k] : T(0); }
-  PYSOLVE_BODY T before(index_t k) const {
+  // The values around cell k, in S.
+  template <class S>
+  PYSOLVE_BODY static S value(const T* row, index_t k) {
+    return row ? S(row[k]) : S(0);
+  }
+  template <class S>
+  PYSOLVE_BODY S before(index_t k) const {
     if (k > 0) return c[k - 1];
     return low == side::dirichlet ? T(0) : low == side::neumann ? c[0] : c[last];
   }
-  PYSOLVE_BODY T after(index_t k) const {
+  template <class S>
+  PYSOLVE_BODY S after(index_t k) const {
     if (k < last) return c[k + 1];
     return high == side::dirichlet ? T(0) : high == side::neumann ? c[last] : c[0];
   }
 };
 
-// A x in cell k of a row, with one weight for each axis.
+// A x in cell k of a row, summed in S, with one weight for each axis.
 template <class T>
 struct constant_weights {
   T x, y, z, s0;
@@ -66,11 +72,12 @@ struct constant_weights {
         z(A.constant[2]),
         s0(A.shift0),
         s(A.shift ? A.shift + (i * A.n[1] + j) * A.n[2] : nullptr) {}
-  PYSOLVE_BODY T times(const rows_around<T>& r, index_t k) const {
-    const T c = r.c[k], two = c + c;
-    const T faces = x * (two - (r.value(r.xm, k) + r.value(r.xp, k))) +
-                    y * (two - (r.value(r.ym, k) + r.value(r.yp, k))) +
-                    z * (two - (r.before(k) + r.after(k)));
+  template <class S>
+  PYSOLVE_BODY S times(const rows_around<T>& r, index_t k) const {
+    const S c = r.c[k], two = c + c;
+    const S faces = x * (two - (r.template value<S>(r.xm, k) + r.template value<S>(r.xp, k))) +
+                    y * (two - (r.template value<S>(r.ym, k) + r.template value<S>(r.yp, k))) +
+                    z * (two - (r.template before<S>(k) + r.template after<S>(k)));
     return (s ? s[k] : s0) * c + faces;
   }
 };
@@ -89,16 +96,18 @@ struct face_weights {
     z = A.weights[2] + row * (n2 + 1);
     s = A.shift ? A.shift + row * n2 : nullptr;
   }
-  PYSOLVE_BODY T times(const rows_around<T>& r, index_t k) const {
-    const T c = r.c[k];
-    T a = x0[k] * (c - r.value(r.xm, k)) + x1[k] * (c - r.value(r.xp, k));
-    if (y0) a += y0[k] * (c - r.value(r.ym, k)) + y1[k] * (c - r.value(r.yp, k));
-    return a + ((s ? s[k] : s0) * c + z[k] * (c - r.before(k)) + z[k + 1] * (c - r.after(k)));
+  template <class S>
+  PYSOLVE_BODY S times(const rows_around<T>& r, index_t k) const {
+    const S c = r.c[k];
+    S a = x0[k] * (c - r.template value<S>(r.xm, k)) + x1[k] * (c - r.template value<S>(r.xp, k));
+    if (y0) a += y0[k] * (c - r.template value<S>(r.ym, k)) + y1[k] * (c - r.template value<S>(r.yp, k));
+    return a + ((s ? s[k] : s0) * c + z[k] * (c - r.template before<S>(k)) +
+                z[k + 1] * (c - r.template after<S>(k)));
   }
 };
 
-// visit(cell, x there, A x there) for all cells.
-template <class Weights, class T, class Place, class Visit>
+// visit(cell, x there, A x there in S) for all cells.
+template <class Weights, class S, class T, class Place, class Visit>
 PYSOLVE_AT_PLACE void over_cells(const grid<T>& A, const T* x, const Place& at, Visit visit) {
   const row_pieces cut(A.n);
   const index_t pieces = cut.n_rows * cut.per_row, at_once = at.block_threads() / cut.lanes;
@@ -111,7 +120,7 @@ PYSOLVE_AT_PLACE void over_cells(const grid<T>& A, const T* x, const Place& at, 
     const Weights weights(A, i, j);
     for (int u = 0; u < cells_per_lane; ++u) {
       const index_t k = begin + u * cut.lanes;
-      if (k < A.n[2]) visit(row * A.n[2] + k, around.c[k], weights.times(around, k));
+      if (k < A.n[2]) visit(row * A.n[2] + k, around.c[k], weights.template times<S>(around, k));
     }
   }
 }
@@ -124,7 +133,7 @@ struct stencil_matvec_body {
   PYSOLVE_BODY index_t n_blocks() const { return row_pieces(A.n).n_blocks(); }
   template <class Place>
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
-    over_cells<Weights>(A, x, at, [&](index_t c, T, T v) { y[c] = v; });
+    over_cells<Weights, T>(A, x, at, [&](index_t c, T, T v) { y[c] = v; });
   }
 };
 
@@ -138,7 +147,7 @@ struct stencil_matvec_dot_body {
   template <class Place>
   PYSOLVE_AT_PLACE double operator()(const Place& at) const {
     double dot = 0;
-    over_cells<Weights>(A, x, at, [&](index_t c, T here, T v) {
+    over_cells<Weights, T>(A, x, at, [&](index_t c, T here, T v) {
       y[c] = v;
       dot += inner(here, v);
     });
@@ -157,8 +166,8 @@ struct stencil_residual_body {
   template <class Place>
   PYSOLVE_AT_PLACE double operator()(const Place& at) const {
     double rr = 0;
-    over_cells<Weights>(A, x, at, [&](index_t c, T, T v) {
-      const T difference = b[c] - v;
+    over_cells<Weights, double>(A, x, at, [&](index_t c, T, double v) {
+      const T difference = T(double(b[c]) - v);
       r[c] = difference;
       rr += squared(difference);
     });

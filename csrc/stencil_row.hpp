@@ -17,23 +17,23 @@ struct row_of {
 
 template <class T>
 PYSOLVE_INLINE const T* neighbour(const grid<T>& A, int axis, index_t at, index_t stride, int step,
-                                  const T* row, const T* zeros) {
+                                  const T* row) {
   const index_t last = A.n[axis] - 1;
   if (step < 0 ? at > 0 : at < last) return row + step * stride;
   const side s = step < 0 ? A.low[axis] : A.high[axis];
-  if (s == side::dirichlet) return zeros;
+  if (s == side::dirichlet) return A.zeros;
   return s == side::neumann ? row : row - step * last * stride;
 }
 
 template <class T>
-PYSOLVE_INLINE row_of<T> row_at(const grid<T>& A, const T* x, index_t i, index_t j, const T* zeros) {
+PYSOLVE_INLINE row_of<T> row_at(const grid<T>& A, const T* x, index_t i, index_t j) {
   const index_t n1 = A.n[1], n2 = A.n[2];
   row_of<T> r;
   r.c = x + (i * n1 + j) * n2;
-  r.xm = neighbour(A, 0, i, n1 * n2, -1, r.c, zeros);
-  r.xp = neighbour(A, 0, i, n1 * n2, +1, r.c, zeros);
-  r.ym = neighbour(A, 1, j, n2, -1, r.c, zeros);
-  r.yp = neighbour(A, 1, j, n2, +1, r.c, zeros);
+  r.xm = neighbour(A, 0, i, n1 * n2, -1, r.c);
+  r.xp = neighbour(A, 0, i, n1 * n2, +1, r.c);
+  r.ym = neighbour(A, 1, j, n2, -1, r.c);
+  r.yp = neighbour(A, 1, j, n2, +1, r.c);
   r.left = A.low[2] == side::dirichlet ? T(0) : A.low[2] == side::neumann ? r.c[0] : r.c[n2 - 1];
   r.right = A.high[2] == side::dirichlet ? T(0) : A.high[2] == side::neumann ? r.c[n2 - 1] : r.c[0];
   return r;
@@ -116,36 +116,36 @@ struct array_faces {
   PYSOLVE_INLINE T last_face(index_t n) const { return z[n]; }
 };
 
-// visit8(k, A x at cells k..k+7) as long as eight cells are left, then visit1(k, A x at cell k).
-template <class T, class Faces, class Visit8, class Visit1>
+// visit8(k, A x at cells k..k+7) as long as eight cells are left, then visit1(k, A x at cell k); A x in S.
+template <class S, class T, class Faces, class Visit8, class Visit1>
 PYSOLVE_INLINE void along_row(const row_of<T>& r, const Faces& faces, index_t n, Visit8&& visit8,
                               Visit1&& visit1) {
-  using V = lanes<T>;
-  const auto get8 = [](const T* p) PYSOLVE_LAMBDA { return load(p); };
-  const auto get1 = [](const T* p) PYSOLVE_LAMBDA { return *p; };
+  using V = lanes<S>;
+  const auto get8 = [](const T* p) PYSOLVE_LAMBDA { return as<S>(load(p)); };
+  const auto get1 = [](const T* p) PYSOLVE_LAMBDA { return S(*p); };
   index_t k = 0;
   if (n >= n_lanes) {
-    V before = V{} + r.left, here = load(r.c);
+    V before = V{} + S(r.left), here = get8(r.c);
     for (; k + n_lanes <= n; k += n_lanes) {
       __builtin_prefetch(r.xp + k + prefetch_bytes / sizeof(T));
       faces.prefetch(k);
       const index_t ahead = k + n_lanes;
       V next;
       if (ahead + n_lanes <= n)
-        next = load(r.c + ahead);
+        next = get8(r.c + ahead);
       else
-        next = V{} + (ahead < n ? r.c[ahead] : r.right);
+        next = V{} + S(ahead < n ? r.c[ahead] : r.right);
       const V zm = __builtin_shufflevector(before, here, 7, 8, 9, 10, 11, 12, 13, 14);
       const V zp = __builtin_shufflevector(here, next, 1, 2, 3, 4, 5, 6, 7, 8);
-      visit8(k, faces.times(here, load(r.xm + k), load(r.xp + k), load(r.ym + k), load(r.yp + k), zm, zp, k,
+      visit8(k, faces.times(here, get8(r.xm + k), get8(r.xp + k), get8(r.ym + k), get8(r.yp + k), zm, zp, k,
                             get8));
       before = here;
       here = next;
     }
   }
   for (; k < n; ++k) {
-    const T zm = k > 0 ? r.c[k - 1] : r.left, zp = k + 1 < n ? r.c[k + 1] : r.right;
-    visit1(k, faces.times(r.c[k], r.xm[k], r.xp[k], r.ym[k], r.yp[k], zm, zp, k, get1));
+    const S zm = k > 0 ? r.c[k - 1] : r.left, zp = k + 1 < n ? r.c[k + 1] : r.right;
+    visit1(k, faces.times(S(r.c[k]), S(r.xm[k]), S(r.xp[k]), S(r.ym[k]), S(r.yp[k]), zm, zp, k, get1));
   }
 }
 

@@ -52,6 +52,7 @@ struct grid {
   T shift0;
   const index_t* decoupled;  // cells whose row is the identity
   index_t n_decoupled;
+  const T* zeros;  // n[2] zeros, which stand beyond a Dirichlet side (CPU)
   index_t size() const { return n[0] * n[1] * n[2]; }
 };
 

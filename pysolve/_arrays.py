@@ -64,7 +64,8 @@ def norm(x: np.ndarray) -> float:
 
 def diagonal_entries(data: np.ndarray, name: str) -> np.ndarray:
     """A positive real diagonal; ValueError that names the first row where it is not."""
-    bad = ~((data.real > 0) & (data.imag == 0) & np.isfinite(data))
+    with np.errstate(over="ignore", divide="ignore"):  # the inverse of the smallest numbers is no number
+        bad = ~((data.real > 0) & (data.imag == 0) & np.isfinite(data) & np.isfinite(1 / data.real))
     if bad.any():
         row = int(np.argmax(bad))
         raise ValueError(f"{name} must have a positive diagonal, but its entry in row {row} is {data[row]}")

@@ -5,6 +5,7 @@ reads the output.
 """
 
 import argparse
+import contextlib
 import math
 import os
 import sys
@@ -141,24 +142,28 @@ def _add_system(command: argparse.ArgumentParser) -> None:
 
 
 def _tolerance(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and value >= 0):
-        raise argparse.ArgumentTypeError(f"must be a number that is finite and not negative, not {text}")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number that is finite and not negative, got {text!r}")
     return value
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
-    return value
+    return _whole_number(text, "at least 1", 1)
 
 
 def _demo_size(text: str) -> int:
-    value = int(text)
-    if not 8 <= value <= 256:
-        raise argparse.ArgumentTypeError(f"must be from 8 to 256, not {text}")
-    return value
+    return _whole_number(text, "from 8 to 256", 8, 256)
+
+
+def _whole_number(text: str, expected: str, lowest: int, highest: float = math.inf) -> int:
+    with contextlib.suppress(ValueError):
+        if lowest <= (value := int(text)) <= highest:
+            return value
+    raise argparse.ArgumentTypeError(f"must be a whole number, {expected}, got {text!r}")
 
 
 def _run_solve(arguments: argparse.Namespace) -> int:

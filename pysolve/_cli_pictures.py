@@ -132,6 +132,8 @@ def _draw_curve(axes: Any, norms: np.ndarray, **style: Any) -> None:
 
 
 def _finish_curves(axes: Any, target: float) -> None:
+    if not any(np.isfinite(line.get_ydata()).any() for line in axes.lines):
+        _finish_empty(axes, target)
     if target > 0:
         axes.axhline(target, color=INK, linewidth=1, linestyle=":")
         place = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 9, "color": INK}
@@ -139,6 +141,13 @@ def _finish_curves(axes: Any, target: float) -> None:
     axes.set_xlabel("iteration")
     axes.set_ylabel("relative residual")
     _tidy(axes)
+
+
+def _finish_empty(axes: Any, target: float) -> None:
+    """Say that all residuals are exactly 0: they cannot be drawn, nor give matplotlib limits to draw in."""
+    axes.set_ylim(min(0.1 * target or 1e-16, 0.1), max(10 * target, 1.0))
+    axes.set_xticks([])
+    axes.text(0.5, 0.5, "every residual is 0", transform=axes.transAxes, ha="center", color=INK)
 
 
 def _colours(bars: list[Bar]) -> list[Any]:

@@ -7,6 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
+MANY = 100_000  # unknowns from which an iteration takes far longer than a look at it
+
 
 class Progress:
     """Says what is going on while the `with` block runs.
@@ -47,8 +49,12 @@ class Progress:
             self._write("\r\x1b[K")
 
     def callback(self, A: Any, b: np.ndarray) -> "_Watched | None":
-        """A solver's callback that counts iterations and shows the residual now and then; None if quiet."""
-        if not self.quiet:
+        """A solver's callback that counts iterations and shows the residual now and then, or None.
+
+        A solver that is watched is another one: each step goes through Python, in slower kernels that round
+        in another order. So only who waits at a terminal for a large system gets this; others see the time.
+        """
+        if self.live and not self.quiet and len(b) >= MANY:
             self.watched = _Watched(A, b, self.after, self.every)
         return self.watched
 

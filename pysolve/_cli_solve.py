@@ -15,6 +15,7 @@ from pysolve._cli_progress import Progress
 from pysolve._cli_writing import check_picture_path, check_vector_path, write_picture, write_vector
 
 CONVERGED, NOT_CONVERGED = 0, 1
+FAILURES = (ArithmeticError, RuntimeError, np.linalg.LinAlgError)  # of libraries, such as pyamg's set-up
 
 
 def solve(arguments: Namespace) -> int:
@@ -26,10 +27,12 @@ def solve(arguments: Namespace) -> int:
     result, setup = _solved(system, arguments)
     say(_report(system, arguments, result, setup))
     if arguments.output:
-        write_vector(arguments.output, result.x)
+        with Progress(f"writing {arguments.output}", quiet=arguments.quiet):
+            write_vector(arguments.output, result.x)
         say(f"written   {arguments.output}")
     if arguments.plot:
-        write_picture(arguments.plot, _picture(system, arguments, result))
+        with Progress(f"drawing {arguments.plot}", quiet=arguments.quiet):
+            write_picture(arguments.plot, _picture(system, arguments, result))
         say(f"drawn     {arguments.plot}")
     if result.converged:
         return CONVERGED
@@ -56,14 +59,18 @@ def _solved(system: System, arguments: Namespace) -> "tuple[pysolve.SolveResult,
     A, b, quiet = system.A, system.b, arguments.quiet
     method = getattr(pysolve, arguments.method)
     options = {"rtol": arguments.rtol, "atol": arguments.atol, "maxiter": arguments.maxiter}
+    doing = f"setting up {arguments.preconditioner}"
     try:
         start = time.perf_counter()
-        with Progress(f"setting up {arguments.preconditioner}", quiet=quiet):
+        with Progress(doing, quiet=quiet):
             M = _inverse(arguments.preconditioner, A)
         setup = time.perf_counter() - start
-        with Progress(f"solving with {arguments.method}", quiet=quiet) as progress:
+        doing = f"solving with {arguments.method}"
+        with Progress(doing, quiet=quiet) as progress:
             result = method(A, b, M=M, callback=progress.callback(A, b), **options)
-    except (ValueError, TypeError) as error:
+    except FAILURES as error:
+        raise InputError(f"{doing} failed: {first_line(error)}") from error
+    except (ValueError, TypeError) as error:  # these name what is wrong with the system
         raise InputError(first_line(error)) from error
     return result, setup + result.setup_time
 

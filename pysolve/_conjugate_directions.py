@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from pysolve._conjugate_directions_steps import CompiledSteps, DirectionSteps, Steps, runs_compiled
+from pysolve._conjugate_directions_steps import CompiledSteps, DirectionSteps, Steps, is_jacobi, runs_compiled
 from pysolve._iterate import check_control, solve_columns
 from pysolve._result import SolveResult
 from pysolve._system import System, make_system
@@ -194,7 +194,7 @@ def conjugate_directions(
         raise ValueError(f"n_keep must lie in [1, 63], but is {n_keep}")
 
     def steps(system: System, column: int) -> Steps:
-        if runs_compiled(system):
+        if runs_compiled(system) and (M is None or is_jacobi(system)):
             return CompiledSteps(system, column)
         return DirectionSteps(system, column, n_keep=operator.index(n_keep), trusted=False)
 

@@ -31,19 +31,24 @@ class Steps:
     notes = ""
     failure = Status.BREAKDOWN
 
-    norm_A: float | None
+    norm_A: float  # at least the largest Rayleigh quotient seen
+    floor: float  # p^H A p / p^H p that may be rounding
     buffer: Any  # for the recomputed residual; the steps may use it in between
 
     def __init__(self, system: System, column: int) -> None:
         self.A, self.n, self.dtype = system.A, system.n, system.dtype
         self.x, self.b = system.x[:, column], system.b[column]
-        self.norm_A = getattr(self.A, "norm", None)
-        self.eps = eps = float(np.finfo(self.dtype).eps)
-        self.floor = 0.0 if self.norm_A is None else eps * self.norm_A / max(1.0, self.n**0.5)
+        self.eps = float(np.finfo(self.dtype).eps)
+        self.norm_is_known = self.A.norm is not None
+        self._set_norm(self.A.norm or 0.0)
         self.unreachable = 0.0  # norm of the part of b outside the range of A
-        if self.A._kind == "stencil":
+        self.has_cells = hasattr(self.A, "project_out_null_space")
+        if self.has_cells:
             self._settle_stencil()
         self.r = zeros(self.n, self.dtype, self.b)
+
+    def _set_norm(self, norm_A: float) -> None:
+        self.norm_A, self.floor = norm_A, self.eps * norm_A / max(1.0, self.n**0.5)
 
     def _settle_stencil(self) -> None:
         """Solve the decoupled cells at once; take out of b what the null space of A cannot reproduce."""
@@ -63,15 +68,27 @@ class Steps:
     def true_norm(self) -> float:
         return float(self.A._residual(self.b, self.x, self.buffer) ** 0.5)
 
-    def _failed(self, curvature: float) -> Status:
+    def _failed(self, curvature: float, p: Any) -> Status:
+        """Why no step can be taken along p, where curvature is p^H A p / p^H p."""
         if not np.isfinite(curvature):
             return Status.BREAKDOWN
-        return Status.INDEFINITE if curvature < -self.floor else Status.SINGULAR
+        if curvature < -self.floor:
+            return Status.INDEFINITE
+        self.A._matvec(p, self.buffer)
+        # norm(A p)^2 <= norm(A) p^H A p, were A semidefinite.
+        semidefinite = norm(self.buffer) ** 2 <= 4 * self.norm_A * self.floor * norm(p) ** 2
+        return Status.SINGULAR if semidefinite else Status.INDEFINITE
 
 
 def runs_compiled(system: System) -> bool:
     """Whether CG on this system runs compiled: on a matrix or stencil of ours, with a diagonal or nothing as M."""
     return system.A._kind is not None and (system.M is None or system.inverse_diagonal is not None)
+
+
+def is_jacobi(system: System) -> bool:
+    """Whether M is the inverse diagonal of A, up to scale and a factor of 10: a map that needs no watching."""
+    t = np.asarray(system.inverse_diagonal * system.A.diagonal().real)
+    return bool(t.size == 0 or 0 < t.max() <= 10 * t.min())
 
 
 class CompiledSteps(Steps):
@@ -112,7 +129,7 @@ class CompiledSteps(Steps):
         )
         self.n_taken += state.n_steps
         if state.end in ("not_positive", "not_finite"):
-            self.failure = self._failed(state.curvature if state.end == "not_positive" else np.nan)
+            self.failure = self._failed(state.curvature if state.end == "not_positive" else np.nan, self.p)
             return self.norms[: state.n_steps].tolist(), "failed"
         return self.norms[: state.n_steps].tolist(), state.end
 
@@ -181,6 +198,7 @@ class DirectionSteps(Steps):
         if found is None and not (proposes and self.trusted):
             found = self._try(self.r, True)
         if found is None:
+            self.failure = self._failed(self.curvature, self.P[self.slot])
             return False
         gain, pr, curvature = found
         self.alpha = pr / curvature
@@ -194,8 +212,7 @@ class DirectionSteps(Steps):
             self.pq[self.slot] = 0  # the oldest direction makes room for the next one
         if self.M is not None and not self.trusted:
             self._watch(gain, time.perf_counter() - start)
-        if not np.isfinite(self.rr):
-            self.failure = Status.BREAKDOWN
+        self.failure = Status.BREAKDOWN  # should it come to that
         return bool(np.isfinite(self.rr))
 
     def _proposal(self) -> Any:
@@ -212,7 +229,7 @@ class DirectionSteps(Steps):
         """z in the type of the system; unless M is trusted, without what it says of solid cells and constants."""
         if z.dtype != self.dtype or not z.flags.c_contiguous:
             z = np.ascontiguousarray(z, dtype=self.dtype)
-        if self.trusted or self.A._kind != "stencil":
+        if self.trusted or not self.has_cells:
             return z
         if self.A._decoupled.size or self.A.n_components:
             z = z.copy()
@@ -225,23 +242,22 @@ class DirectionSteps(Steps):
         pr, pp, c = self.kernels.conjugate_directions_orthogonalise(
             z, self.r, self.P, self.Q, self.pq, self.slot
         )
+        self.curvature = np.nan
         if not np.isfinite(pp) or pp == 0 or not np.isfinite(pr):
-            self.failure = Status.BREAKDOWN
             return None
         p, q = self.P[self.slot], self.Q[self.slot]
         curvature = float(self.A._matvec_dot(p, q).real)
         taken_out = float(self.pq @ np.abs(c) ** 2)  # the energy of z along the directions that are kept
         if not take_any and curvature <= self.eps * taken_out:
             return None  # nothing but rounding is left of z
-        if not curvature > self.floor * pp:
-            self.failure = self._failed(curvature / pp)
-            return None
-        gain = abs(pr) ** 2 / curvature
         self._measure_norm(curvature / pp)
-        if not take_any and gain < LEAST_GAIN * self.rr / float(self.norm_A or 1.0):
+        if not curvature > self.floor * pp:
+            self.curvature = curvature / pp
             return None
-        if pr == 0:
-            self.failure = Status.BREAKDOWN
+        gain = abs(pr) * (abs(pr) / curvature)
+        if not take_any and gain < LEAST_GAIN * self.rr / self.norm_A:
+            return None
+        if pr == 0 or not np.isfinite(gain):
             return None
         # r_old^H z vanishes for a fixed symmetric M, since r_old^H z = r_old^H M r = z_old^H r = 0.
         cross = pr if self.last < 0 else pr + self.alpha * np.conj(c[self.last]) * self.pq[self.last]
@@ -250,8 +266,8 @@ class DirectionSteps(Steps):
 
     def _measure_norm(self, rayleigh: float) -> None:
         """Keep norm_A at least as large as every Rayleigh quotient seen, where the operator does not tell it."""
-        if getattr(self.A, "norm", None) is None:
-            self.norm_A = max(self.norm_A or 0.0, rayleigh)
+        if not self.norm_is_known and np.isfinite(rayleigh):
+            self._set_norm(max(self.norm_A, abs(rayleigh)))
 
     def _count(self, accepted: bool) -> None:
         self.n_rejected = 0 if accepted else self.n_rejected + 1

@@ -22,9 +22,9 @@ class CsrMatrix:
         A = checked_csr(A)
         index_type = A.indptr.dtype if A.indices.dtype == A.indptr.dtype else np.dtype(np.int64)
         self._kernel_args = (
-            np.ascontiguousarray(A.indptr, dtype=index_type),
-            np.ascontiguousarray(A.indices, dtype=index_type),
-            np.ascontiguousarray(A.data, dtype=dtype),
+            np.require(A.indptr, index_type, ["C", "ALIGNED"]),
+            np.require(A.indices, index_type, ["C", "ALIGNED"]),
+            np.require(A.data, dtype, ["C", "ALIGNED"]),
         )
         self.shape, self.dtype = A.shape, dtype
         self.report = _check(*self._kernel_args, A.shape, "A")
@@ -34,8 +34,14 @@ class CsrMatrix:
     @property
     def asymmetry(self) -> float:
         """``|u^H A v - conj(v^H A u)|`` for two pseudo-random vectors, relative to the size of A."""
-        size = max(self.report["frobenius"], self.norm)
+        frobenius = self.report["frobenius"]  # squares may leave the numbers where sums do not
+        size = max(frobenius, self.norm) if np.isfinite(frobenius) else self.norm
         return float(self.report["asymmetry"] / size) if size > 0 else 0.0
+
+    def own_structure(self) -> None:
+        """Copy the index arrays, so that code called between the products cannot lead them out of bounds."""
+        indptr, indices, data = self._kernel_args
+        self._kernel_args = (indptr.copy(), indices.copy(), data)
 
     def _matvec(self, x: Any, y: Any) -> None:
         kernels(x).csr_matvec(*self._kernel_args, x, y)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
+from pysolve._gallery_arguments import check_array, check_factors, check_positive, is_number
 from pysolve._stencil import StencilOperator
 from pysolve._stencil_faces import above, along, below, check_boundary, check_shape
 
@@ -70,11 +71,9 @@ def poisson(
     StencilOperator((64, 64), weights=arrays, boundary='neumann', shift=0.0, dtype=float64)
     """
     extents = check_shape(shape)
-    factors = _factors(anisotropy, len(extents))
-    if solid is None and (coefficient is None or (np.ndim(coefficient) == 0 and not callable(coefficient))):
-        scale = 1.0 if coefficient is None else coefficient
-        if not 0 < scale < np.inf:
-            raise ValueError(f"coefficient must be finite and positive, got {coefficient!r}")
+    factors = check_factors(anisotropy, len(extents))
+    if solid is None and (coefficient is None or is_number(coefficient)):
+        scale = 1.0 if coefficient is None else check_positive(coefficient, "coefficient")
         return finish(extents, [scale * factor for factor in factors], boundary, 0.0, dtype, format)
     solid = _mask(solid, extents)
     weights = face_weights(_cell_values(coefficient, solid, extents), factors, boundary)
@@ -82,19 +81,13 @@ def poisson(
     return finish(extents, weights, boundary, 0.0, dtype, format)
 
 
-def _factors(anisotropy: Any, ndim: int) -> tuple[float, ...]:
-    factors = (1.0,) * ndim if anisotropy is None else tuple(anisotropy)
-    if len(factors) != ndim or not all(0 <= factor < np.inf for factor in factors):
-        raise ValueError(f"anisotropy must hold {ndim} finite factors, each at least 0, got {anisotropy!r}")
-    return factors
-
-
 def _mask(solid: Any, extents: tuple[int, ...]) -> np.ndarray:
-    mask = np.zeros(extents, dtype=bool) if solid is None else np.asarray(solid)
+    if solid is None:
+        return np.zeros(extents, dtype=bool)
+    expected = f"a bool array of shape {extents}"
+    mask = check_array(solid, "solid", expected)
     if mask.dtype != bool or mask.shape != extents:
-        raise ValueError(
-            f"solid must be a bool array of shape {extents}, got {mask.dtype} of shape {mask.shape}"
-        )
+        raise ValueError(f"solid must be {expected}, got {mask.dtype} of shape {mask.shape}")
     return mask
 
 
@@ -106,7 +99,8 @@ def _cell_values(coefficient: Any, solid: np.ndarray, extents: tuple[int, ...]) 
         coefficient = coefficient(
             *np.meshgrid(*[(np.arange(k) + 0.5) / k for k in extents], indexing="ij", sparse=True)
         )
-    values = np.asarray(coefficient, dtype=np.float64)
+    expected = "a number, an array of numbers or a callable that returns one of them"
+    values = check_array(coefficient, "coefficient", expected).astype(np.float64, copy=False)
     try:
         values = np.where(solid, 1.0, np.broadcast_to(values, extents))
     except ValueError:

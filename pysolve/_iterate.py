@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pysolve import _arrays
+from pysolve._csr import CsrMatrix
 from pysolve._result import SolveResult, Status
 from pysolve._stopping import CHECK_EVERY, Stopping
 from pysolve._system import System
@@ -52,6 +53,9 @@ def solve_columns(
     """
     start = time.perf_counter()
     system = make()
+    calls_back = callback is not None or (system.M is not None and system.inverse_diagonal is None)
+    if calls_back and isinstance(system.A, CsrMatrix):
+        system.A.own_structure()
     maxiter = 10 * system.n + spare if maxiter is None else maxiter
     columns = [
         _column(system, j, make_steps, rtol, atol * system.scale, maxiter) for j in range(len(system.b))
@@ -78,9 +82,10 @@ def _run(columns: list[Stopping], system: System, callback: Callable[[Any], Any]
     """All columns advance side by side: one step at a time where a callback wants to see it."""
     n_steps = 1 if callback is not None else CHECK_EVERY if system.n < LARGE else 10
     while active := [column for column in columns if column.status is None]:
+        n_before = sum(column.iterations for column in active)
         for column in active:
             column.advance(n_steps)
-        if callback is None:
+        if callback is None or sum(column.iterations for column in active) == n_before:
             continue
         try:
             callback(_view(system))
@@ -234,6 +239,10 @@ def _fault_of(product: Callable[[Any], Any], system: System) -> str:
         return ""
     if not np.isfinite(Au).all() or not np.isfinite(Av).all():
         return "returns values that are not finite"
+    largest = max(np.abs(Au).max(initial=0), np.abs(Av).max(initial=0))
+    if largest == 0:
+        return ""
+    Au, Av = Au / largest, Av / largest  # whose squares are numbers
     size = np.linalg.norm(u) * np.linalg.norm(Av) + np.linalg.norm(v) * np.linalg.norm(Au)
     asymmetry = abs(np.vdot(u, Av) - np.conj(np.vdot(v, Au)))
     if not np.isfinite(size) or asymmetry <= 1e-3 * size / system.n**0.5:

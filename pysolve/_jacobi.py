@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from pysolve import _arrays
-from pysolve._csr import CsrMatrix, checked_csr
+from pysolve._csr import CsrMatrix, safe_to_multiply
 
 
 class Jacobi:
@@ -105,8 +105,8 @@ def inverse_diagonal(M: Any, n: int) -> np.ndarray | None:
         return M.inverse
     if not sp.issparse(M) or M.shape != (n, n) or M.nnz > n:
         return None
-    M = checked_csr(M, "M")
+    M = safe_to_multiply(M, "M")
     d = np.asarray(M.diagonal())
-    if M.nnz != n or np.count_nonzero(d) != n or not ((d.real > 0) & (d.imag == 0)).all():
+    if M.nnz != n or np.count_nonzero(d) != n or not ((d.real > 0) & (d.imag == 0) & np.isfinite(d.real)).all():
         return None
     return np.ascontiguousarray(d.real)

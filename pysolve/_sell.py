@@ -198,16 +198,16 @@ class PackedMatrix:
             Of the type of the matrix.
         """
         slice_ptr, column, indices, data = self._kernel_args
-        rows = np.arange(ROWS)
-        at = np.where(column[:, None] >= 0, column[:, None] + rows, 0)
-        gathered = column < 0
-        at[gathered] = indices.reshape(-1, ROWS)[-1 - column[gathered]]
-        slices = np.repeat(np.arange(len(slice_ptr) - 1), np.diff(slice_ptr))
-        row = slices[:, None] * ROWS + rows
-        on_diagonal = (at == row) & (row < self.shape[0])
-        diagonal = np.zeros(self.shape[0], self.dtype)
-        np.add.at(diagonal, row[on_diagonal], data.reshape(-1, ROWS)[on_diagonal])
-        return diagonal
+        n_slices, data = slice_ptr.size - 1, data.reshape(-1, ROWS)
+        first_row = ROWS * np.repeat(np.arange(n_slices), np.diff(slice_ptr))
+        diagonal = np.zeros((n_slices, ROWS), self.dtype)
+        runs = np.flatnonzero(column == first_row)
+        np.add.at(diagonal, first_row[runs] // ROWS, data[runs])
+        gathered = np.flatnonzero(column < 0)
+        row = first_row[gathered, None] + np.arange(ROWS)
+        on_diagonal = (indices.reshape(-1, ROWS)[-1 - column[gathered]] == row) & (row < self.shape[0])
+        np.add.at(diagonal.ravel(), row[on_diagonal], data[gathered][on_diagonal])
+        return diagonal.ravel()[: self.shape[0]]
 
     def _matvec(self, x: Any, y: Any) -> None:
         kernels(x).sell_matvec(*self._kernel_args, x, y)

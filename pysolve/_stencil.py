@@ -219,7 +219,7 @@ class StencilOperator:
         _stencil_null_space.project_out(*self.components, d)
         return d
 
-    norm = property(_stencil_faces.eigenvalue_bound, doc="float: a bound on the largest eigenvalue.")
+    norm = property(_stencil_faces.eigenvalue_bound, doc="float: a bound on the coupled cells' eigenvalues.")
 
     def diagonal(self) -> np.ndarray:
         """Diagonal of the matrix, ndarray of shape (n,); 1 in decoupled cells."""
@@ -272,7 +272,7 @@ class StencilOperator:
 
     def astype(self, dtype: Any) -> "StencilOperator":
         """The same operator with weights of type float32 or float64; itself when that is its type already."""
-        if np.dtype(dtype) == self.dtype:
+        if _stencil_faces.check_dtype(dtype, ()) == self.dtype:
             return self
         return type(self)(
             self.grid_shape, self.weights, boundary=self.boundary, shift=self.shift, dtype=dtype

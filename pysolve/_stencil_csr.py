@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
+from pysolve._csr import safe_to_multiply
 from pysolve._stencil_faces import above, along, below, check_shape
 
 Faces = Sequence[np.ndarray]
@@ -81,6 +82,7 @@ def _checked(A: Any, extents: Extents) -> tuple[csr_array, np.dtype]:
     if A.dtype.kind not in "biuf":
         raise TypeError(f"A must be real, got dtype {A.dtype}")
     dtype = np.dtype(np.float32 if A.dtype == np.float32 else np.float64)
+    A = safe_to_multiply(A, "A") if issparse(A) else A
     own = csr_array(A, dtype=np.float64, copy=True)
     own.sum_duplicates()
     own.eliminate_zeros()

@@ -14,18 +14,18 @@ from pysolve._backend import empty, on_device
 from pysolve._csr import CsrMatrix, safe_to_multiply, symmetry_tolerance
 from pysolve._jacobi import inverse_diagonal
 from pysolve._sell import PackedMatrix
+from pysolve._stencil import StencilOperator
 
-SMALLEST, LARGEST = 1e-100, 1e100  # right-hand sides beyond these are scaled: their squares leave the doubles
+SMALLEST, LARGEST = 1e-10, 1e10  # right-hand sides beyond these are scaled: products of theirs may leave the numbers
 
 
 class FunctionOperator:
     """Anything with ``.matvec`` or ``@`` in the form that the methods call."""
 
     _kind = None
-    norm = None  # not known
 
-    def __init__(self, A: Any, dtype: np.dtype) -> None:
-        self.A, self.shape, self.dtype = A, A.shape, dtype
+    def __init__(self, A: Any, dtype: np.dtype, norm: float | None = None) -> None:
+        self.A, self.shape, self.dtype, self.norm = A, A.shape, dtype, norm
         self.product: Callable[[Any], Any] = A.matvec if hasattr(A, "matvec") else A.__matmul__
 
     def _matvec(self, x: Any, y: Any) -> None:
@@ -39,6 +39,19 @@ class FunctionOperator:
         self._matvec(x, r)
         r[:] = b - r
         return float(_dot(r, r).real)
+
+
+class ComplexStencil(FunctionOperator):
+    """A real stencil operator on complex vectors: both parts have its decoupled cells and its null space."""
+
+    def __init__(self, A: StencilOperator, dtype: np.dtype) -> None:
+        super().__init__(A, dtype)
+        self.norm, self._decoupled, self.n_components = A.norm, A._decoupled, A.n_components
+
+    def project_out_null_space(self, d: np.ndarray) -> np.ndarray:
+        for part in (d.real, d.imag):
+            self.A.project_out_null_space(part)
+        return d
 
 
 def _dot(x: Any, y: Any) -> Any:
@@ -164,10 +177,11 @@ def as_operator(A: Any, dtype: np.dtype) -> Any:
     if isinstance(A, PackedMatrix):
         _check_symmetry(A.asymmetry, A.dtype, dtype)
     if getattr(A, "_kind", None) is not None:
-        A = A.astype(dtype) if dtype.kind == "f" or isinstance(A, PackedMatrix) else A
-        return A if A.dtype == dtype else FunctionOperator(A, dtype)
+        real_stencil = isinstance(A, StencilOperator) and dtype.kind == "c"
+        return ComplexStencil(A, dtype) if real_stencil else A.astype(dtype)
     if isinstance(A, np.ndarray):
-        return FunctionOperator(_checked_dense(A, dtype), dtype)
+        A = _checked_dense(A, dtype)
+        return FunctionOperator(A, dtype, norm=float(np.abs(A).sum(axis=1).max(initial=0)))
     return FunctionOperator(A, dtype)
 
 
@@ -200,6 +214,8 @@ def _as_function(M: Any, n: int, dtype: np.dtype) -> Callable[[Any], Any]:
     if tuple(M.shape) != (n, n):
         raise ValueError(f"M must have the shape of A, ({n}, {n}), but its shape is {tuple(M.shape)}")
     M = safe_to_multiply(M, "M") if sp.issparse(M) else M
+    if dtype.kind != "c" and getattr(M, "dtype", None) is not None and np.dtype(M.dtype).kind == "c":
+        raise TypeError(f"M is complex ({M.dtype}), but A and b are real: solve with b.astype(complex)")
     product = M.matvec if hasattr(M, "matvec") else M.__matmul__
     return lambda r: checked_product(noted(product, r, "M"), n, dtype, "M")
 

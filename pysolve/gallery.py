@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.sparse import csr_array
 
+from pysolve._gallery_arguments import check_axis, check_finite, check_number, check_positive, generator
 from pysolve._gallery_geometry import centres, fill_ball, gaussian_field, obstacles, waves
 from pysolve._gallery_poisson import close, face_weights, finish, poisson
 from pysolve._stencil import StencilOperator
@@ -56,7 +57,7 @@ def obstacle_box(
     0 0.05
     """
     extents = check_shape(shape)
-    moves = np.zeros((3, 3)) if rng is None else np.random.default_rng(rng).uniform(-0.05, 0.05, (3, 3))
+    moves = np.zeros((3, 3)) if rng is None else generator(rng).uniform(-0.05, 0.05, (3, 3))
     solid = obstacles(extents, moves)
     solid[-1] = False
     labels, n_labels = ndimage.label(~solid)
@@ -109,10 +110,9 @@ def free_surface(
     """
     extents = check_shape(shape)
     boundary = [("neumann", "dirichlet"), *["neumann"] * (len(extents) - 1)]
-    level = (np.arange(extents[0]) + 0.5) / extents[0]
-    air = level.reshape([-1] + [1] * (len(extents) - 1)) > depth + amplitude * waves(
-        extents[1:], _generator(rng)
-    )
+    level = ((np.arange(extents[0]) + 0.5) / extents[0]).reshape([-1] + [1] * (len(extents) - 1))
+    depth, amplitude = check_finite(depth, "depth"), check_finite(amplitude, "amplitude")
+    air = level > depth + amplitude * waves(extents[1:], generator(rng))
     air[0] = False
     weights = face_weights(np.ones(extents), (1.0,) * len(extents), boundary)
     shift = np.zeros(extents)
@@ -157,9 +157,7 @@ def bubbles(
     6000.0
     """
     extents = check_shape(shape)
-    if not 0 < contrast < math.inf:
-        raise ValueError(f"contrast must be positive, got {contrast}")
-    rng = _generator(rng)
+    contrast, rng = check_positive(contrast, "contrast"), generator(rng)
     _, sides = centres(extents)
     size = math.prod(sides) ** (1 / len(sides))
     places = rng.random((N_BALLS, 3))[:, : len(sides)] * sides
@@ -219,11 +217,9 @@ def log_normal(
     StencilOperator((64, 64), weights=arrays, boundary='dirichlet', shift=0.0, dtype=float64)
     """
     extents = check_shape(shape)
-    if not (contrast >= 1 and correlation_length > 0):
-        raise ValueError(
-            f"contrast must be at least 1 and correlation_length positive: {contrast}, {correlation_length}"
-        )
-    field = gaussian_field(extents, correlation_length, _generator(rng))
+    contrast = check_number(contrast, "contrast", "finite and at least 1", lambda c: 1 <= c < math.inf)
+    correlation_length = check_positive(correlation_length, "correlation_length")
+    field = gaussian_field(extents, correlation_length, generator(rng))
     field -= field.min()
     field *= math.log(contrast) / (field.max() or 1.0)
     return poisson(extents, coefficient=np.exp(field, out=field), dtype=dtype, format=format)
@@ -267,15 +263,11 @@ def anisotropic(
     (100.0, 1.0)
     """
     extents = check_shape(shape)
-    if not -len(extents) <= axis < len(extents):
-        raise ValueError(f"axis must be an axis of the shape {extents}, got {axis}")
     factors = [1.0] * len(extents)
-    factors[axis] = ratio
+    factors[check_axis(axis, extents)] = check_number(
+        ratio, "ratio", "finite and at least 0", lambda r: 0 <= r < math.inf
+    )
     return poisson(extents, anisotropy=factors, dtype=dtype, format=format)
-
-
-def _generator(rng: Any) -> np.random.Generator:
-    return np.random.default_rng(0 if rng is None else rng)
 
 
 scenes = {

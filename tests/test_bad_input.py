@@ -245,7 +245,7 @@ def test_preconditioner_that_returns_no_numbers(solve, answer):
 
 @solvers
 def test_complex_answer_to_a_real_vector(solve):
-    refused(solve, TypeError, "M returned complex values", M=1j * np.eye(N))
+    refused(solve, TypeError, "M is complex (complex128), but A and b are real", M=1j * np.eye(N))
     refused(solve, TypeError, "A returned complex values", A=Answers(np.ones(N) * 1j))
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -177,6 +178,17 @@ def test_picture_of_the_history_is_a_png(run, system, here):
     pytest.importorskip("matplotlib")
     code, out, _ = run("solve", system, "--plot", "history.png")
     assert (code, "drawn     history.png" in out) == (0, True)
+    assert_is_png(here / "history.png")
+
+
+@pytest.mark.parametrize("rtol", ["1e-8", "0"])
+def test_picture_of_residuals_that_are_all_0_is_no_warning(run, system, here, rtol):
+    pytest.importorskip("matplotlib")
+    np.save("zeros.npy", np.zeros(20))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        code, _, err = run("solve", system, "--rhs", "zeros.npy", "--rtol", rtol, "--plot", "history.png")
+    assert (code, err) == (0, "")
     assert_is_png(here / "history.png")
 
 

@@ -123,9 +123,10 @@ BAD_ARGUMENTS = {
     "--output x.npy --plot x.npy": ".png, .pdf, .svg",
     "--rtol -1": "not negative",
     "--rtol nan": "not negative",
-    "--rtol x": "invalid",
-    "--atol -1": "not negative",
-    "--maxiter 0": "at least 1",
+    "--rtol abc": "argument --rtol: must be a number that is finite and not negative, got 'abc'",
+    "--atol -1": "argument --atol: must be a number that is finite and not negative, got '-1'",
+    "--maxiter 0": "argument --maxiter: must be a whole number, at least 1, got '0'",
+    "--maxiter 1.5": "argument --maxiter: must be a whole number, at least 1, got '1.5'",
     "--method qr": "invalid choice",
     "--nonsense": "unrecognized",
 }

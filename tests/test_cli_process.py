@@ -12,7 +12,7 @@ import scipy.io
 import scipy.sparse as sp
 
 import pysolve
-from pysolve import _cli_writing
+from pysolve import _cli_progress, _cli_writing
 from pysolve._cli import main
 from pysolve._cli_progress import Progress
 
@@ -80,16 +80,34 @@ def refuse(path, *mode):
     raise PermissionError(13, "Permission denied", path)
 
 
-@pytest.mark.parametrize(
-    ("error", "code"), [(KeyboardInterrupt, 130), (MemoryError, 2), (ValueError("A is odd"), 2)]
-)
-def test_error_in_the_solver_is_one_line(run, system, monkeypatch, error, code):
+ERRORS = [
+    (KeyboardInterrupt, 130, "interrupted"),
+    (MemoryError, 2, "there is not enough memory for this"),
+    (ValueError("A is odd"), 2, "A is odd"),
+    (TypeError("A is no matrix"), 2, "A is no matrix"),
+    (ZeroDivisionError("division by zero"), 2, "solving with cg failed: division by zero"),
+    (OverflowError, 2, "solving with cg failed: OverflowError"),
+    (RuntimeError("out of luck\nand more"), 2, "solving with cg failed: out of luck"),
+    (np.linalg.LinAlgError("Singular matrix"), 2, "solving with cg failed: Singular matrix"),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "text"), ERRORS, ids=lambda value: str(value)[:20])
+def test_error_in_the_solver_is_one_line(run, system, monkeypatch, error, code, text):
     def fail(*args, **options):
         raise error
 
     monkeypatch.setattr(pysolve, "cg", fail)
-    got, out, err = run("solve", system)
-    assert (got, out, err.count("\n")) == (code, "", 1)
+    assert run("solve", system) == (code, "", f"pysolve: {text}\n")
+
+
+def test_error_in_the_set_up_is_one_line_too(run, system, monkeypatch):
+    def fail(A):
+        raise RuntimeError("no coarse grid")
+
+    monkeypatch.setattr(pysolve, "Jacobi", fail)
+    code, out, err = run("solve", system, "--preconditioner", "jacobi")
+    assert (code, out, err) == (2, "", "pysolve: setting up jacobi failed: no coarse grid\n")
 
 
 class Terminal:
@@ -109,17 +127,47 @@ class Terminal:
 def test_progress_comes_late_and_shows_iteration_and_residual(monkeypatch, live):
     terminal = Terminal(live)
     monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(_cli_progress, "MANY", 20)
     A, b = np.eye(20), np.ones(20)
     with Progress("solving", after=0.3) as progress:
         callback = progress.callback(A, b)
+        assert (callback is not None) == live
         time.sleep(0.02)
-        callback(np.zeros(20))
+        look(callback)
         assert terminal.text == ""
         time.sleep(0.3)
-        callback(np.zeros(20))
+        look(callback)
         time.sleep(0.6 if live else 0.1)
     assert ("iteration 2, relative residual 1.0" in terminal.text) == live
-    assert terminal.text.endswith("\r\x1b[K" if live else " s\n")
+    assert terminal.text.endswith("\r\x1b[K" if live else "solving, 0 s\n")
+
+
+def look(callback):
+    if callback is not None:
+        callback(np.zeros(20))
+
+
+def test_solve_is_a_plain_call_unless_a_terminal_waits_for_a_large_system(run, monkeypatch):
+    plain = run("solve", "poisson:40x40", "--quiet", "--output", "quiet.npy")
+    assert plain == (0, "", "")
+    seen, cg = [], pysolve.cg
+    monkeypatch.setattr(pysolve, "cg", lambda *a, **k: seen.append(k["callback"]) or cg(*a, **k))
+    assert run("solve", "poisson:40x40", "--output", "x.npy")[0] == 0
+    with open("x.npy", "rb") as x, open("quiet.npy", "rb") as quiet:
+        assert x.read() == quiet.read()  # the same bits
+    monkeypatch.setattr(sys, "stderr", Terminal(True))
+    assert run("solve", "poisson:40x40")[0] == 0
+    assert seen == [None, None]
+    monkeypatch.setattr(_cli_progress, "MANY", 1600)
+    assert run("solve", "poisson:40x40")[0] == 0
+    assert seen[2].iterations > 0
+
+
+def test_solve_that_takes_long_shows_the_time_where_there_is_no_terminal(run, system, monkeypatch):
+    cg = pysolve.cg
+    monkeypatch.setattr(pysolve, "cg", lambda *a, **k: time.sleep(2.2) or cg(*a, **k))
+    code, _, err = run("solve", system)
+    assert (code, err) == (0, "solving with cg, 2 s\n")
 
 
 def test_progress_says_nothing_when_quick_or_quiet(monkeypatch):
@@ -127,6 +175,7 @@ def test_progress_says_nothing_when_quick_or_quiet(monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal)
     with Progress("reading"):
         pass
+    monkeypatch.setattr(_cli_progress, "MANY", 2)
     with Progress("reading", quiet=True, after=0.0) as progress:
         assert progress.callback(np.eye(2), np.ones(2)) is None
         time.sleep(0.05)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -142,9 +143,21 @@ def test_demo_without_matplotlib_says_how_to_get_it(run, monkeypatch):
     assert run("demo", "--size", "8", "--plot", "a.png")[0] == 2
 
 
-@pytest.mark.parametrize("size", ["7", "9999", "x"])
-def test_demo_of_an_odd_size_is_2(run, size):
-    assert run("demo", "--size", size)[0] == 2
+@pytest.mark.parametrize("size", ["7", "9999", "8.5", "x"])
+def test_demo_of_an_odd_size_is_2_and_says_what_is_wanted(run, size):
+    code, out, err = run("demo", "--size", size)
+    assert (code, out) == (2, "")
+    assert f"argument --size: must be a whole number, from 8 to 256, got '{size}'" in err
+
+
+def test_indefinite_matrix_is_no_warning_of_numpy_but_a_line_of_the_table(run, monkeypatch):
+    without(monkeypatch, "pyamg", "petsc4py")
+    np.savez("A.npz", A=np.diag([1.0, -1.0]), b=np.ones(2))  # p @ A @ p is 0 in the first step
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        code, out, _ = run("compare", "A.npz", "--repeat", "1")
+    assert code == 1
+    assert rows(out)["scipy", "cg", "none"][-1].startswith("not converged")
 
 
 def test_other_number_of_threads_is_another_process(tmp_path):

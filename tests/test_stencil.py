@@ -159,6 +159,27 @@ def test_operator_is_semi_definite_with_one_constant_for_each_free_component(A):
     assert A.n_components == np.count_nonzero(eigenvalues < zero)
 
 
+@given(operators(SMALL_EXTENTS, SMALL_EXTENTS))
+@quick
+def test_norm_bounds_the_eigenvalues_of_the_coupled_cells(A):
+    coupled = np.flatnonzero(~A.decoupled)
+    largest = np.linalg.eigvalsh(dense(A)[np.ix_(coupled, coupled)]).max(initial=0.0)
+    assert largest <= A.norm * (1 + 1e-5)
+
+
+def test_norm_of_small_weights_is_small_beside_solid_cells_too():
+    solid = np.zeros((6, 7), dtype=bool)
+    solid[2:4, 3] = True
+    A = gallery.poisson((6, 7), solid=solid, coefficient=1e-12)
+    assert A.decoupled.any()
+    assert A.norm == pytest.approx(8e-12)
+
+
+def test_norm_of_the_largest_weights_is_finite():
+    A = StencilOperator((3, 4), (3e38, 3e38), dtype="f4")
+    assert A.norm == pytest.approx(24e38)
+
+
 @given(operators(scales=(1.0,)))
 @quick
 def test_null_space_is_an_orthonormal_basis_that_can_be_projected_out(A):

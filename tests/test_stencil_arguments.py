@@ -80,6 +80,7 @@ def test_wrong_value_is_refused_with_its_name(arguments, text):
         ({"shift": None}, "shift must be a real number or an array, got None"),
         ({"dtype": "i8"}, "dtype must be float32 or float64, got 'i8'"),
         ({"dtype": complex}, "dtype must be float32 or float64"),
+        ({"dtype": "spam"}, "dtype must be float32 or float64, got 'spam'"),
     ],
 )
 def test_wrong_type_is_refused_with_its_name(arguments, text):
@@ -202,6 +203,8 @@ def test_other_types_keep_everything_but_the_precision():
     np.testing.assert_allclose(B.tocsr().toarray(), A.tocsr().toarray(), rtol=1e-6)
     with pytest.raises(TypeError, match="dtype must be float32 or float64"):
         A.astype(int)
+    with pytest.raises(TypeError, match="dtype must be float32 or float64, got 'spam'"):
+        A.astype("spam")
 
 
 def test_scipy_takes_it_as_a_linear_operator():

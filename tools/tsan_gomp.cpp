@@ -1,6 +1,6 @@
 // The part of GCC's OpenMP runtime that csrc uses, on std::thread, so that the thread sanitizer sees its
 // synchronisation. libgomp itself waits on futexes in code that is not instrumented: under it every parallel
-// region looks like a race. `make tsan` preloads this library in its place; nothing else uses it.
+// region looks like a race. `make tsan` links this library in its place; nothing else uses it.
 #include <algorithm>
 #include <barrier>
 #include <cstdlib>

@@ -18,6 +18,7 @@ from report import Bar, Plan, Section
 from timing import say
 
 import pysolve
+from pysolve._cli_peers import petsc_solver, relative_residual
 
 GIB = 2**30
 PEER_RTOL = 1e-8
@@ -63,7 +64,7 @@ def peers_section(plan: Plan) -> Section:
         for key, taken in samples.items():
             setup, solve = (f"{np.median([sample[i] for sample in taken]):.3g}" for i in (0, 1))
             _, _, x, iterations = taken[-1]
-            true = f"{solves.relative_residual(matrix, b, x):.1e}"
+            true = f"{relative_residual(matrix, b, x):.1e}"
             counted = "" if iterations is None else str(iterations)
             section.rows.append([f"{side}^3", *key, setup, solve, counted, true])
     absent = [name for name in ("pyamg", "petsc4py") if not environment.installed(name)]
@@ -145,7 +146,7 @@ def _pysolve_solve(A: Any, b: np.ndarray, levels: Any) -> tuple[np.ndarray, int]
 def _petsc(matrix: Any, b: np.ndarray, kind: str) -> Callable[[dict], Sample]:
     def run(shared: dict) -> Sample:
         start = time.perf_counter()
-        solver = solves.petsc_solver(products.petsc_matrix(matrix), kind, PEER_RTOL)
+        solver = petsc_solver(products.petsc_matrix(matrix), kind, PEER_RTOL)
         ready = time.perf_counter()
         x, iterations = solves.petsc_solve(solver, b)()
         return ready - start, time.perf_counter() - ready, x, iterations

@@ -20,6 +20,7 @@ from report import Bar, Plan, Section
 from timing import Times, interleaved, say
 
 import pysolve
+from pysolve._cli_peers import relative_residual, scipy_jacobi
 
 RTOL = 1e-8
 METHODS = ("cg", "conjugate_directions")
@@ -52,7 +53,7 @@ def systems_section(plan: Plan) -> Section:
 
 
 def _one_system(section: Section, name: str, A: Any, kind: str, b: np.ndarray, plan: Plan) -> None:
-    scipys = {"scipy operator": solves.scipy_jacobi_operator, "scipy diagonal": solves.scipy_jacobi_matrix}
+    scipys = {"scipy operator": scipy_jacobi, "scipy diagonal": solves.scipy_jacobi_matrix}
     calls = {key: solves.scipy_cg(A, b, make, rtol=RTOL) for key, make in scipys.items()}
     calls |= {method: solves.pysolve_cg(A, b, pysolve.Jacobi, method, rtol=RTOL) for method in METHODS}
     with environment.threads(plan.threads[-1]):
@@ -60,7 +61,7 @@ def _one_system(section: Section, name: str, A: Any, kind: str, b: np.ndarray, p
     base = min(scipys, key=times.median)
     counted: list[int] = []
     x, info = spla.cg(A, b, rtol=RTOL, M=scipys[base](A), callback=lambda _: counted.append(1))
-    true = solves.relative_residual(A, b, x)
+    true = relative_residual(A, b, x)
     said = _said(info == 0, true, "converged" if info == 0 else f"info = {info}")
     row = [f"{times.median(base) * 1e3:.3g}", str(len(counted)), f"{true:.1e}", "", said]
     section.rows.append([name, kind, "scipy cg", *row])
@@ -72,7 +73,7 @@ def _ours(
     section: Section, name: str, A: Any, kind: str, b: np.ndarray, method: str, times: Times, base: str
 ) -> None:
     result = getattr(pysolve, method)(A, b, rtol=RTOL, M=pysolve.Jacobi(A))
-    true, ratio = solves.relative_residual(A, b, result.x), times.median(base) / times.median(method)
+    true, ratio = relative_residual(A, b, result.x), times.median(base) / times.median(method)
     said = _said(result.converged, true, result.status.name.lower())
     row = [f"{times.median(method) * 1e3:.3g}", str(result.iterations), f"{true:.1e}", f"{ratio:.2f}x", said]
     section.rows.append([name, kind, f"pysolve {method}", *row])
