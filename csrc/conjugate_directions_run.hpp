@@ -51,7 +51,9 @@ template <class T>
 PYSOLVE_CLONES void range_move(T* x, const T* r, const T* p, const real_t<T>* d, x_step step, index_t begin,
                                index_t end) {
   const real_t<T> along_p = real_t<T>(step.p), along_z = real_t<T>(step.z);
-  for (index_t i = begin; i < end; ++i) x[i] += along_p * p[i] + along_z * (d ? d[i] * r[i] : r[i]);
+  for (index_t i = begin; i < end; ++i) x[i] += along_p * p[i];
+  if (step.z == 0) return;  // M r may be beyond the numbers
+  for (index_t i = begin; i < end; ++i) x[i] += along_z * (d ? d[i] * r[i] : r[i]);
 }
 
 // Why no step can be taken along p; run_end::steps if one can.

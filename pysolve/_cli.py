@@ -1,7 +1,7 @@
 """The command `pysolve`: `pysolve solve | compare | demo`.
 
-Exit codes: 0 done and converged, 1 not converged, 2 the input cannot be used, 130 interrupted, 141 nobody
-reads the output.
+Exit codes: 0 done and converged, 1 not converged, 2 the input cannot be used, memory is short or a library
+failed, 130 interrupted, 141 nobody reads the output.
 """
 
 import argparse

@@ -247,8 +247,7 @@ class DirectionSteps(Steps):
             return None
         p, q = self.P[self.slot], self.Q[self.slot]
         curvature = float(self.A._matvec_dot(p, q).real)
-        taken_out = float(self.pq @ np.abs(c) ** 2)  # the energy of z along the directions that are kept
-        if not take_any and curvature <= self.eps * taken_out:
+        if not take_any and curvature <= self.eps * self._energy_along(c):
             return None  # nothing but rounding is left of z
         self._measure_norm(curvature / pp)
         if not curvature > self.floor * pp:
@@ -259,10 +258,19 @@ class DirectionSteps(Steps):
             return None
         if pr == 0 or not np.isfinite(gain):
             return None
-        # r_old^H z vanishes for a fixed symmetric M, since r_old^H z = r_old^H M r = z_old^H r = 0.
-        cross = pr if self.last < 0 else pr + self.alpha * np.conj(c[self.last]) * self.pq[self.last]
-        self.consistent = self.last < 0 or abs(cross) <= 0.1 * abs(pr)
+        self.consistent = self.last < 0 or self._is_consistent(pr, c)
         return gain, pr, curvature
+
+    def _is_consistent(self, pr: Any, c: Any) -> bool:
+        """Whether r_old^H z vanishes, as r_old^H M r = z_old^H r = 0 does for a fixed symmetric M."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            cross = pr + self.alpha * np.conj(c[self.last]) * self.pq[self.last]
+        return bool(abs(cross) <= 0.1 * abs(pr))
+
+    def _energy_along(self, c: Any) -> float:
+        """Energy of z along the directions that are kept, of which it has the coefficients c."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(self.pq @ np.abs(c) ** 2)
 
     def _measure_norm(self, rayleigh: float) -> None:
         """Keep norm_A at least as large as every Rayleigh quotient seen, where the operator does not tell it."""

@@ -107,6 +107,10 @@ def inverse_diagonal(M: Any, n: int) -> np.ndarray | None:
         return None
     M = safe_to_multiply(M, "M")
     d = np.asarray(M.diagonal())
-    if M.nnz != n or np.count_nonzero(d) != n or not ((d.real > 0) & (d.imag == 0) & np.isfinite(d.real)).all():
+    if (
+        M.nnz != n
+        or np.count_nonzero(d) != n
+        or not ((d.real > 0) & (d.imag == 0) & np.isfinite(d.real)).all()
+    ):
         return None
     return np.ascontiguousarray(d.real)

@@ -28,9 +28,7 @@ class Status(enum.Enum):
     )
     INDEFINITE = "A is not positive definite: a direction of negative curvature was met"
     SINGULAR = "A is singular, and b has a part that no x can reproduce"
-    BREAKDOWN = (
-        "a number that is not finite, or a direction of no use, came up; the x returned is finite"
-    )
+    BREAKDOWN = "a number that is not finite, or a direction of no use, came up; the x returned is finite"
     STOPPED = "the callback stopped the solve"
 
     def __str__(self) -> str:

@@ -16,7 +16,10 @@ from pysolve._jacobi import inverse_diagonal
 from pysolve._sell import PackedMatrix
 from pysolve._stencil import StencilOperator
 
-SMALLEST, LARGEST = 1e-10, 1e10  # right-hand sides beyond these are scaled: products of theirs may leave the numbers
+SMALLEST, LARGEST = (
+    1e-10,
+    1e10,
+)  # right-hand sides beyond these are scaled: products of theirs may leave the numbers
 
 
 class FunctionOperator:

@@ -1,6 +1,7 @@
 """The command `pysolve` as a process: whole files or none, progress, interrupts, pipes and exit codes."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -139,7 +140,7 @@ def test_progress_comes_late_and_shows_iteration_and_residual(monkeypatch, live)
         look(callback)
         time.sleep(0.6 if live else 0.1)
     assert ("iteration 2, relative residual 1.0" in terminal.text) == live
-    assert terminal.text.endswith("\r\x1b[K" if live else "solving, 0 s\n")
+    assert re.search(r"\r\x1b\[K$" if live else r"^solving, \d+ s\n$", terminal.text)
 
 
 def look(callback):
@@ -167,7 +168,8 @@ def test_solve_that_takes_long_shows_the_time_where_there_is_no_terminal(run, sy
     cg = pysolve.cg
     monkeypatch.setattr(pysolve, "cg", lambda *a, **k: time.sleep(2.2) or cg(*a, **k))
     code, _, err = run("solve", system)
-    assert (code, err) == (0, "solving with cg, 2 s\n")
+    assert code == 0
+    assert re.match(r"solving with cg, \d+ s\n", err)
 
 
 def test_progress_says_nothing_when_quick_or_quiet(monkeypatch):

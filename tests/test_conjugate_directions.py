@@ -266,6 +266,19 @@ def test_large_runs_have_the_same_bits_with_any_number_of_threads(kind, dtype, j
     close(wide(A @ x), wide(b) - r, dtype, largest(b), factor=100)
 
 
+@pytest.mark.parametrize("shape", [(48, 48, 48), (300, 301), (30, 41, 64)])
+def test_long_solves_on_a_stencil_have_the_same_bits_with_any_number_of_threads(shape):
+    A = pysolve.gallery.poisson(shape)
+    for seed in range(4):
+        b, found = np.random.default_rng(seed).standard_normal(A.shape[0]), []
+        for n_threads in (1, 2, 3):
+            with threadpool_limits(n_threads, user_api="openmp"):
+                found.append(pysolve.cg(A, b, rtol=1e-12, maxiter=100))
+        for other in found[1:]:
+            np.testing.assert_array_equal(other.x, found[0].x)
+            np.testing.assert_array_equal(other.residual_norms, found[0].residual_norms)
+
+
 @pytest.mark.parametrize("jacobi", [False, True])
 @pytest.mark.parametrize(("kind", "dtype"), RUNS)
 def test_compiled_solve_equals_the_iteration_in_python(kind, dtype, jacobi):

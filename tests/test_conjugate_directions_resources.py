@@ -89,7 +89,9 @@ def test_directions_take_two_vectors_each(kind, n_keep):
     M = type("Map", (), {"shape": A.shape, "dtype": A.dtype, "matvec": lambda self, r: r / 4})()
     b = right_hand_side(A)
     peak, _ = peak_of(lambda: pysolve.conjugate_directions(A, b, M=M, n_keep=n_keep, rtol=0.05))
-    structure = A.indices.nbytes + A.indptr.nbytes if kind == "csr" else 0  # copied, since M could write to it
+    structure = (
+        A.indices.nbytes + A.indptr.nbytes if kind == "csr" else 0
+    )  # copied, since M could write to it
     assert peak <= (4 + 2 * (n_keep + 1)) * b.nbytes + structure + 64_000
 
 

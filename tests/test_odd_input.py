@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from contract_cases import KINDS, SOLVERS, N, dense, true_norms, vector
+from contract_cases import GRID, KINDS, SOLVERS, N, dense, true_norms, vector
 
 import pysolve
 
@@ -135,6 +135,7 @@ USES = {
     "M": lambda A: pysolve.cg(dense(), vector(), M=A),
     "Jacobi": pysolve.Jacobi,
     "PackedMatrix": pysolve.PackedMatrix,
+    "from_csr": lambda A: pysolve.StencilOperator.from_csr(A, GRID),
 }
 
 
@@ -171,6 +172,41 @@ def test_index_arrays_that_do_not_fit_each_other_are_refused(use, name, part):
     setattr(A, part, getattr(A, part)[:-3].copy())
     with pytest.raises(ValueError, match=r"^A"):
         USES[use](A)
+
+
+@solvers
+@pytest.mark.parametrize("fault", BROKEN)
+def test_broken_diagonal_preconditioner_is_refused(solve, fault):
+    D = sp.csr_array(sp.eye_array(N, format="csr"))
+    ((part, change),) = BROKEN[fault].items()
+    array = getattr(D, part).copy()
+    if part == "indices":
+        array[-1] = {"index_too_large": N, "index_negative": -1, "index_huge": 2**31 - 1}[fault]
+    else:
+        change(array)
+    setattr(D, part, array)
+    with pytest.raises(ValueError, match=r"M.(indices|indptr) must"):
+        solve(dense(), vector(), M=D)
+
+
+@solvers
+def test_misaligned_arrays_are_copied(solve):
+    A = sp.csr_array(dense())
+    for part in ("data", "indices", "indptr"):
+        array = getattr(A, part)
+        memory = np.empty(array.nbytes + 1, np.uint8)[1:].view(array.dtype)
+        memory[:] = array
+        setattr(A, part, memory)
+    assert not A.data.flags.aligned
+    assert solve(A, vector(), rtol=1e-8).converged
+
+
+@solvers
+def test_indices_that_are_written_to_during_a_solve_lead_nowhere(solve):
+    A = sp.csr_array(dense())
+    result = solve(A, vector(), rtol=1e-8, callback=lambda xk: A.indices.fill(2**30))
+    assert result.converged
+    np.testing.assert_allclose(dense() @ result.x, vector(), atol=1e-6)
 
 
 def test_broken_preconditioner_is_refused():

@@ -11,6 +11,9 @@ from scipy.sparse.linalg import aslinearoperator
 from scipy.sparse.linalg import cg as scipy_cg
 
 from pysolve import StencilOperator, gallery
+from pysolve._backend import kernels
+
+core = kernels(np.empty(0))
 
 W0, W1 = np.ones((4, 4)), np.ones((3, 5))  # face weights of a box of shape (3, 4)
 
@@ -221,3 +224,25 @@ def test_scipy_takes_it_as_a_linear_operator():
 def test_numpy_does_not_take_it_for_an_object():
     with pytest.raises(TypeError):
         np.ones(72) @ gallery.poisson((9, 8))
+
+
+@pytest.mark.parametrize("cells", [[3, 1], [1, 1], [-1], [12], [0, 10**12]])
+def test_kernel_refuses_decoupled_cells_that_are_none(cells):
+    with pytest.raises(ValueError, match="decoupled must rise and lie in"):
+        core.stencil_grid((3, 1, 4), (0,) * 3, (0,) * 3, (1.0,) * 3, 0.0, np.array(cells), "f8")
+
+
+@pytest.mark.parametrize("n", [(2**32, 2**32, 1), (2**31, 2**31, 2**31), (1, 2**62, 1)])
+def test_kernel_refuses_boxes_beyond_memory(n):
+    with pytest.raises(ValueError, match="n names more cells than memory can hold"):
+        core.stencil_grid(n, (0,) * 3, (0,) * 3, (1.0,) * 3, 0.0, None, "f8")
+
+
+@pytest.mark.parametrize(
+    "weights", [(1.0, 1.0, 2), (0, 1.0, 1.0), (0, 1.0, 2), (1.0, 1, 1.0), (1.0, None, 1.0), (0, None, 2)]
+)
+def test_kernel_refuses_numbers_among_arrays(weights):
+    arrays = [np.ones((3, 3, 4)), np.ones((2, 4, 4)), np.ones((2, 3, 5))]
+    mixed = tuple(arrays[w] if isinstance(w, int) else w for w in weights)
+    with pytest.raises(ValueError, match="weights must be all numbers or all arrays"):
+        core.stencil_grid((2, 3, 4), (0,) * 3, (0,) * 3, mixed, 0.0, None, "f8")
