@@ -35,9 +35,9 @@ grid<T> make_grid(const py::tuple& n, const py::tuple& low, const py::tuple& hig
     A.low[a] = side_of(low[a]);
     A.high[a] = side_of(high[a]);
   }
-  index_t cells = 0, faces = 0;  // with the faces of an axis beyond its cells
-  if (__builtin_mul_overflow(A.n[0], A.n[1], &cells) || __builtin_mul_overflow(cells, A.n[2], &cells) ||
-      __builtin_mul_overflow(cells, index_t(2 * sizeof(T)), &faces))
+  index_t n_cells = 0, n_bytes = 0;  // with the faces of an axis beyond its cells
+  if (__builtin_mul_overflow(A.n[0], A.n[1], &n_cells) || __builtin_mul_overflow(n_cells, A.n[2], &n_cells) ||
+      __builtin_mul_overflow(n_cells, index_t(2 * sizeof(T)), &n_bytes))
     throw py::value_error("n names more cells than memory can hold");
   for (int a = 0; a < 3; ++a) set_weights(A, a, weights[a]);
   const bool arrays = A.weights[0];
