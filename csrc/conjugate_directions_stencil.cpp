@@ -55,6 +55,39 @@ PYSOLVE_INLINE double row_energy(const grid<T>& A, const row_of<T>& row, const F
   return total(e8) + e1;
 }
 
+// Both at once, while the row is in registers; not for a row that is periodic along itself.
+template <class T, class Faces>
+PYSOLVE_INLINE double row_direction_energy(const grid<T>& A, const T* r, const T* d, T* p, T beta,
+                                           const row_of<T>& row, const Faces& faces, bool x_side, bool y_side,
+                                           lanes<double>& pp8, double& pp1) {
+  using V = lanes<T>;
+  const index_t n = A.n[2];
+  const bool mirrored = A.low[2] == side::neumann;
+  const auto get8 = [](const T* q) PYSOLVE_LAMBDA { return load(q); };
+  const auto get1 = [](const T* q) PYSOLVE_LAMBDA { return *q; };
+  lanes<double> e8 = {};
+  double e1 = 0;
+  V before = {};
+  index_t k = 0;
+  for (; k + n_lanes <= n; k += n_lanes) {
+    const V z = d ? load(d + k) * load(r + k) : load(r + k), here = z + beta * load(p + k);
+    store(p + k, here);
+    pp8 += widen<T>(here) * widen<T>(here);
+    if (k == 0 && mirrored) before = V{} + here[0];
+    const V zm = __builtin_shufflevector(before, here, 7, 8, 9, 10, 11, 12, 13, 14);
+    e8 += widen<T>(faces.energy(here, load(row.xm + k), load(row.ym + k), zm, x_side, y_side, k, get8));
+    before = here;
+  }
+  for (; k < n; ++k) {
+    p[k] = (d ? d[k] * r[k] : r[k]) + beta * p[k];
+    pp1 += squared(p[k]);
+    const T zm = k > 0 ? p[k - 1] : mirrored ? p[0] : T(0);
+    e1 += faces.energy(p[k], row.xm[k], row.ym[k], zm, x_side, y_side, k, get1);
+  }
+  if (A.high[2] == side::dirichlet) e1 += double(faces.last_face(n)) * squared(p[n - 1]);
+  return total(e8) + e1;
+}
+
 template <class Faces, class T>
 struct matrix_free {
   using real = T;
@@ -79,10 +112,13 @@ struct matrix_free {
     if (i > 0 ? row - n1 < share : A.low[0] == side::periodic) return false;
     return j > 0 ? row - 1 >= share : A.low[1] != side::periodic;
   }
+  PYSOLVE_INLINE bool at_x_side(index_t i) const { return i == A.n[0] - 1 && A.high[0] == side::dirichlet; }
+  PYSOLVE_INLINE bool at_y_side(index_t j) const { return j == A.n[1] - 1 && A.high[1] == side::dirichlet; }
+  PYSOLVE_INLINE row_of<T> row_of_p(index_t i, index_t j) const {
+    return row_at(A, static_cast<const T*>(p), i, j);
+  }
   PYSOLVE_INLINE double energy(index_t i, index_t j) const {
-    const bool x_side = i == A.n[0] - 1 && A.high[0] == side::dirichlet;
-    const bool y_side = j == A.n[1] - 1 && A.high[1] == side::dirichlet;
-    return row_energy(A, row_at(A, static_cast<const T*>(p), i, j), Faces(A, i, j), x_side, y_side);
+    return row_energy(A, row_of_p(i, j), Faces(A, i, j), at_x_side(i), at_y_side(j));
   }
   PYSOLVE_INLINE const T* inverse_diagonal(index_t row) const { return d ? d + row * A.n[2] : nullptr; }
 
@@ -122,8 +158,15 @@ PYSOLVE_CLONES double rows_direction(const matrix_free<Faces, T>& s, T beta, ind
   lanes<double> pp8 = {};
   double pp1 = 0;
   for (index_t row = begin; row < end; ++row) {
-    row_direction(s.r + row * n2, s.inverse_diagonal(row), s.p + row * n2, beta, n2, pp8, pp1);
     const index_t i = row / n1, j = row - i * n1;
+    const T *r = s.r + row * n2, *d = s.inverse_diagonal(row);
+    T* p = s.p + row * n2;
+    if (s.A.low[2] != side::periodic && s.complete(i, j, row, share)) {
+      s.energy_of[row] = row_direction_energy(s.A, r, d, p, beta, s.row_of_p(i, j), Faces(s.A, i, j),
+                                              s.at_x_side(i), s.at_y_side(j), pp8, pp1);
+      continue;
+    }
+    row_direction(r, d, p, beta, n2, pp8, pp1);
     if (s.complete(i, j, row, share)) s.energy_of[row] = s.energy(i, j);
   }
   return total(pp8) + pp1;
@@ -154,7 +197,7 @@ PYSOLVE_CLONES pair_sum rows_update(const matrix_free<Faces, T>& s, T alpha, x_s
     T *x = s.x + row * n2, *r = s.r + row * n2;
     const T *p = s.p + row * n2, *d = s.inverse_diagonal(row);
     along_row<T>(
-        row_at(s.A, static_cast<const T*>(s.p), i, j), Faces(s.A, i, j), n2,
+        s.row_of_p(i, j), Faces(s.A, i, j), n2,
         [&](index_t k, lanes<T> q) PYSOLVE_LAMBDA {
           const lanes<T> old = load(r + k), v = old - alpha * q;
           if constexpr (moves)

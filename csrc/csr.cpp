@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "csr_row.hpp"
 #include "instantiate.hpp"
@@ -68,6 +69,19 @@ PYSOLVE_INLINE void pseudo_random(std::uint64_t i, double& u, double& v) {
   v = double(std::int32_t(h >> 32)) * scale;
 }
 
+struct random_pair {
+  double u, v;
+};
+
+// The pairs of all rows and columns, made once: there are several entries to a row.
+std::vector<random_pair> random_pairs(index_t n) {
+  std::vector<random_pair> pairs(n);
+  parallel_ranges(n, n_threads(n * index_t(sizeof(random_pair))), [&](index_t begin, index_t end) {
+    for (index_t i = begin; i < end; ++i) pseudo_random(std::uint64_t(i), pairs[i].u, pairs[i].v);
+  });
+  return pairs;
+}
+
 struct check_sums {
   sum_t<std::complex<double>> defect = 0;
   double squares = 0, max_row_sum = 0;
@@ -83,33 +97,45 @@ struct check_sums {
   }
 };
 
-// One row, branch-free: whether something is wrong in it shows in `bad`, and is looked up afterwards.
-template <class I, class T>
-PYSOLVE_INLINE bool check_row(const csr<I, T>& A, index_t i, check_sums& s, sum_t<T>& defect) {
-  double ui, vi, row_sum = 0, squares = 0, zero = 0;  // in registers: the sums in s could alias A.data
-  sum_t<T> row_defect = sum_t<T>();
+// Sums over entries of one row; not a member of check_sums is written meanwhile, since it could alias A.data.
+template <class T>
+struct row_sums {
+  sum_t<T> au = sum_t<T>(), av = sum_t<T>();  // of conj(a) u_j and a v_j
+  double size = 0, squares = 0;
   bool inside = true;
-  pseudo_random(std::uint64_t(i), ui, vi);
-  for (index_t k = A.indptr[i]; k < index_t(A.indptr[i + 1]); ++k) {
+  template <class I>
+  PYSOLVE_INLINE void add(const csr<I, T>& A, const random_pair* pairs, index_t k) {
     const sum_t<T> a(A.data[k]);
     const index_t j = A.indices[k];
-    inside &= std::uint64_t(j) < std::uint64_t(A.n_cols);
-    double uj, vj;
-    pseudo_random(std::uint64_t(j), uj, vj);
-    if constexpr (std::is_same_v<T, real_t<T>>) {
-      row_defect += a * (ui * vj - vi * uj);
-      row_sum += std::abs(a);
-    } else {
-      row_defect += a * (ui * vj) - std::conj(a) * (vi * uj);
-      row_sum += std::sqrt(squared(a));
-    }
+    const bool known = std::uint64_t(j) < std::uint64_t(A.n_cols);
+    const random_pair& r = pairs[known ? j : 0];
+    inside &= known;
+    au += conjugate(a) * r.u;
+    av += a * r.v;
     squares += squared(a);
-    zero += 0 * std::real(a) + 0 * std::imag(a);  // not a number as soon as a value is not finite
+    if constexpr (is_real<T>)
+      size += std::abs(a);
+    else
+      size += std::sqrt(squared(a));
   }
-  s.squares += squares;
-  defect += row_defect;
-  s.max_row_sum = std::max(s.max_row_sum, row_sum);
-  return inside && zero == 0;
+};
+
+// One row, branch-free and with two sums side by side; false where something is wrong in it, to be looked up then.
+template <class I, class T>
+PYSOLVE_INLINE bool check_row(const csr<I, T>& A, const random_pair* pairs, index_t i, check_sums& s,
+                              sum_t<T>& defect) {
+  row_sums<T> even, odd;
+  index_t k = A.indptr[i];
+  const index_t end = A.indptr[i + 1];
+  for (; k + 1 < end; k += 2) {
+    even.add(A, pairs, k);
+    odd.add(A, pairs, k + 1);
+  }
+  if (k < end) even.add(A, pairs, k);
+  defect += pairs[i].u * (even.av + odd.av) - pairs[i].v * (even.au + odd.au);
+  s.squares += even.squares + odd.squares;
+  s.max_row_sum = std::max(s.max_row_sum, even.size + odd.size);
+  return even.inside && odd.inside && std::isfinite(even.size + odd.size);
 }
 
 template <class I, class T>
@@ -122,11 +148,12 @@ void find_fault(const csr<I, T>& A, index_t i, check_sums& s) {
 }
 
 template <class I, class T>
-PYSOLVE_CLONES check_sums rows_check(const csr<I, T>& A, index_t begin, index_t end) {
+PYSOLVE_CLONES check_sums rows_check(const csr<I, T>& A, const random_pair* pairs, index_t begin,
+                                     index_t end) {
   check_sums s;
   sum_t<T> defect = sum_t<T>();
   for (index_t i = begin; i < end; ++i)
-    if (!check_row(A, i, s, defect)) find_fault(A, i, s);
+    if (!check_row(A, pairs, i, s, defect)) find_fault(A, i, s);
   s.defect = defect;
   return s;
 }
@@ -166,8 +193,9 @@ csr_report csr_check(const csr<I, T>& A, index_t nnz) {
     report.fault = csr_fault::indptr;
     return report;
   }
-  const check_sums s =
-      over_rows<check_sums>(A, [&](index_t begin, index_t end) { return rows_check(A, begin, end); });
+  const auto pairs = random_pairs(std::max(A.n_rows, A.n_cols));
+  const check_sums s = over_rows<check_sums>(
+      A, [&](index_t begin, index_t end) { return rows_check(A, pairs.data(), begin, end); });
   constexpr index_t nowhere = std::numeric_limits<index_t>::max();
   if (s.bad_index != nowhere) {
     report.fault = csr_fault::index;

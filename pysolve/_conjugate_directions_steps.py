@@ -45,7 +45,7 @@ class Steps:
         self.has_cells = hasattr(self.A, "project_out_null_space")
         if self.has_cells:
             self._settle_stencil()
-        self.r = zeros(self.n, self.dtype, self.b)
+        self.r = empty(self.n, self.dtype, self.b)
 
     def _set_norm(self, norm_A: float) -> None:
         self.norm_A, self.floor = norm_A, self.eps * norm_A / max(1.0, self.n**0.5)
@@ -101,7 +101,7 @@ class CompiledSteps(Steps):
     def __init__(self, system: System, column: int) -> None:
         super().__init__(system, column)
         self.inverse_diagonal = system.inverse_diagonal
-        self.p, self.buffer = zeros(self.n, self.dtype, self.b), zeros(self.n, self.dtype, self.b)
+        self.p, self.buffer = zeros(self.n, self.dtype, self.b), empty(self.n, self.dtype, self.b)
         self.norms = np.empty(CHECK_EVERY)
         self.kernels = kernels(self.x)
         self.state = self.kernels.RunState()

@@ -118,6 +118,12 @@ def checked_csr(A: Any, name: str = "A") -> Any:
 def _check_structure(
     indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, shape: tuple[int, int], name: str
 ) -> None:
+    """Refuse index arrays that lead out of bounds; quickly where they do not."""
+    n_rows, n_cols = shape
+    fits = indptr.size == n_rows + 1 and indices.size == len(data) >= indptr[-1] and indptr[0] == 0
+    fits = fits and bool((indptr[1:] >= indptr[:-1]).all())
+    if fits and (indices.size == 0 or (indices.min() >= 0 and indices.max() < n_cols)):
+        return
     index_type = np.result_type(indptr, indices)
     ones = np.ones(len(data), dtype=np.float32)
     _check(

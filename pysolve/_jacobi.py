@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from pysolve import _arrays
-from pysolve._csr import CsrMatrix, safe_to_multiply
+from pysolve._csr import safe_to_multiply
 
 
 class Jacobi:
@@ -90,7 +90,7 @@ def _diagonal(A: Any) -> np.ndarray:
     if getattr(A, "ndim", 2) != 2 or not hasattr(A, "shape") or A.shape[0] != A.shape[1]:
         raise ValueError(f"A must be a square matrix, but its shape is {getattr(A, 'shape', None)}")
     if sp.issparse(A):
-        A = CsrMatrix(A, _arrays.value_type(A.dtype))
+        A = safe_to_multiply(A, "A")
     if not hasattr(A, "diagonal"):
         raise TypeError(
             f"A must have a diagonal: a matrix or an operator with .diagonal(), not {type(A).__name__}"
