@@ -162,8 +162,9 @@ def conjugate_directions(
 
     Notes
     -----
-    Without `M`, or with the inverse diagonal of `A` (`Jacobi`; up to scale and a factor of 10), on an operator that
-    runs compiled this is `cg`: such directions are conjugate to all earlier ones already. The safeguards of a direction that was learned:
+    Without `M`, or with the inverse diagonal of `A` (`Jacobi`; up to scale and a factor of 10), on an operator
+    that runs compiled this is `cg`: such directions are conjugate to all earlier ones already. The safeguards of
+    a direction that was learned:
 
     - cells of a `StencilOperator` that are decoupled are solved at once and left out; the constant is taken
       out of directions on components without a Dirichlet side;

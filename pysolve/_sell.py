@@ -71,6 +71,7 @@ class PackedMatrix:
     """
 
     _kind = "sell"
+    _wide: PackedMatrix | None = None  # the same in double precision, once it has been asked for
     __array_ufunc__ = None
 
     def __init__(self, A: Any) -> None:
@@ -126,7 +127,8 @@ class PackedMatrix:
         Returns
         -------
         ndarray of the shape of `x`
-            ``A x``, of the type of `A`, or complex where `x` is.
+            ``A x``, in the wider of the two types. For an `x` in double precision a matrix in single makes, once, a
+            copy of its values in double.
 
         Raises
         ------
@@ -138,6 +140,10 @@ class PackedMatrix:
             raise ValueError(f"x must have shape ({n},) or ({n}, 1), got {x.shape}")
         if x.dtype.kind == "c" and self.dtype.kind == "f":
             return self.matvec(x.real) + 1j * self.matvec(x.imag)
+        wide = _arrays.value_type(self.dtype, x.dtype)
+        if wide != self.dtype:
+            self._wide = self._wide or self.astype(wide)
+            return self._wide.matvec(x)
         column = np.ascontiguousarray(x.reshape(n), dtype=self.dtype)
         y = empty_beside(column, self.dtype)
         self._matvec(column, y)
@@ -149,7 +155,7 @@ class PackedMatrix:
             return self.matvec(x)
         if x.ndim != 2 or x.shape[0] != n:
             raise ValueError(f"x must have shape ({n},) or ({n}, k), got {x.shape}")
-        y = np.empty(x.shape, np.result_type(self.dtype, np.complex64) if x.dtype.kind == "c" else self.dtype)
+        y = np.empty(x.shape, _arrays.value_type(self.dtype, x.dtype))
         for j in range(x.shape[1]):
             y[:, j] = self.matvec(x[:, j])
         return y
@@ -161,7 +167,7 @@ class PackedMatrix:
             return self
         copy = type(self).__new__(type(self))
         copy.__dict__.update(self.__dict__)
-        copy.dtype = dtype
+        copy.dtype, copy._wide = dtype, None
         packed = empty(self._kernel_args[3].size, dtype)
         packed[:] = self._kernel_args[3]
         copy._kernel_args = (*self._kernel_args[:3], packed)
@@ -217,6 +223,9 @@ class PackedMatrix:
 
     def _residual(self, b: Any, x: Any, r: Any) -> float:
         return float(kernels(x).sell_residual(*self._kernel_args, b, x, r))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_wide"}
 
     def __repr__(self) -> str:
         return f"PackedMatrix(shape={self.shape}, nnz={self.nnz}, dtype={self.dtype}, nbytes={self.nbytes})"

@@ -143,3 +143,18 @@ def test_float32_matrix_is_packed_for_a_right_hand_side_in_double(b_dtype):
     assert info == 0
     assert x.dtype == b_dtype
     np.testing.assert_allclose(A.astype("f8") @ x, b, rtol=0, atol=1e-10)
+
+
+WIDER = ["f4 f8 f8", "f4 i8 f8", "f4 c16 c16", "f4 c8 c8", "c8 f8 c16", "f8 f4 f8"]
+
+
+@pytest.mark.parametrize(("dtype", "x_dtype", "expected"), [types.split() for types in WIDER])
+def test_product_is_of_the_wider_type(dtype, x_dtype, expected):
+    A = spd_matrix(300, dtype)
+    P, x = PackedMatrix(A), (100 * random_values(np.random.default_rng(0), 300, "f8")).astype(x_dtype)
+    for found in (P @ x, P @ np.stack([x, x], axis=1), pickle.loads(pickle.dumps(P)) @ x):
+        assert found.dtype == np.dtype(expected)
+        exact = sp.csr_array(A.astype("c16" if dtype == "c8" else "f8")) @ x
+        wanted = exact if found.ndim == 1 else np.stack([exact, exact], axis=1)
+        eps = np.finfo(expected).eps
+        np.testing.assert_allclose(found, wanted, rtol=100 * eps, atol=100 * eps * np.abs(exact).max())
