@@ -135,14 +135,14 @@ template <class I, class T>
 void conjugate_directions_run_csr(const csr<I, T>& A, const real_t<T>* inverse_diagonal, T* x, T* r, T* p,
                                   T* q, double* norms, run_state& state) {
   stored<csr<I, T>> system{A, inverse_diagonal, x, r, p, q, blocks(A.n_rows, 256, sell_rows), {}, {}};
-  run(system, n_threads(bytes_of(A)), norms, state);
+  run(system, n_threads(steps_of_a_run * bytes_of(A)), norms, state);
 }
 
 template <class T>
 void conjugate_directions_run_sell(const sell<T>& A, const real_t<T>* inverse_diagonal, T* x, T* r, T* p,
                                    T* q, double* norms, run_state& state) {
   stored<sell<T>> system{A, inverse_diagonal, x, r, p, q, blocks(A.n_rows, 256, sell_rows), {}, {}};
-  run(system, n_threads(bytes_of(A)), norms, state);
+  run(system, n_threads(steps_of_a_run * bytes_of(A)), norms, state);
 }
 
 #define PYSOLVE_INSTANTIATE_CSR(I, T)                                                                     \

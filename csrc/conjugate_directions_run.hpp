@@ -15,6 +15,10 @@
 
 namespace pysolve::cpu {
 
+// A team of threads that is woken for a run serves many steps: it pays for this many times less traffic in each
+// than a team for a single product. More would pay on an idle machine, and cost on a busy one.
+constexpr index_t steps_of_a_run = 4;
+
 struct pair_sum {
   double first = 0, second = 0;
   pair_sum& operator+=(const pair_sum& o) {

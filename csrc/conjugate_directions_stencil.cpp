@@ -224,7 +224,7 @@ template <class T>
 void conjugate_directions_run_stencil(const grid<T>& A, const T* inverse_diagonal, T* x, T* r, T* p,
                                       double* norms, run_state& state) {
   std::vector<double> energy_of(A.n[0] * A.n[1]);
-  const int threads = n_threads(A.size() * index_t(sizeof(T)) * (A.weights[0] ? 16 : 8));
+  const int threads = n_threads(steps_of_a_run * A.size() * index_t(sizeof(T)) * (A.weights[0] ? 13 : 7));
   with_faces(A, [&]<class Faces>() {
     matrix_free<Faces, T> system{
         A, inverse_diagonal, x, r, p, blocks(A.n[0] * A.n[1], 1), energy_of.data(), {}, {}};

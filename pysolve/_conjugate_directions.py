@@ -74,7 +74,7 @@ def cg(
     Beyond `A` and `b` a solve that runs compiled keeps four vectors, x among them, and allocates nothing per
     iteration; one more where `A` has a null space that b is to be freed of; with an operator or a preconditioner
     of another kind it keeps five and what that returns. A sparse matrix is packed (see `PackedMatrix`) once a
-    solve has taken 20 steps with more than 1,048,576 entries, or 50 with more than 8,192; pass a `PackedMatrix`
+    solve has taken 10 steps with more than 1,048,576 entries, or 50 with more than 8,192; pass a `PackedMatrix`
     to pack it once for many solves, or to keep no other copy.
 
     References
@@ -195,7 +195,7 @@ def conjugate_directions(
         raise ValueError(f"n_keep must lie in [1, 63], but is {n_keep}")
 
     def steps(system: System, column: int) -> Steps:
-        if runs_compiled(system) and (M is None or is_jacobi(system)):
+        if runs_compiled(system) and (M is None or is_jacobi(M, A, system)):
             return CompiledSteps(system, column)
         return DirectionSteps(system, column, n_keep=operator.index(n_keep), trusted=False)
 

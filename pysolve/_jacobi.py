@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,14 @@ class Jacobi:
         self.dtype = self.diagonal.dtype
         self.shape = (self.diagonal.size,) * 2
         self.inverse = 1 / self.diagonal
+        self._source = weakref.ref(A)
+
+    def made_from(self, A: Any) -> bool:
+        """Whether `A` is the very matrix or operator that this was made from."""
+        return self._source is not None and self._source() is A
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_source": None}
 
     def matvec(self, r: Any) -> np.ndarray:
         """Product with a vector, or with the columns of an array: ``r / diagonal``.

@@ -22,7 +22,7 @@ class PackedMatrix:
     Where the entries of 8 neighbouring rows sit at neighbouring columns, as in matrices of grids, one column
     number serves all 8 and the vector is read without gathering: in float64, 8.5 bytes an entry instead of the
     12 of CSR, and vector instructions throughout. Other entries keep their column numbers. `cg` packs a CSR
-    matrix by itself after 20 iterations (50 for one of less than 1,048,576 entries, never for one of less than
+    matrix by itself after 10 iterations (50 for one of less than 1,048,576 entries, never for one of less than
     8,192) where the copy is the smaller one; make the packed copy yourself to use it in many solves, or to keep
     it in the place of the CSR arrays.
 

@@ -60,7 +60,7 @@ def iteration_section(plan: Plan) -> Section:
             times = interleaved(calls, plan.rounds, plan.budget)
         _add_iteration_rows(section, n, ours, times, plan)
     section.notes += [
-        "pysolve: the whole call over its iterations: checks, packing after 20 steps, two looks at the residual; "
+        "pysolve: the whole call over its iterations: checks, packing after 10 steps, two looks at the residual; "
         "iterations alone: without checks and packing",
         "scipy's ms is on the CSR matrix in every row; its ratio to the stencil rows is the same system",
         "plain loop: three passes an iteration in C++ with OpenMP, fused by hand, compiled in this run"
@@ -153,5 +153,5 @@ def memory_section(plan: Plan) -> Section:
     section.notes.append(
         "what grows is the list of residual norms, a number an iteration, which the result returns"
     )
-    section.notes.append("csr: the packed copy is made once a solve has taken 20 steps with a large matrix")
+    section.notes.append("csr: the packed copy is made once a solve has taken 10 steps with a large matrix")
     return section
