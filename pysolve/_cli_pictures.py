@@ -51,6 +51,7 @@ def compare_picture(bars: list[Bar], target: float, title: str) -> Any:
     counts = [len(bar.curve) for bar in bars]
     if max(counts) > 10 * min(counts):  # the quick ones would be a line down the axis
         right.set_xscale("symlog", linthresh=10)
+        right.set_xlim(left=0)  # the scale has room for negative numbers, which no iteration has
     right.set_title("convergence", fontsize=11, color=INK)
     figure.suptitle(title, fontsize=12, color=INK)
     return figure
