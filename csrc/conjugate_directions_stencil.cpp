@@ -11,80 +11,64 @@
 namespace pysolve::cpu {
 namespace {
 
-// p = M r + beta p in one row of cells; returns p . p.
+// p = M r + beta p in one row of cells, eight or one at a time, with the sum of p . p.
 template <class T>
-PYSOLVE_INLINE void row_direction(const T* r, const T* d, T* p, T beta, index_t n, lanes<double>& pp8,
-                                  double& pp1) {
-  index_t k = 0;
-  for (; k + n_lanes <= n; k += n_lanes) {
-    const lanes<T> z = d ? load(d + k) * load(r + k) : load(r + k);
-    const lanes<T> v = z + beta * load(p + k);
+struct row_direction {
+  const T *r, *d;
+  T* p;
+  T beta;
+  lanes<double>& pp8;
+  double& pp1;
+  PYSOLVE_INLINE lanes<T> eight(index_t k) const {
+    const lanes<T> z = d ? load(d + k) * load(r + k) : load(r + k), v = z + beta * load(p + k);
     store(p + k, v);
     pp8 += widen<T>(v) * widen<T>(v);
+    return v;
   }
-  for (; k < n; ++k) {
+  PYSOLVE_INLINE T one(index_t k) const {
     p[k] = (d ? d[k] * r[k] : r[k]) + beta * p[k];
     pp1 += squared(p[k]);
+    return p[k];
   }
-}
+};
 
-// Energy of row (i, j): its faces to rows i - 1 and j - 1, those along it, the Dirichlet sides above it, its shift.
-template <class T, class Faces>
+// The row as it stands.
+template <class T>
+struct row_values {
+  const T* p;
+  PYSOLVE_INLINE lanes<T> eight(index_t k) const { return load(p + k); }
+  PYSOLVE_INLINE T one(index_t k) const { return p[k]; }
+};
+
+// Energy of a row: its faces to rows i - 1 and j - 1, those along it, the Dirichlet sides above it, its shift. Its
+// values come from `values`, which may be making them, but not where the row is periodic: row.left is its last one.
+template <class T, class Faces, class Values>
 PYSOLVE_INLINE double row_energy(const grid<T>& A, const row_of<T>& row, const Faces& faces, bool x_side,
-                                 bool y_side) {
+                                 bool y_side, const Values& values) {
   using V = lanes<T>;
   const index_t n = A.n[2];
   const auto get8 = [](const T* p) PYSOLVE_LAMBDA { return load(p); };
   const auto get1 = [](const T* p) PYSOLVE_LAMBDA { return *p; };
+  const bool mirrored = A.low[2] == side::neumann;  // the first value stands beyond the side too
   lanes<double> e8 = {};
   double e1 = 0;
-  // Beyond a side of axis 2 that is not Dirichlet the first face is nought (Neumann) or the last one (periodic).
-  V before = V{} + row.left;
+  T last = row.left;
+  V before = V{} + last;
   index_t k = 0;
   for (; k + n_lanes <= n; k += n_lanes) {
-    const V here = load(row.c + k);
-    const V zm = __builtin_shufflevector(before, here, 7, 8, 9, 10, 11, 12, 13, 14);
-    e8 += widen<T>(faces.energy(here, load(row.xm + k), load(row.ym + k), zm, x_side, y_side, k, get8));
-    before = here;
-  }
-  for (; k < n; ++k) {
-    const T zm = k > 0 ? row.c[k - 1] : row.left;
-    e1 += faces.energy(row.c[k], row.xm[k], row.ym[k], zm, x_side, y_side, k, get1);
-  }
-  if (A.high[2] == side::dirichlet) e1 += double(faces.last_face(n)) * squared(row.c[n - 1]);
-  return total(e8) + e1;
-}
-
-// Both at once, while the row is in registers; not for a row that is periodic along itself.
-template <class T, class Faces>
-PYSOLVE_INLINE double row_direction_energy(const grid<T>& A, const T* r, const T* d, T* p, T beta,
-                                           const row_of<T>& row, const Faces& faces, bool x_side, bool y_side,
-                                           lanes<double>& pp8, double& pp1) {
-  using V = lanes<T>;
-  const index_t n = A.n[2];
-  const bool mirrored = A.low[2] == side::neumann;
-  const auto get8 = [](const T* q) PYSOLVE_LAMBDA { return load(q); };
-  const auto get1 = [](const T* q) PYSOLVE_LAMBDA { return *q; };
-  lanes<double> e8 = {};
-  double e1 = 0;
-  V before = {};
-  index_t k = 0;
-  for (; k + n_lanes <= n; k += n_lanes) {
-    const V z = d ? load(d + k) * load(r + k) : load(r + k), here = z + beta * load(p + k);
-    store(p + k, here);
-    pp8 += widen<T>(here) * widen<T>(here);
+    const V here = values.eight(k);
     if (k == 0 && mirrored) before = V{} + here[0];
     const V zm = __builtin_shufflevector(before, here, 7, 8, 9, 10, 11, 12, 13, 14);
     e8 += widen<T>(faces.energy(here, load(row.xm + k), load(row.ym + k), zm, x_side, y_side, k, get8));
     before = here;
+    last = here[7];
   }
   for (; k < n; ++k) {
-    p[k] = (d ? d[k] * r[k] : r[k]) + beta * p[k];
-    pp1 += squared(p[k]);
-    const T zm = k > 0 ? p[k - 1] : mirrored ? p[0] : T(0);
-    e1 += faces.energy(p[k], row.xm[k], row.ym[k], zm, x_side, y_side, k, get1);
+    const T here = values.one(k), zm = k == 0 && mirrored ? here : last;
+    e1 += faces.energy(here, row.xm[k], row.ym[k], zm, x_side, y_side, k, get1);
+    last = here;
   }
-  if (A.high[2] == side::dirichlet) e1 += double(faces.last_face(n)) * squared(p[n - 1]);
+  if (A.high[2] == side::dirichlet) e1 += double(faces.last_face(n)) * squared(last);
   return total(e8) + e1;
 }
 
@@ -117,8 +101,12 @@ struct matrix_free {
   PYSOLVE_INLINE row_of<T> row_of_p(index_t i, index_t j) const {
     return row_at(A, static_cast<const T*>(p), i, j);
   }
+  template <class Values>
+  PYSOLVE_INLINE double energy(index_t i, index_t j, const Values& values) const {
+    return row_energy(A, row_of_p(i, j), Faces(A, i, j), at_x_side(i), at_y_side(j), values);
+  }
   PYSOLVE_INLINE double energy(index_t i, index_t j) const {
-    return row_energy(A, row_of_p(i, j), Faces(A, i, j), at_x_side(i), at_y_side(j));
+    return energy(i, j, row_values<T>{p + (i * A.n[1] + j) * A.n[2]});
   }
   PYSOLVE_INLINE const T* inverse_diagonal(index_t row) const { return d ? d + row * A.n[2] : nullptr; }
 
@@ -159,15 +147,16 @@ PYSOLVE_CLONES double rows_direction(const matrix_free<Faces, T>& s, T beta, ind
   double pp1 = 0;
   for (index_t row = begin; row < end; ++row) {
     const index_t i = row / n1, j = row - i * n1;
-    const T *r = s.r + row * n2, *d = s.inverse_diagonal(row);
-    T* p = s.p + row * n2;
-    if (s.A.low[2] != side::periodic && s.complete(i, j, row, share)) {
-      s.energy_of[row] = row_direction_energy(s.A, r, d, p, beta, s.row_of_p(i, j), Faces(s.A, i, j),
-                                              s.at_x_side(i), s.at_y_side(j), pp8, pp1);
+    const row_direction<T> made{s.r + row * n2, s.inverse_diagonal(row), s.p + row * n2, beta, pp8, pp1};
+    const bool complete = s.complete(i, j, row, share);
+    if (complete && s.A.low[2] != side::periodic) {
+      s.energy_of[row] = s.energy(i, j, made);
       continue;
     }
-    row_direction(r, d, p, beta, n2, pp8, pp1);
-    if (s.complete(i, j, row, share)) s.energy_of[row] = s.energy(i, j);
+    index_t k = 0;
+    for (; k + n_lanes <= n2; k += n_lanes) made.eight(k);
+    for (; k < n2; ++k) made.one(k);
+    if (complete) s.energy_of[row] = s.energy(i, j);
   }
   return total(pp8) + pp1;
 }

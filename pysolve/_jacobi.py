@@ -57,7 +57,10 @@ class Jacobi:
         self.dtype = self.diagonal.dtype
         self.shape = (self.diagonal.size,) * 2
         self.inverse = 1 / self.diagonal
-        self._source = weakref.ref(A)
+        try:
+            self._source: weakref.ref | None = weakref.ref(A)
+        except TypeError:  # an object with __slots__ and no room for it
+            self._source = None
 
     def made_from(self, A: Any) -> bool:
         """Whether `A` is the very matrix or operator that this was made from."""

@@ -218,3 +218,25 @@ def test_broken_preconditioner_is_refused():
     for fault in BROKEN.values():
         with pytest.raises(ValueError, match=r"indices|indptr"):
             USES["M"](handmade("csr", **fault))
+
+
+class Slotted:
+    """An operator that no weak reference can be made to."""
+
+    __slots__ = ("A",)
+    shape, dtype = (N, N), np.dtype("f8")
+
+    def __init__(self, A):
+        self.A = A
+
+    def matvec(self, x):
+        return self.A @ x
+
+    def diagonal(self):
+        return np.diag(self.A)
+
+
+@solvers
+def test_jacobi_of_an_operator_with_slots(solve):
+    A = Slotted(dense())
+    assert solve(A, vector(), M=pysolve.Jacobi(A), rtol=1e-8).converged
