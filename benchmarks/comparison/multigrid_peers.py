@@ -1,0 +1,122 @@
+"""The solvers that a multigrid is compared with, each as a set-up that returns the solve.
+
+pyamg factors its coarsest level at the first use, so that one is part of its set-up here. Its settings, like
+AMGCL's, are the fastest of those that were tried on the obstacle box and the free surface. Where a library
+brings a preconditioner and no solver, pysolve's cg iterates, which is faster than scipy's.
+"""
+
+import importlib
+from typing import Any
+
+import environment
+import scipy.sparse.linalg as spla
+from multigrid import Make, Problem, Solve
+
+import pysolve
+
+AMGCL = {"coarsening.type": "smoothed_aggregation", "relax.type": "spai0"}
+MAXITER = 5000
+INSTALLED_BY = {
+    "pyamg": "pip install pyamg",
+    "pyamgcl": "pip install pyamgcl (builds; needs Boost's headers)",
+    "ilupp": "pip install ilupp",
+}
+
+
+def multilevel(weights: str = "default") -> Make:
+    """pysolve.Multilevel and cg."""
+
+    def make(problem: Problem) -> Solve:
+        M = pysolve.Multilevel(problem.A, weights=weights)
+        return ours(problem, M)
+
+    return make
+
+
+def ours(problem: Problem, M: Any = None) -> Solve:
+    """pysolve's cg on the operator, matrix-free."""
+
+    def solve() -> tuple[Any, int]:
+        result = pysolve.cg(problem.A, problem.b, problem.x0, rtol=problem.rtol, M=M)
+        return result.x, result.iterations
+
+    return solve
+
+
+def pyamg_cg(method: str, **options: Any) -> Make:
+    """One of pyamg's hierarchies and pyamg's cg."""
+
+    def make(problem: Problem) -> Solve:
+        import pyamg
+
+        levels = getattr(pyamg, method)(problem.matrix, **options)
+        levels.aspreconditioner() @ problem.right
+
+        def solve() -> tuple[Any, int]:
+            norms: list[float] = []
+            given = {"x0": problem.start, "tol": problem.rtol, "maxiter": MAXITER}
+            x = levels.solve(problem.right, accel="cg", residuals=norms, **given)
+            return x, len(norms) - 1
+
+        return solve
+
+    return make
+
+
+def amgcl_cg(problem: Problem) -> Solve:
+    """AMGCL's smoothed aggregation with spai0 and its cg."""
+    import pyamgcl
+
+    solver = pyamgcl.solver(
+        pyamgcl.amg(problem.matrix, AMGCL), {"type": "cg", "tol": problem.rtol, "maxiter": MAXITER}
+    )
+    return lambda: (solver(problem.right), int(solver.iters))
+
+
+def incomplete_cholesky_cg(problem: Problem) -> Solve:
+    """IC(0) by ilupp and pysolve's cg; factors and products with them use one thread."""
+    import ilupp
+
+    M, matrix = ilupp.IChol0Preconditioner(problem.matrix), problem.matrix
+
+    def solve() -> tuple[Any, int]:
+        result = pysolve.cg(matrix, problem.right, problem.start, rtol=problem.rtol, M=M)
+        return result.x, result.iterations
+
+    return solve
+
+
+def scipy_cg(problem: Problem) -> Solve:
+    """scipy's cg without a preconditioner."""
+
+    def solve() -> tuple[Any, int]:
+        counted: list[int] = []
+        given = {"x0": problem.start, "rtol": problem.rtol, "callback": lambda _: counted.append(1)}
+        return spla.cg(problem.matrix, problem.right, **given)[0], len(counted)
+
+    return solve
+
+
+FORWARD, BACKWARD = (("gauss_seidel", {"sweep": sweep}) for sweep in ("forward", "backward"))
+SWEEPS = {"presmoother": FORWARD, "postsmoother": BACKWARD}
+PYAMG_SA = pyamg_cg("smoothed_aggregation_solver", **SWEEPS, improve_candidates=None, max_coarse=500)
+PYAMG_RS = pyamg_cg("ruge_stuben_solver", **SWEEPS)
+# name in the tables -> library, solver
+PEERS: dict[str, tuple[str, Make]] = {
+    "pyamg SA-CG": ("pyamg", PYAMG_SA),
+    "pyamg RS-CG": ("pyamg", PYAMG_RS),
+    "AMGCL SA+spai0 CG": ("pyamgcl", amgcl_cg),
+    "IC(0)-CG": ("ilupp", incomplete_cholesky_cg),
+    "scipy cg": ("scipy", scipy_cg),
+    "pysolve cg, matrix-free": ("pysolve", ours),
+}
+AMG = ("pyamg SA-CG", "pyamg RS-CG", "AMGCL SA+spai0 CG")
+
+
+def chosen(*names: str) -> tuple[dict[str, Make], list[str]]:
+    """(the peers of these names that are installed, a note on each that is not); loads them, which is not timed."""
+    there = {name: PEERS[name][1] for name in names if environment.installed(PEERS[name][0])}
+    for name in there:
+        importlib.import_module(PEERS[name][0])
+    missing = {PEERS[name][0] for name in names} - {PEERS[name][0] for name in there}
+    return there, [f"not installed: {library} ({INSTALLED_BY[library]})" for library in sorted(missing)]

@@ -1,0 +1,101 @@
+"""One application of the learned V-cycle beside a product and the memory's bandwidth, its set-up, tight tolerances."""
+
+from typing import Any
+
+import multigrid_peers as peers
+import numpy as np
+from multigrid import Plan, Problem, add_rows, measured, reached, table
+from report import Bar, Section, at_least, at_most
+from rows_multilevel import OURS, SCENES
+from timing import Times, interleaved, say
+
+import pysolve
+from pysolve import gallery
+
+
+def cycle_section(plan: Plan) -> Section:
+    """The V-cycle with fixed weights beside a product in double precision, and beside the bandwidth."""
+    header = ["system", "product ms", "V-cycle ms", "ratio", "MB a V-cycle", "GB/s"]
+    header += ["of memory", "of same size"]
+    section = Section(f"one V-cycle, tuned weights, {plan.n}^3, {plan.threads} thread(s)", header)
+    copies = [max(plan.limits(size).copy.values()) for size in (None, plan.n**3 // 2)]
+    for system, A in _systems(plan).items():
+        say(f"cycle, {plan.threads} thread(s): {system}")
+        M, r = pysolve.Multilevel(A, weights="tuned"), Problem(A).b
+        calls = {"product": lambda A=A, r=r: A.matvec(r), "cycle": lambda M=M, r=r: M.matvec(r)}
+        times = interleaved(calls, 2 * plan.rounds, plan.budget)
+        section.bars += _cycle_row(section, system, M, times, copies)
+    section.notes.append(f"of memory: of {copies[0]:.1f} GB/s, the fastest copy far beyond the caches")
+    section.notes.append(
+        f"of same size: of {copies[1]:.1f} GB/s, that of single-precision vectors of this grid, part of "
+        "which the last cache keeps"
+    )
+    section.notes.append("MB: what the kernels' headers say that one application moves")
+    return section
+
+
+def _systems(plan: Plan) -> dict[str, Any]:
+    shape = (plan.n,) * 3
+    return {"empty box": gallery.poisson(shape), **{name: gallery.scenes[name](shape) for name in SCENES}}
+
+
+def _cycle_row(section: Section, system: str, M: Any, times: Times, copies: list[float]) -> list[Bar]:
+    product, cycle = times.median("product"), times.median("cycle")
+    rate = M.bytes_per_cycle / cycle / 1e9
+    moved = [f"{M.bytes_per_cycle / 1e6:.1f}", f"{rate:.1f}", *(f"{rate / copy:.0%}" for copy in copies)]
+    row = [f"{product * 1e3:.3g}", f"{cycle * 1e3:.3g}", f"{cycle / product:.2f}x", *moved]
+    section.rows.append([system, *row])
+    what = f"{section.title}, {system}"
+    return [
+        at_most(f"{what}, over a product", 6, cycle / product),
+        at_least(f"{what}, share of the copy far beyond the caches", 60, 100 * rate / copies[0], " %"),
+    ]
+
+
+def setup_section(plan: Plan) -> Section:
+    """Making the hierarchy, and making it again for new coefficients, in V-cycles."""
+    header = ["system", "weights", "V-cycle ms", "set-up ms", "in V-cycles", "update ms", "in V-cycles"]
+    section = Section(f"set-up, {plan.n}^3, {plan.threads} thread(s)", header)
+    for scene in SCENES:
+        A = gallery.scenes[scene]((plan.n,) * 3)
+        for weights in ("tuned", "default"):
+            say(f"set-up, {plan.threads} thread(s): {scene}, {weights}")
+            times = _setup_times(A, weights, plan)
+            cycle, setup, update = (times.median(name) for name in ("cycle", "setup", "update"))
+            row = [
+                f"{setup * 1e3:.3g}",
+                f"{setup / cycle:.2f}",
+                f"{update * 1e3:.3g}",
+                f"{update / cycle:.2f}",
+            ]
+            section.rows.append([scene, weights, f"{cycle * 1e3:.3g}", *row])
+            what = f"{section.title}, {scene}, {weights}, over a V-cycle"
+            section.bars.append(at_most(what, 5, setup / cycle))
+    return section
+
+
+def _setup_times(A: Any, weights: str, plan: Plan) -> Times:
+    M, r = pysolve.Multilevel(A, weights=weights), Problem(A).b
+    calls = {
+        "cycle": lambda: M.matvec(r),
+        "setup": lambda: pysolve.Multilevel(A, weights=weights),
+        "update": lambda: M.update(A),
+    }
+    return interleaved(calls, 2 * plan.rounds, plan.budget)
+
+
+def tight_section(plan: Plan) -> Section:
+    """A single-precision cycle within a double-precision iteration reaches what double precision can."""
+    section = table(f"tight tolerances, {plan.n}^3, {plan.threads} thread(s)")
+    for scene in SCENES:
+        A = gallery.scenes[scene]((plan.n,) * 3)
+        for rtol in (1e-10, 1e-12):
+            problem = Problem(A, rtol=rtol)
+            taken = measured(f"{scene}, {rtol:g}", problem, {OURS: peers.multilevel()}, plan)
+            add_rows(section, f"{scene}, {rtol:g}", problem, taken, OURS)
+            true = problem.residual(taken[OURS].x)
+            what = f"{scene} {plan.n}^3, {plan.threads} thread(s), true residual"
+            section.bars.append(Bar(what, f"<= {rtol:g}", f"{true:.2e}", reached(true, rtol)))
+    least = np.finfo(float).eps
+    section.notes.append(f"the rounding of double precision is {least:.1e}")
+    return section

@@ -1,0 +1,151 @@
+"""Whole solves with the learned V-cycle: iterations by size and weights, and seconds beside the peers' multigrids.
+
+Right-hand sides are random. The peers get the stored matrix of the fluid cells, made outside of what is timed.
+"""
+
+from typing import Any
+
+import multigrid_peers as peers
+import numpy as np
+from multigrid import Plan, Problem, Taken, add_rows, ahead, measured, reached, solved, table
+from report import Bar, Section, at_most
+from timing import say
+
+from pysolve import gallery
+
+WEIGHTS = ("textbook", "tuned", "default")
+SCENES = ("obstacle_box", "free_surface")
+OURS = "pysolve Multilevel"
+FACTORED = "MIC(0)-CG: not measured, ilupp has IC(0) and no modified factorisation"
+
+
+def iterations_section(plan: Plan) -> Section:
+    """The same scenes on finer and finer grids, by each set of weights."""
+    header = ["scene", "cells", *(f"{name}: {what}" for name in WEIGHTS for what in ("iterations", "s"))]
+    title = f"iterations to 1e-06, {plan.threads} thread(s)"
+    section = Section(title, [*header, "true residual, default"])
+    for scene in SCENES:
+        counts = {}
+        for side in plan.sizes:
+            problem = Problem(gallery.scenes[scene]((side,) * 3))
+            row = {name: _once(f"{scene}, {side}^3, {name}", problem, name) for name in WEIGHTS}
+            cells = [text for one in row.values() for text in (str(one.iterations), f"{one.total:.3g}")]
+            true = problem.residual(row["default"].x)
+            section.rows.append([scene, f"{side}^3", *cells, f"{true:.1e}"])
+            counts[side] = row["default"].iterations if reached(true, problem.rtol) else np.inf
+        section.bars += _iteration_bars(scene, counts, plan)
+    section.notes.append("s: set-up and solve, once; the tables below have medians")
+    return section
+
+
+def _once(label: str, problem: Problem, weights: str) -> Taken:
+    say(f"iterations: {label}")
+    taken = Taken()
+    taken.add(problem, peers.multilevel(weights))
+    return taken
+
+
+def _iteration_bars(scene: str, counts: dict[int, float], plan: Plan) -> list[Bar]:
+    first = next(iter(counts.values()))
+    said = ", ".join(f"{count:g} at {side}^3" for side, count in counts.items())
+    what = f"iterations, {scene}, default weights, {plan.threads} thread(s)"
+    same = all(abs(count - first) <= 1 for count in counts.values())
+    return [
+        Bar(what, "<= 9 at every size", said, max(counts.values()) <= 9),
+        Bar(what, "the same at every size, to 1", said, same),
+    ]
+
+
+def peers_section(plan: Plan) -> Section:
+    """Set-up and solve beside pyamg, AMGCL, incomplete factors and plain cg."""
+    names = ("pyamg SA-CG", "pyamg RS-CG", "AMGCL SA+spai0 CG", "IC(0)-CG", "pysolve cg, matrix-free")
+    bars = {
+        "pyamg, its best": (20, names[:2]),
+        "AMGCL": (7, names[2:3]),
+        "incomplete factors": (15, names[3:4]),
+        "pysolve's own cg": (6, names[4:]),
+    }
+    section = table(f"peers, {plan.n}^3, 1e-06, {plan.threads} thread(s)")
+    there, missing = peers.chosen(*names)
+    for scene in SCENES:
+        problem = Problem(gallery.scenes[scene]((plan.n,) * 3)).stored()
+        taken = measured(scene, problem, {OURS: peers.multilevel(), **there}, plan)
+        add_rows(section, scene, problem, taken, OURS)
+        for what, (reach, them) in bars.items():
+            label = f"{scene} {plan.n}^3, {plan.threads} thread(s), {what}"
+            section.bars.append(ahead(label, reach, problem, taken, OURS, them))
+    section.notes += [*missing, FACTORED, "ilupp factors and solves with one thread"]
+    return section
+
+
+def log_normal_section(plan: Plan) -> Section:
+    """Flow in a porous medium in two dimensions."""
+    names = ("AMGCL SA+spai0 CG", "pyamg SA-CG", "pyamg RS-CG")
+    section = table(f"log-normal coefficient, {plan.n_flat}^2, contrast 1e3, {plan.threads} thread(s)")
+    there, missing = peers.chosen(*names)
+    for seed in plan.seeds[:1]:
+        problem = Problem(gallery.log_normal((plan.n_flat,) * 2, contrast=1e3, rng=seed), seed).stored()
+        taken = measured("log-normal", problem, {OURS: peers.multilevel(), **there}, plan)
+        add_rows(section, f"seed {seed}", problem, taken, OURS)
+        for what, reach, them in (("AMGCL", 4, names[:1]), ("pyamg, its best", 1, names[1:])):
+            label = f"log-normal {plan.n_flat}^2, {plan.threads} thread(s), {what}"
+            section.bars.append(ahead(label, reach, problem, taken, OURS, them))
+    section.notes += missing
+    return section
+
+
+def _hard(scene: str, side: int, seed: int) -> Any:
+    shape = (side,) * 3
+    if scene == "anisotropic 100:1":
+        return gallery.anisotropic(shape, ratio=100.0, axis=seed % 3)  # nothing is random in it but the axis
+    make, contrast = {
+        "bubbles, contrast 1e3": (gallery.bubbles, 1e3),
+        "log-normal, contrast 1e6": (gallery.log_normal, 1e6),
+    }[scene]
+    return make(shape, contrast=contrast, rng=seed)
+
+
+HARD = ("bubbles, contrast 1e3", "log-normal, contrast 1e6", "anisotropic 100:1")
+
+
+def hard_section(plan: Plan) -> Section:
+    """Coefficients for which one set of weights is poor; on the first seed beside the peers."""
+    section = table(f"hard coefficients, unseen seeds, 1e-06, {plan.threads} thread(s)")
+    there, missing = peers.chosen(*peers.AMG)
+    ours = {f"{OURS}, {name}": peers.multilevel(name) for name in WEIGHTS}
+    default = f"{OURS}, default"
+    for scene in HARD:
+        for side in plan.hard_sizes:
+            by_seed = []
+            for seed in plan.seeds:
+                problem, makers = Problem(_hard(scene, side, seed), seed), dict(ours)
+                label = f"{scene}, {side}^3, seed {seed}"
+                if seed == plan.seeds[0]:
+                    problem.stored()
+                    makers |= there
+                taken = measured(label, problem, makers, plan)
+                add_rows(section, label, problem, taken, default)
+                by_seed.append((problem, taken))
+            section.bars += _hard_bars(f"{scene}, {side}^3, {plan.threads} thread(s)", by_seed)
+    section.notes += [*missing, "anisotropic: the strong axis is the seed modulo 3"]
+    return section
+
+
+def _hard_bars(label: str, by_seed: list[tuple[Problem, dict[str, Taken]]]) -> list[Bar]:
+    """Iterations are summed over the seeds; the cost of one is the mean of the medians."""
+    default, tuned = f"{OURS}, default", f"{OURS}, tuned"
+    counts, costs = (
+        {name: [getattr(taken[name], what) for _, taken in by_seed] for name in (default, tuned)}
+        for what in ("iterations", "per_iteration")
+    )
+    said = f"{label}, default over tuned"
+    bars = [
+        at_most(f"{said}: iterations", 0.6, sum(counts[default]) / sum(counts[tuned])),
+        at_most(f"{said}: cost of one", 1.2, float(np.mean(costs[default]) / np.mean(costs[tuned]))),
+    ]
+    for problem, taken in by_seed:
+        solved(bars[0], problem, taken[default])
+    problem, taken = by_seed[0]
+    for what, them in (("AMGCL", peers.AMG[2:]), ("pyamg, its best", peers.AMG[:2])):
+        bars.append(ahead(f"{label}, {what}", 1, problem, taken, default, them))
+    return bars
