@@ -9,6 +9,7 @@ import importlib
 from typing import Any
 
 import environment
+import plain
 import scipy.sparse.linalg as spla
 from multigrid import Make, Problem, Solve
 
@@ -20,6 +21,7 @@ INSTALLED_BY = {
     "pyamg": "pip install pyamg",
     "pyamgcl": "pip install pyamgcl (builds; needs Boost's headers)",
     "ilupp": "pip install ilupp",
+    "a C++ compiler": "c++ or g++ on the PATH",
 }
 
 
@@ -74,13 +76,20 @@ def amgcl_cg(problem: Problem) -> Solve:
 
 
 def incomplete_cholesky_cg(problem: Problem) -> Solve:
-    """IC(0) by ilupp and pysolve's cg; factors and products with them use one thread."""
+    """IC(0) by ilupp and pysolve's cg."""
     import ilupp
 
-    M, matrix = ilupp.IChol0Preconditioner(problem.matrix), problem.matrix
+    return _preconditioned(problem, ilupp.IChol0Preconditioner(problem.matrix))
 
+
+def modified_cholesky_cg(problem: Problem) -> Solve:
+    """MIC(0), a plain loop compiled in this run, and pysolve's cg."""
+    return _preconditioned(problem, plain.ModifiedCholesky(plain.compiled(), problem.matrix))
+
+
+def _preconditioned(problem: Problem, M: Any) -> Solve:
     def solve() -> tuple[Any, int]:
-        result = pysolve.cg(matrix, problem.right, problem.start, rtol=problem.rtol, M=M)
+        result = pysolve.cg(problem.matrix, problem.right, problem.start, rtol=problem.rtol, M=M)
         return result.x, result.iterations
 
     return solve
@@ -107,6 +116,7 @@ PEERS: dict[str, tuple[str, Make]] = {
     "pyamg RS-CG": ("pyamg", PYAMG_RS),
     "AMGCL SA+spai0 CG": ("pyamgcl", amgcl_cg),
     "IC(0)-CG": ("ilupp", incomplete_cholesky_cg),
+    "MIC(0)-CG": ("a C++ compiler", modified_cholesky_cg),
     "scipy cg": ("scipy", scipy_cg),
     "pysolve cg, matrix-free": ("pysolve", ours),
 }
@@ -115,8 +125,13 @@ AMG = ("pyamg SA-CG", "pyamg RS-CG", "AMGCL SA+spai0 CG")
 
 def chosen(*names: str) -> tuple[dict[str, Make], list[str]]:
     """(the peers of these names that are installed, a note on each that is not); loads them, which is not timed."""
-    there = {name: PEERS[name][1] for name in names if environment.installed(PEERS[name][0])}
-    for name in there:
-        importlib.import_module(PEERS[name][0])
+    there = {name: PEERS[name][1] for name in names if _there(PEERS[name][0])}
     missing = {PEERS[name][0] for name in names} - {PEERS[name][0] for name in there}
     return there, [f"not installed: {library} ({INSTALLED_BY[library]})" for library in sorted(missing)]
+
+
+def _there(library: str) -> bool:
+    """Whether there is `library`, which is then loaded."""
+    if library == "a C++ compiler":
+        return plain.compiled() is not None
+    return environment.installed(library) and bool(importlib.import_module(library))

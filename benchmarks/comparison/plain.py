@@ -4,6 +4,7 @@ They use the instruction set that pysolve's kernels run with here, so that neith
 """
 
 import ctypes
+import functools
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ SOURCE = Path(__file__).with_name("plain_loops.cpp")
 OPTIONS = ["-O3", "-ffast-math", "-fopenmp", "-shared", "-fPIC"]
 
 
+@functools.cache
 def compiled() -> Any:
     """The loops as a library of ctypes, or None where there is no compiler or it fails."""
     compiler = shutil.which(os.environ.get("CXX") or "c++") or shutil.which("g++")
@@ -36,6 +38,8 @@ def compiled() -> Any:
     pointer, integer = ctypes.c_void_p, ctypes.c_long
     for name in ("copy_plain", "copy_streamed", "triad_plain", "triad_streamed", "read_two"):
         getattr(loops, name).argtypes = [pointer] * 3 + [integer]
+    loops.mic_factor.argtypes = [integer] + [pointer] * 5
+    loops.mic_solve.argtypes = [integer] + [pointer] * 6
     loops.plain_cg.argtypes = [integer, integer, *[pointer] * 4, ctypes.c_int]
     loops.plain_cg.restype = ctypes.c_double
     return loops
@@ -57,3 +61,21 @@ def plain_cg(
         return x, norm
 
     return run
+
+
+class ModifiedCholesky:
+    """MIC(0) of a stored matrix with int32 indices and sorted rows, as an `M`; it uses one thread."""
+
+    def __init__(self, loops: Any, A: Any) -> None:
+        self.A, self.shape, self.dtype, self.solve = A, A.shape, A.dtype, loops.mic_solve
+        self.inverse, beyond = np.empty(A.shape[0]), np.empty(A.shape[0])
+        loops.mic_factor(A.shape[0], *self._addresses(), beyond.ctypes.data)
+
+    def _addresses(self) -> list[int]:
+        return [v.ctypes.data for v in (self.A.indptr, self.A.indices, self.A.data, self.inverse)]
+
+    def matvec(self, r: np.ndarray) -> np.ndarray:
+        """The solution z of (L + E) E^-1 (E + L^T) z = r."""
+        r, z = np.ascontiguousarray(r), np.empty(r.size)
+        self.solve(r.size, *self._addresses(), r.ctypes.data, z.ctypes.data)
+        return z
