@@ -101,7 +101,6 @@ def from_workers(chosen: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def measured(chosen: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """The machine's limits as a line each, then the tables, with the threads of this process."""
     import dataclasses
-    import functools
     import traceback
 
     import machine
@@ -112,15 +111,10 @@ def measured(chosen: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
     found, loops = plan(chosen.quick, chosen.worker), plain.compiled()
     seconds = 0.01 if chosen.quick else 0.5
-    beyond = 1 << 18 if chosen.quick else 4 * environment.cache_bytes() // 8
-
-    @functools.cache
-    def limits(n: int | None = None) -> machine.Limits:
-        say(f"the machine's limits, {found.threads} thread(s)")
-        return machine.bandwidth(n or beyond, found.threads, seconds, loops)
-
-    found.limits = limits
-    yield from ({"line": line} for line in machine.lines([limits()], {}))
+    n = 1 << 18 if chosen.quick else 4 * environment.cache_bytes() // 8
+    say(f"the machine's limits, {found.threads} thread(s)")
+    found.limits = machine.bandwidth(n, found.threads, seconds, loops)
+    yield from ({"line": line} for line in machine.lines([found.limits], {}))
     makers = sections()
     for name in chosen.rows:
         try:

@@ -36,7 +36,7 @@ class Plan:
     n_large: int = 512
     seeds: tuple[int, ...] = (1000, 1001, 1002)  # the weights were fitted on none of these
     steps: int = 3  # of a simulation
-    limits: Any = None  # values in an array -> the machine's bandwidth; None for far beyond the caches
+    limits: Any = None  # the machine's bandwidth far beyond the caches
 
 
 def plan(quick: bool, threads: int) -> Plan:
