@@ -4,6 +4,7 @@ from pysolve import gallery
 from pysolve._backend import config as show_config
 from pysolve._conjugate_directions import cg, conjugate_directions
 from pysolve._jacobi import Jacobi
+from pysolve._multilevel import Multilevel
 from pysolve._result import ConvergenceError, SolveResult, Status
 from pysolve._sell import PackedMatrix
 from pysolve._stencil import StencilOperator
@@ -13,6 +14,7 @@ __version__ = show_config()["version"]
 __all__ = [
     "ConvergenceError",
     "Jacobi",
+    "Multilevel",
     "PackedMatrix",
     "SolveResult",
     "Status",

@@ -1,15 +1,14 @@
 """Results are written whole or not at all; that they can be written is known before the work is done."""
 
-import contextlib
 import importlib.util
 import os
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 import scipy.io
 
+from pysolve import _writing
 from pysolve._cli_files import InputError, first_line
 
 VECTORS = (".npy", ".npz", ".mtx")
@@ -49,20 +48,11 @@ def write_picture(path: str, figure: Any) -> None:
 
 
 def write_whole(path: str, write: Callable[[BinaryIO], Any]) -> None:
-    """Let `write(file)` fill a temporary file beside `path`, then rename it: `path` is never half written."""
-    path = os.path.realpath(path)
-    temporary = _beside(path)
+    """As `pysolve._writing.write_whole`, with an error for the user."""
     try:
-        with open(temporary, "xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        _writing.write_whole(path, write)
     except OSError as error:
         raise InputError(f"cannot write '{path}': {error.strerror or first_line(error)}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
 
 
 def _check_suffix(path: str, known: tuple[str, ...], what: str) -> None:
@@ -78,15 +68,10 @@ def _check_target(path: str, inputs: Inputs) -> None:
         raise InputError(f"'{path}' is used twice: a result never overwrites its input or another result")
     if os.path.exists(path) and not os.access(path, os.W_OK):
         raise InputError(f"cannot write '{path}': it is read-only")
-    trial = _beside(os.path.realpath(path))
+    trial = _writing.beside(os.path.realpath(path))
     try:
         with open(trial, "xb"):
             pass
         os.unlink(trial)
     except OSError as error:
         raise InputError(f"cannot write '{path}': {error.strerror or first_line(error)}") from error
-
-
-def _beside(path: str) -> str:
-    # The name is random, so two runs that write one file do not meet; open() gives it the user's usual mode.
-    return os.path.join(os.path.dirname(path), f".pysolve-{secrets.token_hex(6)}.part")

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 from pysolve._gallery_arguments import check_array, check_factors, check_positive, is_number
 from pysolve._stencil import StencilOperator
-from pysolve._stencil_faces import above, along, below, check_boundary, check_shape
+from pysolve._stencil_faces import above, along, below, check_boundary, check_shape, face_weights
 
 
 def poisson(
@@ -109,26 +109,6 @@ def _cell_values(coefficient: Any, solid: np.ndarray, extents: tuple[int, ...]) 
         cell = tuple(int(i) for i in np.argwhere(~((values > 0) & (values < np.inf)))[0])
         raise ValueError(f"coefficient must be finite and positive, got {values[cell]} in cell {cell}")
     return values
-
-
-def face_weights(a: np.ndarray, factors: Sequence[float], boundary: Any) -> list[np.ndarray]:
-    """Harmonic means of the coefficients of the two cells of a face, times the factor of its axis."""
-    weights = []
-    for axis, (factor, sides) in enumerate(zip(factors, check_boundary(boundary, a.ndim), strict=True)):
-        faces = np.zeros([k + (j == axis) for j, k in enumerate(a.shape)])
-        along(faces, axis, slice(1, -1))[...] = factor * _harmonic_mean(below(a, axis), above(a, axis))
-        first, last = along(a, axis, 0), along(a, axis, -1)
-        for end, cells, side in ((0, first, sides[0]), (-1, last, sides[1])):
-            if side != "neumann":
-                mean = cells if side == "dirichlet" else _harmonic_mean(first, last)
-                along(faces, axis, end)[...] = factor * mean
-        weights.append(faces)
-    return weights
-
-
-def _harmonic_mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    # In this order the product does not overflow, and a == b gives exactly a.
-    return 2 * (a * (b / (a + b)))
 
 
 def close(weights: list[np.ndarray], cells: np.ndarray, boundary: Any) -> None:

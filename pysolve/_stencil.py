@@ -4,13 +4,13 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csc_array, csr_array
+from scipy.sparse import csr_array
 
 from pysolve import _stencil_csr, _stencil_faces, _stencil_null_space, _stencil_products
 from pysolve._backend import kernels
 
 
-class StencilOperator:
+class StencilOperator(_stencil_null_space.NullSpace):
     r"""A symmetric 5-point (2-D) or 7-point (3-D) operator on a box of cells, given by face weights.
 
     .. math:: (A x)_c = \sum_{f \in \text{faces}(c)} w_f \, (x_c - x_{\text{neighbour}(c, f)}) + s_c \, x_c
@@ -172,53 +172,6 @@ class StencilOperator:
             for axis, weight in enumerate(self.weights)
         )
 
-    @property
-    def decoupled(self) -> np.ndarray:
-        """bool ndarray of shape `grid_shape`: the cells whose row is that of the identity."""
-        mask = np.zeros(self.shape[0], dtype=bool)
-        mask[self._decoupled] = True
-        return mask.reshape(self.grid_shape)
-
-    @property
-    def components(self) -> tuple[np.ndarray, int]:
-        """(labels, n_components) of the connected components on which a constant is in the null space.
-
-        labels is an int32 ndarray of shape (n,), -1 in cells outside these components: decoupled cells and
-        components with a Dirichlet face or a shift. Found on first use.
-        """
-        if self._components is None:
-            self._components = _stencil_null_space.components(
-                self._faces, self.boundary, self.shift, self._decoupled, self.grid_shape
-            )
-        return self._components
-
-    @property
-    def n_components(self) -> int:
-        """int: dimension of the null space, the number of components without Dirichlet face and shift."""
-        return self.components[1]
-
-    @property
-    def null_space(self) -> csc_array:
-        """csc_array of shape (n, n_components): an orthonormal basis of the null space."""
-        return _stencil_null_space.basis(*self.components, self.dtype)
-
-    def project_out_null_space(self, d: np.ndarray) -> np.ndarray:
-        """Subtract from `d`, in place, its mean on every component that has a null space.
-
-        Parameters
-        ----------
-        d : float ndarray of shape (n,) or (n, k)
-            Overwritten.
-
-        Returns
-        -------
-        ndarray : `d` itself
-        """
-        if d.shape[:1] != self.shape[:1] or d.ndim > 2:
-            raise ValueError(f"d must have shape ({self.shape[0]},) or ({self.shape[0]}, k), got {d.shape}")
-        _stencil_null_space.project_out(*self.components, d)
-        return d
-
     norm = property(_stencil_faces.eigenvalue_bound, doc="float: a bound on the coupled cells' eigenvalues.")
 
     def diagonal(self) -> np.ndarray:
@@ -269,6 +222,36 @@ class StencilOperator:
         StencilOperator((30, 40), weights=(1.0, 1.0), boundary='dirichlet', shift=0.0, dtype=float64)
         """
         return cls(**_stencil_csr.recognise(A, shape))
+
+    def update(self, coefficient: Any = None, *, anisotropy: Any = None, shift: Any = None) -> None:
+        """Change the operator where it stands, as from one time step to the next.
+
+        Parameters
+        ----------
+        coefficient : array_like of shape `grid_shape`, optional
+            One in each cell, finite and at least 0; 0 makes a cell solid. Faces get the harmonic mean of their two
+            cells, or on a Dirichlet side the coefficient of the cell.
+        anisotropy : sequence of float, optional
+            A factor for the faces along each axis, if not 1.
+        shift : float or array_like of shape `grid_shape`, optional
+            The new shift.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For values that are not allowed; the operator is as it was then.
+
+        Examples
+        --------
+        >>> import numpy as np, pysolve
+        >>> A = pysolve.gallery.poisson((2, 3))
+        >>> A.update(np.array([[1.0, 1.0, 1.0], [1.0, 3.0, 0.0]]))
+        >>> print(A.weights[1])
+        [[1.  1.  1.  1. ]
+         [1.  1.5 0.  0. ]]
+        """
+        _stencil_faces.update(self, coefficient, anisotropy, shift)
+        self._forget()
 
     def astype(self, dtype: Any) -> "StencilOperator":
         """The same operator with weights of type float32 or float64; itself when that is its type already."""

@@ -177,6 +177,46 @@ def constant_faces(
     return faces.reshape([-1 if k == axis else 1 for k in range(len(extents))])
 
 
+def face_weights(a: np.ndarray, factors: Sequence[float], boundary: Any) -> list[np.ndarray]:
+    """Harmonic means of the coefficients of the two cells of a face, times the factor of its axis; 0 where one is 0."""
+    weights = []
+    for axis, (factor, sides) in enumerate(zip(factors, check_boundary(boundary, a.ndim), strict=True)):
+        faces = np.zeros([k + (j == axis) for j, k in enumerate(a.shape)])
+        along(faces, axis, slice(1, -1))[...] = factor * _harmonic_mean(below(a, axis), above(a, axis))
+        first, last = along(a, axis, 0), along(a, axis, -1)
+        for end, cells, side in ((0, first, sides[0]), (-1, last, sides[1])):
+            if side != "neumann":
+                mean = cells if side == "dirichlet" else _harmonic_mean(first, last)
+                along(faces, axis, end)[...] = factor * mean
+        weights.append(faces)
+    return weights
+
+
+def _harmonic_mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    # In this order the product does not overflow, and a == b gives exactly a.
+    total = a + b
+    return 2 * (a * np.divide(b, total, out=np.zeros_like(total), where=total > 0))
+
+
+def update(A: Any, coefficient: Any, anisotropy: Any, shift: Any) -> None:
+    """New weights and shift for `A`, all checked before any of them is set."""
+    weights, new_shift = A.weights, A.shift
+    if coefficient is not None:
+        cells = _array(coefficient, "coefficient", A.grid_shape, A.dtype)
+        factors = (1.0,) * cells.ndim if anisotropy is None else tuple(anisotropy)
+        if len(factors) != cells.ndim or not all(0 <= factor < np.inf for factor in factors):
+            raise ValueError(
+                f"anisotropy must hold {cells.ndim} finite factors, each at least 0, got {anisotropy!r}"
+            )
+        weights = check_weights(face_weights(cells, factors, A.boundary), A.grid_shape, A.boundary, A.dtype)
+    elif anisotropy is not None:
+        raise ValueError("anisotropy needs a coefficient")
+    if shift is not None:
+        new_shift = check_shift(shift, A.grid_shape, A.dtype)
+    A.weights, A.shift = weights, new_shift
+    A._decoupled = decoupled_cells(A._faces, A.shift, A.grid_shape)
+
+
 def decoupled_cells(faces: Sequence[np.ndarray], shift: Any, extents: tuple[int, ...]) -> np.ndarray:
     """Sorted flat indices of the cells whose faces are all closed and whose shift is 0."""
     constant = all(f.size == extents[axis] + 1 for axis, f in enumerate(faces))

@@ -11,6 +11,69 @@ from scipy.sparse.csgraph import connected_components
 from pysolve._stencil_faces import above, along, below
 
 
+class NullSpace:
+    """What a stencil operator knows of its null space."""
+
+    shape: tuple[int, int]
+    grid_shape: tuple[int, ...]
+    dtype: np.dtype
+    boundary: tuple[tuple[Any, ...], ...]
+    shift: Any
+    _decoupled: np.ndarray
+    _components: tuple[np.ndarray, int] | None
+
+    @property
+    def _faces(self) -> tuple[np.ndarray, ...]:
+        raise NotImplementedError
+
+    @property
+    def decoupled(self) -> np.ndarray:
+        """bool ndarray of shape `grid_shape`: the cells whose row is that of the identity."""
+        mask = np.zeros(self.shape[0], dtype=bool)
+        mask[self._decoupled] = True
+        return mask.reshape(self.grid_shape)
+
+    @property
+    def components(self) -> tuple[np.ndarray, int]:
+        """(labels, n_components) of the connected components on which a constant is in the null space.
+
+        labels is an int32 ndarray of shape (n,), -1 in cells outside these components: decoupled cells and
+        components with a Dirichlet face or a shift. Found on first use.
+        """
+        if self._components is None:
+            self._components = components(
+                self._faces, self.boundary, self.shift, self._decoupled, self.grid_shape
+            )
+        return self._components
+
+    @property
+    def n_components(self) -> int:
+        """int: dimension of the null space, the number of components without Dirichlet face and shift."""
+        return self.components[1]
+
+    @property
+    def null_space(self) -> csc_array:
+        """csc_array of shape (n, n_components): an orthonormal basis of the null space."""
+        return basis(*self.components, self.dtype)
+
+    def project_out_null_space(self, d: np.ndarray) -> np.ndarray:
+        """Subtract from `d`, in place, its mean on every component that has a null space.
+
+        Parameters
+        ----------
+        d : float ndarray of shape (n,) or (n, k)
+            Overwritten.
+
+        Returns
+        -------
+        ndarray : `d` itself
+        """
+        if d.shape[:1] != self.shape[:1] or d.ndim > 2:
+            raise ValueError(f"d must have shape ({self.shape[0]},) or ({self.shape[0]}, k), got {d.shape}")
+        project_out(*self.components, d)
+        return d
+
+
 def components(
     faces: Sequence[np.ndarray],
     boundary: Sequence[tuple[Any, ...]],

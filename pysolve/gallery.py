@@ -15,9 +15,9 @@ from scipy.sparse import csr_array
 
 from pysolve._gallery_arguments import check_axis, check_finite, check_number, check_positive, generator
 from pysolve._gallery_geometry import centres, fill_ball, gaussian_field, obstacles, waves
-from pysolve._gallery_poisson import close, face_weights, finish, poisson
+from pysolve._gallery_poisson import close, finish, poisson
 from pysolve._stencil import StencilOperator
-from pysolve._stencil_faces import above, along, below, check_shape
+from pysolve._stencil_faces import above, along, below, check_shape, face_weights
 
 __all__ = ["anisotropic", "bubbles", "free_surface", "log_normal", "obstacle_box", "poisson", "scenes"]
 

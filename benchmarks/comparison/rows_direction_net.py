@@ -46,6 +46,7 @@ def _why_not() -> str:
 def torch_model(r: np.ndarray, architecture: str, threads: int) -> Any:
     """An application to `r` as a call."""
     import torch
+
     from pysolve.training import direction_net_model as model
 
     torch.set_num_threads(threads)
