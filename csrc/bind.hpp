@@ -120,6 +120,18 @@ auto with_value(py::handle x, const char* name, F&& f) {
                        std::to_string(a.width));
 }
 
+// The same for real values alone.
+template <class F>
+auto with_real(py::handle x, const char* name, F&& f) {
+  return with_value(x, name, [&]<class T>() {
+    if constexpr (std::is_same_v<T, real_t<T>>)
+      return f.template operator()<T>();
+    else
+      throw py::type_error(std::string(name) + " must have dtype f4 or f8");
+    return decltype(f.template operator()<float>())();
+  });
+}
+
 // The same for index arrays: int32 or int64.
 template <class F>
 auto with_index(py::handle x, const char* name, F&& f) {

@@ -43,6 +43,10 @@ struct pairing {
 
 namespace PYSOLVE_BACKEND {
 
+// out = factor values in float32, and at least `least` where they are positive.
+template <class T>
+void multilevel_narrow(const T* values, double factor, float least, float* out, index_t n);
+
 // inverse = D, and half = h in every cell (-1 in solid ones). Either may be null.
 void multilevel_cells(const grid<float>& A, cell_net relaxation, cell_net resistance, float* inverse,
                       float* half);

@@ -12,18 +12,6 @@ const grid<float>& single_precision(const stencil_handle& handle) {
   throw py::type_error("grid must have dtype f4");
 }
 
-// b or y of double or float: f.template operator()<T>().
-template <class F>
-auto with_real(py::handle x, const char* name, F&& f) {
-  return with_value(x, name, [&]<class T>() {
-    if constexpr (std::is_same_v<T, real_t<T>>)
-      return f.template operator()<T>();
-    else
-      throw py::type_error(std::string(name) + " must have dtype f4 or f8");
-    return decltype(f.template operator()<float>())();
-  });
-}
-
 cell_net net_of(py::handle parameters, const char* name) {
   return {host_view<const float>(parameters, name, cell_net::n_parameters).data};
 }
@@ -44,6 +32,14 @@ pairing pairing_of(const py::tuple& n, int axis, bool periodic) {
 
 // Values of an array with the extents of p, but for `along` values along its axis.
 index_t size_with(const pairing& p, index_t along) { return p.n[0] * p.n[1] * p.n[2] / p.n[p.axis] * along; }
+
+void narrow(py::handle values, double factor, float least, py::handle out) {
+  with_real(values, "values", [&]<class T>() {
+    const vec<const T> in = view<const T>(values, "values");
+    const vec<float> to = view<float>(out, "out", in.size);
+    without_gil([&] { backend::multilevel_narrow(in.data, factor, least, to.data, in.size); });
+  });
+}
 
 void cells(const stencil_handle& handle, py::handle relaxation, py::handle resistance, py::handle inverse,
            py::handle half) {
@@ -136,6 +132,9 @@ void prolong(const py::tuple& n, int axis, bool periodic, py::handle alpha, py::
 
 void bind_multilevel(py::module_& m) {
   using py::arg;
+  m.def("multilevel_narrow", &narrow,
+        "out = factor values in float32, at least `least` where they are positive", arg("values"),
+        arg("factor"), arg("least"), arg("out"));
   m.def("multilevel_cells", &cells,
         "inverse = weighted inverse diagonal, half = half resistance of every cell", arg("grid"),
         arg("relaxation"), arg("resistance"), arg("inverse"), arg("half"));

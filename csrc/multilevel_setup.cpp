@@ -203,6 +203,40 @@ void join_sides(const float* weight, const side_cell& low, const side_cell& high
     run_join<false, false>(weight, low, high, coarse, n);
 }
 
+// The faces between the pairs of one row: their cells and faces lie two apart, and are brought together first.
+struct row_faces {
+  std::vector<float> weight, low_half, low_partner, low_inside, high_half, high_partner, high_inside,
+      alpha[2];
+  explicit row_faces(index_t n)
+      : weight(n),
+        low_half(n),
+        low_partner(n),
+        low_inside(n),
+        high_half(n),
+        high_partner(n),
+        high_inside(n),
+        alpha{std::vector<float>(n), std::vector<float>(n)} {}
+};
+
+// All faces 2 I of a row with a whole pair at both sides: 0 < I < n / 2.
+PYSOLVE_CLONES void join_row(const float* w, const float* half, float* coarse, float* alpha, index_t n,
+                             row_faces& f) {
+  const index_t inner = n / 2 - 1;
+  for (index_t k = 0; k < inner; ++k) {
+    const index_t face = 2 * k + 2;
+    f.weight[k] = w[face];
+    f.low_half[k] = half[face - 1], f.low_partner[k] = half[face - 2], f.low_inside[k] = w[face - 1];
+    f.high_half[k] = half[face], f.high_partner[k] = half[face + 1], f.high_inside[k] = w[face + 1];
+  }
+  const side_cell low{f.low_half.data(), f.low_partner.data(), f.low_inside.data(), f.alpha[0].data()};
+  const side_cell high{f.high_half.data(), f.high_partner.data(), f.high_inside.data(), f.alpha[1].data()};
+  run_join<true, true>(f.weight.data(), low, high, coarse + 1, inner);
+  for (index_t k = 0; k < inner; ++k) {
+    alpha[2 * k + 1] = f.alpha[0][k];
+    alpha[2 * k + 2] = f.alpha[1][k];
+  }
+}
+
 // The cell `i` of a slab (-1: beyond the side), seen from the face outside its pair.
 side_cell cell_at_side(const slabs& s, const float* weights, const float* half, float* alpha, index_t slab,
                        index_t i) {
@@ -217,6 +251,15 @@ side_cell cell_at_side(const slabs& s, const float* weights, const float* half, 
   return cell;
 }
 
+template <class T>
+PYSOLVE_CLONES void cells_narrow(const T* values, double factor, float least, float* out, index_t begin,
+                                 index_t end) {
+  for (index_t k = begin; k < end; ++k) {
+    const float v = float(values[k] * factor), raised = v < least ? least : v;
+    out[k] = values[k] > 0 ? raised : 0.0f;
+  }
+}
+
 }  // namespace
 
 void multilevel_cells(const grid<float>& A, cell_net relaxation, cell_net resistance, float* inverse,
@@ -227,28 +270,55 @@ void multilevel_cells(const grid<float>& A, cell_net relaxation, cell_net resist
                   [&](index_t begin, index_t end) { rows_cells(faces, out, begin, end); });
 }
 
+// Face I of a slab: the one below pair I, or above the last.
+static void join_face(const slabs& s, const float* weights, const float* half, float* coarse, float* alpha,
+                      index_t slab, index_t I) {
+  const bool last = I == s.n_pairs;
+  const index_t face = last ? s.n : 2 * I;
+  index_t below = face - 1, above = last ? -1 : face;
+  if (s.periodic && I == 0) below = s.n - 1;
+  if (s.periodic && last) above = 0;
+  side_cell low = cell_at_side(s, weights, half, alpha, slab, below);
+  side_cell high = cell_at_side(s, weights, half, alpha, slab, above);
+  // A single cell at the end has one alpha, for the pair before it; a periodic face is met twice, and set once.
+  if (below >= 0 && below % 2 == 0) low.alpha = nullptr;
+  if (s.periodic && last) low.alpha = high.alpha = nullptr;
+  float* out = coarse + (slab * (s.n_pairs + 1) + I) * s.inner;
+  join_sides(weights + (slab * (s.n + 1) + face) * s.inner, low, high, out, s.inner);
+  if (s.periodic && s.n_pairs == 1) std::fill_n(out, s.inner, 0.0f);
+}
+
 void multilevel_join(const pairing& p, const float* weights, const float* half, float* coarse, float* alpha) {
   const slabs s(p);
-  parallel_ranges(s.outer * (s.n_pairs + 1), n_threads(s.outer * s.n * s.inner * 14),
-                  [&](index_t begin, index_t end) {
-                    for (index_t at = begin; at < end; ++at) {
-                      const index_t slab = at / (s.n_pairs + 1), I = at - slab * (s.n_pairs + 1);
-                      const bool last = I == s.n_pairs;
-                      const index_t face = last ? s.n : 2 * I;
-                      index_t below = face - 1, above = last ? -1 : face;
-                      if (s.periodic && I == 0) below = s.n - 1;
-                      if (s.periodic && last) above = 0;
-                      side_cell low = cell_at_side(s, weights, half, alpha, slab, below);
-                      side_cell high = cell_at_side(s, weights, half, alpha, slab, above);
-                      // A single cell at the end has one alpha, for the pair before it; a periodic face is met twice, and set once.
-                      if (below >= 0 && below % 2 == 0) low.alpha = nullptr;
-                      if (s.periodic && last) low.alpha = high.alpha = nullptr;
-                      join_sides(weights + (slab * (s.n + 1) + face) * s.inner, low, high,
-                                 coarse + at * s.inner, s.inner);
-                      if (s.periodic && s.n_pairs == 1) std::fill_n(coarse + at * s.inner, s.inner, 0.0f);
-                    }
-                  });
+  const index_t faces = s.n_pairs + 1, whole = s.n / 2;
+  const int threads = n_threads(s.outer * s.n * s.inner * 14);
+  if (s.inner > 1 || whole < 2) {
+    parallel_ranges(s.outer * faces, threads, [&](index_t begin, index_t end) {
+      for (index_t at = begin; at < end; ++at)
+        join_face(s, weights, half, coarse, alpha, at / faces, at % faces);
+    });
+    return;
+  }
+  parallel_ranges(s.outer, threads, [&](index_t begin, index_t end) {
+    row_faces between(whole);
+    for (index_t row = begin; row < end; ++row) {
+      join_row(weights + row * (s.n + 1), half + row * s.n, coarse + row * faces, alpha + row * s.n, s.n,
+               between);
+      join_face(s, weights, half, coarse, alpha, row, 0);
+      for (index_t I = whole; I < faces; ++I) join_face(s, weights, half, coarse, alpha, row, I);
+    }
+  });
 }
+
+template <class T>
+void multilevel_narrow(const T* values, double factor, float least, float* out, index_t n) {
+  const blocks cut(n, 1 << 12);
+  parallel_ranges(cut.count, n_threads(n * index_t(4 + sizeof(T))), [&](index_t first, index_t last) {
+    cells_narrow(values, factor, least, out, cut.begin(first), cut.end(last - 1));
+  });
+}
+template void multilevel_narrow(const float*, double, float, float*, index_t);
+template void multilevel_narrow(const double*, double, float, float*, index_t);
 
 void multilevel_add(const pairing& p, const float* fine, float* coarse) {
   const slabs s(p);

@@ -1,5 +1,7 @@
 #include "stencil.hpp"
 
+#include <limits>
+
 #include "stencil_bind.hpp"
 
 namespace pysolve::bind {
@@ -108,6 +110,27 @@ double residual(const stencil_handle& handle, py::handle b, py::handle x, py::ha
   });
 }
 
+#if defined(PYSOLVE_BACKEND_cpu)
+index_t components(const stencil_handle& handle, py::handle labels) {
+  return with_grid(handle, [&]<class T>(const grid<T>& A) {
+    if (A.size() > std::numeric_limits<std::int32_t>::max()) throw py::value_error("grid has too many cells");
+    const vec<std::int32_t> out = view<std::int32_t>(labels, "labels", A.size());
+    return without_gil([&] { return backend::stencil_components(A, out.data); });
+  });
+}
+
+void project_out(py::handle labels, index_t n_components, py::handle d) {
+  const vec<const std::int32_t> of = view<const std::int32_t>(labels, "labels");
+  if (n_components < 1) throw py::value_error("n_components must be positive");
+  for (index_t c = 0; c < of.size; ++c)
+    if (of.data[c] >= n_components) throw py::value_error("labels must lie below n_components");
+  with_real(d, "d", [&]<class T>() {
+    const vec<T> out = view<T>(d, "d", of.size);
+    without_gil([&] { backend::stencil_project_out(of.data, n_components, out.data, of.size); });
+  });
+}
+#endif
+
 }  // namespace
 
 void bind_stencil(py::module_& m) {
@@ -121,6 +144,12 @@ void bind_stencil(py::module_& m) {
         py::arg("y"));
   m.def("stencil_residual", &residual, "r = b - A x, returns r . r", py::arg("grid"), py::arg("b"),
         py::arg("x"), py::arg("r"));
+#if defined(PYSOLVE_BACKEND_cpu)
+  m.def("stencil_components", &components, "labels of the components with a null space; returns their number",
+        py::arg("grid"), py::arg("labels"));
+  m.def("stencil_project_out", &project_out, "d -= its mean on every component", py::arg("labels"),
+        py::arg("n_components"), py::arg("d"));
+#endif
 }
 
 }  // namespace pysolve::bind

@@ -153,8 +153,7 @@ class Hierarchy:
     def _finest(self, A: Any) -> Box:
         """The box of A's own faces, divided by a power of two such that the largest is near 1."""
         weights, shift = list(A.weights), A.shift
-        largest = max(float(np.max(w)) for w in (*weights, shift))
-        self.scale = 2.0 ** -math.floor(math.log2(largest)) if largest > 0 else 1.0
+        self.scale = 2.0 ** -math.floor(math.log2(A.norm))
         keeps = bool(self.levels) and _fits(self.levels[0].box, A)
         box = self.levels[0].box if keeps else _box_of(A)
         axes = (0, 2) if len(A.grid_shape) == 2 else (0, 1, 2)
@@ -172,10 +171,7 @@ class Hierarchy:
             return max(values * self.scale, LEAST) if values > 0 else 0.0
         if not isinstance(out, np.ndarray):
             out = empty(values.size, np.float32)
-        np.multiply(values.ravel(), values.dtype.type(self.scale), out=out, casting="same_kind")
-        weak = out < LEAST
-        if np.count_nonzero(weak) > values.size - np.count_nonzero(values):
-            out[weak & (values.ravel() > 0)] = LEAST
+        self.module.multilevel_narrow(values.ravel(), self.scale, LEAST, out)
         return out
 
     def _strong_axes(self, box: Box) -> list[int]:

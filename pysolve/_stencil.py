@@ -102,6 +102,7 @@ class StencilOperator(_stencil_null_space.NullSpace):
         self._grid: Any = None
         self._components: tuple[np.ndarray, int] | None = None
         self._wide: StencilOperator | None = None
+        self._norm: float | None = None
 
     def matvec(self, x: Any) -> np.ndarray:
         """Product with one vector.
@@ -172,7 +173,12 @@ class StencilOperator(_stencil_null_space.NullSpace):
             for axis, weight in enumerate(self.weights)
         )
 
-    norm = property(_stencil_faces.eigenvalue_bound, doc="float: a bound on the coupled cells' eigenvalues.")
+    @property
+    def norm(self) -> float:
+        """float: a bound on the coupled cells' eigenvalues."""
+        if self._norm is None:
+            self._norm = _stencil_faces.eigenvalue_bound(self)
+        return self._norm
 
     def diagonal(self) -> np.ndarray:
         """Diagonal of the matrix, ndarray of shape (n,); 1 in decoupled cells."""
@@ -262,7 +268,7 @@ class StencilOperator(_stencil_null_space.NullSpace):
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        made_on_use = ("_grid", "_components", "_wide")
+        made_on_use = ("_grid", "_components", "_wide", "_norm")
         return {name: value for name, value in self.__dict__.items() if name not in made_on_use}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

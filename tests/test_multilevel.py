@@ -52,6 +52,16 @@ def test_cells_equal_the_reference(A, relaxation, resistance):
     close(found[1], expected[1])
 
 
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 33, 5000])
+@pytest.mark.parametrize("real", ["f4", "f8"])
+def test_narrow_equals_the_reference(n, real):
+    values = (10.0 ** np.random.default_rng(n).uniform(-30, 3, n)).astype(real) * (np.arange(n) % 3 > 0)
+    out, expected = np.full(n, np.nan, np.float32), np.empty(n)
+    _core.multilevel_narrow(values.astype(real), 2.0**-5, 1e-18, out)
+    reference.multilevel_narrow(values, 2.0**-5, 1e-18, expected)
+    np.testing.assert_allclose(out, expected, rtol=1e-6)
+
+
 boxes = st.tuples(st.integers(1, 5), st.integers(1, 5), st.sampled_from([1, 2, 3, 7, 8, 16, 17, 34, 35, 51]))
 
 

@@ -60,6 +60,11 @@ def evaluate(net, f):
     return np.clip(np.tensordot(w2, hidden, axes=1) + b2, low, high)
 
 
+def multilevel_narrow(values, factor, least, out):
+    values = np.asarray(values, dtype=float)
+    out[:] = np.where(values > 0, np.maximum(values * factor, least), 0)
+
+
 def multilevel_cells(grid, relaxation, resistance, inverse, half):
     d, f = features(grid)
     inverse[:] = (evaluate(relaxation, f) * d).ravel()
