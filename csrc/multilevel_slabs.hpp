@@ -1,8 +1,9 @@
 // One axis of a box, for the kernels of multilevel that join pairs of cells along it.
 #pragma once
 #include "multilevel.hpp"
+#include "shared.hpp"
 
-namespace pysolve::cpu {
+namespace pysolve::PYSOLVE_BACKEND {
 
 // The box as `outer` slabs of n cells along the axis, each a run of `inner` values next to each other.
 struct slabs {
@@ -13,16 +14,15 @@ struct slabs {
     for (int a = p.axis + 1; a < 3; ++a) inner *= p.n[a];
   }
   // The pair before and after pair I, or -1.
-  index_t before(index_t I) const { return I > 0 ? I - 1 : periodic ? n_pairs - 1 : -1; }
-  index_t after(index_t I) const { return I + 1 < n_pairs ? I + 1 : periodic ? 0 : -1; }
-  index_t high(index_t I) const {
-    return I >= 0 && 2 * I + 1 < n ? 2 * I + 1 : -1;
-  }  // high cell of pair I, or -1
-  index_t low(index_t I) const { return I >= 0 ? 2 * I : -1; }
+  PYSOLVE_SHARED index_t before(index_t I) const { return I > 0 ? I - 1 : periodic ? n_pairs - 1 : -1; }
+  PYSOLVE_SHARED index_t after(index_t I) const { return I + 1 < n_pairs ? I + 1 : periodic ? 0 : -1; }
+  // The high and low cell of pair I, or -1.
+  PYSOLVE_SHARED index_t high(index_t I) const { return I >= 0 && 2 * I + 1 < n ? 2 * I + 1 : -1; }
+  PYSOLVE_SHARED index_t low(index_t I) const { return I >= 0 ? 2 * I : -1; }
 };
 
 // fine = P coarse (or fine += scale P coarse) in the cells [begin, end) along axis 0.
 void prolong_runs(const pairing& p, const float* alpha, const float* coarse, float scale, bool add,
                   float* fine, index_t begin, index_t end);
 
-}  // namespace pysolve::cpu
+}  // namespace pysolve::PYSOLVE_BACKEND

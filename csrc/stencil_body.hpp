@@ -106,23 +106,33 @@ struct face_weights {
   }
 };
 
-// visit(cell, x there, A x there in S) for all cells.
-template <class Weights, class S, class T, class Place, class Visit>
-PYSOLVE_AT_PLACE void over_cells(const grid<T>& A, const T* x, const Place& at, Visit visit) {
-  const row_pieces cut(A.n);
+// row(r), for every piece of a row that this thread has a share in, gives what it is to do at its k < n[2] there.
+template <class Place, class Row>
+PYSOLVE_AT_PLACE void over_pieces(const index_t n[3], const Place& at, Row row) {
+  const row_pieces cut(n);
   const index_t pieces = cut.n_rows * cut.per_row, at_once = at.block_threads() / cut.lanes;
   const index_t stride = at.n_blocks() * at_once;
   for (index_t p = at.block() * at_once + at.thread() / cut.lanes; p < pieces; p += stride) {
-    const index_t row = p / cut.per_row, i = row / A.n[1], j = row - i * A.n[1];
+    const index_t r = p / cut.per_row;
     const index_t begin =
-        (p - row * cut.per_row) * cut.lanes * cells_per_lane + (at.thread() & (cut.lanes - 1));
-    const rows_around<T> around(A, x, i, j);
-    const Weights weights(A, i, j);
+        (p - r * cut.per_row) * cut.lanes * cells_per_lane + (at.thread() & (cut.lanes - 1));
+    const auto in_row = row(r);
     for (int u = 0; u < cells_per_lane; ++u) {
       const index_t k = begin + u * cut.lanes;
-      if (k < A.n[2]) visit(row * A.n[2] + k, around.c[k], weights.template times<S>(around, k));
+      if (k < n[2]) in_row(k);
     }
   }
+}
+
+// visit(cell, x there, A x there in S) for all cells.
+template <class Weights, class S, class T, class Place, class Visit>
+PYSOLVE_AT_PLACE void over_cells(const grid<T>& A, const T* x, const Place& at, Visit visit) {
+  over_pieces(A.n, at, [&](index_t row) {
+    const index_t i = row / A.n[1], j = row - i * A.n[1];
+    return [&A, &visit, row, around = rows_around<T>(A, x, i, j), weights = Weights(A, i, j)](index_t k) {
+      visit(row * A.n[2] + k, around.c[k], weights.template times<S>(around, k));
+    };
+  });
 }
 
 template <class Weights, class T>

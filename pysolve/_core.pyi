@@ -54,6 +54,60 @@ def stencil_grid(
 def stencil_matvec(grid: StencilGrid, x: Array, y: Array) -> None: ...
 def stencil_matvec_dot(grid: StencilGrid, x: Array, y: Array) -> float: ...
 def stencil_residual(grid: StencilGrid, b: Array, x: Array, r: Array) -> float: ...
+def stencil_components(grid: StencilGrid, labels: Array) -> int: ...
+def stencil_project_out(labels: Array, n_components: int, d: Array) -> None: ...
+
+# multilevel
+def multilevel_narrow(values: Array, factor: float, least: float, out: Array) -> None: ...
+def multilevel_cells(
+    grid: StencilGrid, relaxation: Array, resistance: Array, inverse: Array | None, half: Array | None
+) -> None: ...
+def multilevel_join(
+    n: tuple[int, int, int],
+    axis: int,
+    periodic: bool,
+    weights: Array,
+    half: Array,
+    coarse: Array,
+    alpha: Array,
+) -> None: ...
+def multilevel_add(n: tuple[int, int, int], axis: int, fine: Array, coarse: Array) -> None: ...
+def multilevel_descend(
+    grid: StencilGrid,
+    b: Array,
+    factor: float,
+    inverse: Array,
+    tau: Array,
+    u: Array,
+    x: Array,
+    y: Array,
+) -> tuple[float, float]: ...
+def multilevel_ascend(
+    grid: StencilGrid,
+    alpha: Array | None,
+    coarse: Array | None,
+    scale: float,
+    u: Array,
+    inverse: Array,
+    tau: Array,
+    x: Array,
+    y: Array,
+    factor: float,
+    z: Array,
+) -> None: ...
+def multilevel_restrict(
+    n: tuple[int, int, int], axis: int, periodic: bool, alpha: Array, fine: Array, coarse: Array
+) -> None: ...
+def multilevel_prolong(
+    n: tuple[int, int, int],
+    axis: int,
+    periodic: bool,
+    alpha: Array,
+    coarse: Array,
+    scale: float,
+    add: bool,
+    fine: Array,
+) -> None: ...
 
 # conjugate_directions
 def conjugate_directions_orthogonalise(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reference.csr import wide
+from reference.stencil import NEUMANN, PERIODIC
 from stencil_cases import reference_grid
 
 from pysolve import _backend
@@ -51,6 +52,11 @@ class DeviceKernels:
             on_device = [self.moved(x) for x in arguments]
             if name == "conjugate_directions_orthogonalise":
                 on_device[4] = arguments[4]  # pq stays on the host
+            if name == "multilevel_cells":
+                on_device[1:3] = arguments[1:3]  # and so do the nets
+            if name in ("multilevel_descend", "multilevel_ascend"):
+                tau = 4 if name == "multilevel_descend" else 6
+                on_device[tau] = arguments[tau]  # and the steps
             result = kernel(*on_device)
             for ours, theirs in zip(arguments, on_device, strict=True):
                 if isinstance(ours, np.ndarray) and theirs is not ours and ours.flags.writeable:
@@ -183,6 +189,38 @@ class SimulatedKernels:
         factor = np.array([alpha], x.dtype)
         return self._run("conjugate_directions_step", [x.dtype], [x.size], (x, r, p, q, factor))[0]
 
+    def multilevel_cells(self, grid, *arrays):
+        self._sweep("multilevel_cells", [], grid, arrays)
+
+    def _sweep(self, kernel, types, grid, vectors, *numbers):
+        _, sizes, arrays = grid
+        return self._run(kernel, types, sizes, (*arrays, *vectors, np.array(numbers, float)))
+
+    def multilevel_narrow(self, values, factor, least, out):
+        arrays = values, np.array([factor, least]), out
+        self._run("multilevel_narrow", [values.dtype], [values.size], arrays)
+
+    def multilevel_descend(self, grid, b, factor, inverse, tau, u, x, y):
+        out = self._sweep("multilevel_descend", [b.dtype], grid, (b, inverse, tau, u, x, y), factor, tau.size)
+        return float(out[0]), float(out[1])
+
+    def multilevel_ascend(self, grid, alpha, coarse, scale, u, inverse, tau, x, y, factor, z):
+        vectors = alpha, coarse, u, inverse, tau, x, y, z
+        self._sweep("multilevel_ascend", [z.dtype], grid, vectors, scale, factor, tau.size)
+
+    def multilevel_join(self, n, axis, periodic, *arrays):
+        self._run("multilevel_join", [], (*n, axis, periodic), arrays)
+
+    def multilevel_add(self, n, axis, *arrays):
+        self._run("multilevel_add", [], (*n, axis, False), arrays)
+
+    def multilevel_restrict(self, n, axis, periodic, *arrays):
+        self._run("multilevel_restrict", [], (*n, axis, periodic), arrays)
+
+    def multilevel_prolong(self, n, axis, periodic, alpha, coarse, scale, add, fine):
+        arrays = alpha, coarse, fine, np.array([scale])
+        self._run("multilevel_prolong", [], (*n, axis, periodic, add), arrays)
+
 
 def scalar(out, like):
     """A sum of the type that goes with the values of `like`."""
@@ -201,7 +239,11 @@ def stencil_handle(kernels, A):
     weights = tuple(w if constant or not isinstance(w, float) else None for w in grid.weights)
     shift = A.shift if isinstance(A.shift, float) else A.shift.ravel()
     decoupled = np.array(grid.decoupled, np.int64) if grid.decoupled else None
-    sides = tuple(grid.low), tuple(grid.high)
+    # An axis of one cell that is periodic is handed over closed, as the package does.
+    sides = (
+        tuple(NEUMANN if n == 1 and side == PERIODIC else side for n, side in zip(grid.n, ends, strict=True))
+        for ends in (grid.low, grid.high)
+    )
     return grid, kernels.stencil_grid(grid.n, *sides, weights, shift, decoupled, grid.dtype)
 
 

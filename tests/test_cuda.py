@@ -4,8 +4,8 @@ For the simulated launches the .cu files themselves are compiled for the host (t
 thread, so that their arithmetic, their indices and their sums are tested without a device. What only a device shows
 (the launches themselves, memory, streams) is tested by the same functions with the mark `gpu`.
 
-The products of matrices are in `test_cuda_matrices.py`, launches of other shapes in `test_cuda_bodies.py`; the module
-itself, with or without a device, is at the end of this file.
+The products of matrices are in `test_cuda_matrices.py`, the parts of the V-cycle in `test_cuda_multilevel.py`, launches
+of other shapes in `test_cuda_bodies.py`; the module itself, with or without a device, is at the end of this file.
 """
 
 import numpy as np
@@ -116,7 +116,11 @@ def test_step_equals_the_reference(kernels, dtype, n):
 # ---- the module, device or not -----------------------------------------------------------------------------
 
 # What only the CPU has, with the reason in csrc/conjugate_directions.cu: whole solves in one call.
-ONLY_CPU = {"RunState", *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil"))}
+ONLY_CPU = {
+    "RunState",
+    *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil")),
+    *("stencil_components", "stencil_project_out"),  # walks from cell to cell, once for a geometry
+}
 ONLY_CUDA = {"device_count"}
 NO_KERNELS = {"StencilGrid", "stencil_grid", "compiler", "version", "instruction_set", "openmp_threads"}
 
@@ -138,6 +142,9 @@ def arguments(module):
     csr, sell = (Claim("<i4", 9), ints, x), (longs, Claim("<i4", 1), ints, x)
     grid = module.stencil_grid((2, 2, 2), (0, 0, 0), (0, 0, 0), (1.0, 1.0, 1.0), 0.0, None, "f8")
     matrices = {"csr": csr, "sell": sell, "stencil": (grid,)}
+    single = module.stencil_grid((2, 2, 2), (0, 0, 0), (0, 0, 0), (1.0, 1.0, 1.0), 0.0, None, "f4")
+    f, pair, faces, net = Claim("<f4", 8), Claim("<f4", 4), Claim("<f4", 12), np.ones(31, np.float32)
+    place = (2, 2, 2), 1, False
     return {
         **{f"{stem}_matvec": (*A, x, x) for stem, A in matrices.items()},
         **{f"{stem}_matvec_dot": (*A, x, x) for stem, A in matrices.items()},
@@ -147,6 +154,14 @@ def arguments(module):
         "sell_pack": (*csr, 8, longs, longs, Claim("<i4", 1), ints, x),
         "conjugate_directions_orthogonalise": (x, x, x, x, np.ones(1), 0),
         "conjugate_directions_step": (x, x, x, x, 1.0),
+        "multilevel_cells": (single, net, net, f, f),
+        "multilevel_join": (*place, faces, f, f, f),
+        "multilevel_add": (*place[:2], f, pair),
+        "multilevel_narrow": (x, 1.0, 1e-18, f),
+        "multilevel_descend": (single, x, 1.0, f, np.ones(2, np.float32), f, f, f),
+        "multilevel_ascend": (single, f, pair, 1.0, f, f, np.ones(2, np.float32), f, f, 1.0, x),
+        "multilevel_restrict": (*place, f, f, pair),
+        "multilevel_prolong": (*place, f, pair, 1.0, True, f),
     }
 
 

@@ -100,12 +100,15 @@ def full(simulation):
 
 
 def test_every_kernel_is_simulated_for_every_type(simulation):
-    stems = ("csr_", "sell_", "stencil_", "conjugate_directions_")
+    stems = ("csr_", "sell_", "stencil_", "conjugate_directions_", "multilevel_")
     kernels = {name for name in dir(_backend._core) if name.startswith(stems) and "_run_" not in name}
-    types = {"csr": [f"{i}_{t}" for t, i in TYPES], "stencil": ["f4", "f8"]}
-    types |= {"sell": VALUES, "conjugate": VALUES, "sell_measure": types["csr"], "sell_pack": types["csr"]}
+    entries, reals = [f"_{i}_{t}" for t, i in TYPES], ["_f4", "_f8"]
+    values = [f"_{t}" for t in VALUES]
+    types = {"csr": entries, "sell": values, "stencil": reals, "conjugate": values, "multilevel": [""]}
+    types |= {"sell_measure": entries, "sell_pack": entries}
+    types |= {f"multilevel_{verb}": reals for verb in ("scale", "smooth", "residual")}
     wanted = {
-        f"{kernel}_{name}"
+        kernel + name
         for kernel in kernels - {"stencil_grid"}
         for name in types.get(kernel, types[kernel.partition("_")[0]])
     }

@@ -9,6 +9,8 @@
 #undef PYSOLVE_INSTANTIATE
 #include "csr.cu"
 #undef PYSOLVE_INSTANTIATE
+#include "multilevel.cu"
+#undef PYSOLVE_INSTANTIATE
 #include "sell.cu"
 #undef PYSOLVE_INSTANTIATE
 #include "stencil.cu"
@@ -128,6 +130,51 @@ void add_conjugate_directions(const std::string& types) {
   };
 }
 
+// Numbers come in double, after the arrays.
+template <class T>
+void add_multilevel(const std::string& types) {
+  table["multilevel_narrow_" + types] = [](const index_t* n, void* const* a, double*) {
+    const double* numbers = at<double>(a[1]);
+    cuda::multilevel_narrow(at<T>(a[0]), numbers[0], float(numbers[1]), at<float>(a[2]), n[0]);
+  };
+  table["multilevel_descend_" + types] = [](const index_t* n, void* const* a, double* out) {
+    const double* numbers = at<double>(a[12]);
+    const auto report = cuda::multilevel_descend(grid_of<float>(n, a), at<T>(a[6]), numbers[0],
+                                                 at<float>(a[7]), at<float>(a[8]), int(numbers[1]),
+                                                 at<float>(a[9]), at<float>(a[10]), at<float>(a[11]));
+    out[0] = report.largest;
+    out[1] = report.solid;
+  };
+  table["multilevel_ascend_" + types] = [](const index_t* n, void* const* a, double*) {
+    const double* numbers = at<double>(a[14]);
+    cuda::multilevel_ascend(grid_of<float>(n, a), at<float>(a[6]), at<float>(a[7]), float(numbers[0]),
+                            at<float>(a[8]), at<float>(a[9]), at<float>(a[10]), int(numbers[2]),
+                            at<float>(a[11]), at<float>(a[12]), numbers[1], at<T>(a[13]));
+  };
+}
+
+pairing pairing_of(const index_t* n) { return {{n[0], n[1], n[2]}, int(n[3]), n[4] != 0}; }
+
+void add_multilevel_of_one_type() {
+  table["multilevel_cells"] = [](const index_t* n, void* const* a, double*) {
+    cuda::multilevel_cells(grid_of<float>(n, a), {at<float>(a[6])}, {at<float>(a[7])}, at<float>(a[8]),
+                           at<float>(a[9]));
+  };
+  table["multilevel_join"] = [](const index_t* n, void* const* a, double*) {
+    cuda::multilevel_join(pairing_of(n), at<float>(a[0]), at<float>(a[1]), at<float>(a[2]), at<float>(a[3]));
+  };
+  table["multilevel_add"] = [](const index_t* n, void* const* a, double*) {
+    cuda::multilevel_add(pairing_of(n), at<float>(a[0]), at<float>(a[1]));
+  };
+  table["multilevel_restrict"] = [](const index_t* n, void* const* a, double*) {
+    cuda::multilevel_restrict(pairing_of(n), at<float>(a[0]), at<float>(a[1]), at<float>(a[2]));
+  };
+  table["multilevel_prolong"] = [](const index_t* n, void* const* a, double*) {
+    cuda::multilevel_prolong(pairing_of(n), at<float>(a[0]), at<float>(a[1]), float(*at<double>(a[3])),
+                             n[5] != 0, at<float>(a[2]));
+  };
+}
+
 template <class T>
 std::string type_name() {
   const char* kind = std::is_integral_v<T> ? "i" : std::is_same_v<T, real_t<T>> ? "f" : "c";
@@ -138,11 +185,14 @@ std::string type_name() {
 #define ADD_VALUE(T)           \
   add_sell<T>(type_name<T>()); \
   add_conjugate_directions<T>(type_name<T>());
-#define ADD_REAL(T) add_stencil<T>(type_name<T>());
+#define ADD_REAL(T)               \
+  add_stencil<T>(type_name<T>()); \
+  add_multilevel<T>(type_name<T>());
 const bool filled = [] {
   PYSOLVE_FOR_INDEX_VALUE(ADD_CSR)
   PYSOLVE_FOR_VALUE(ADD_VALUE)
   PYSOLVE_FOR_REAL(ADD_REAL)
+  add_multilevel_of_one_type();
   return true;
 }();
 

@@ -1,0 +1,160 @@
+"""The levels of a V-cycle: boxes of cells, and the transfers from one to the next. Arrays are float32."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pysolve._backend import empty
+from pysolve._multilevel_weights import DimensionWeights
+from pysolve._stencil_faces import SIDES
+
+NEUMANN, PERIODIC = SIDES.index("neumann"), SIDES.index("periodic")
+
+
+class Box:
+    """A box of cells: always three axes, face weights and shift as flat arrays, numbers or (no such axis) None."""
+
+    def __init__(self, n: tuple[int, ...], low: tuple[int, ...], high: tuple[int, ...]) -> None:
+        self.n, self.size = n, math.prod(n)
+        self.low = tuple(NEUMANN if n[a] == 1 and low[a] == PERIODIC else low[a] for a in range(3))
+        self.high = tuple(NEUMANN if n[a] == 1 and high[a] == PERIODIC else high[a] for a in range(3))
+        self.weights: list[Any] = [None] * 3
+        self.shift: Any = 0.0
+        self.grid: Any = None
+
+    def has(self, axis: int) -> bool:
+        """Whether it has faces along the axis at all: a 2-D box has none along the second."""
+        none = self.n[axis] == 1 and isinstance(self.weights[axis], float) and self.weights[axis] == 0
+        return self.weights[axis] is not None and not none
+
+    def n_faces(self, axis: int) -> int:
+        return self.size // self.n[axis] * (self.n[axis] + 1)
+
+    def make_grid(self, module: Any) -> None:
+        self.grid = module.stencil_grid(
+            self.n, self.low, self.high, tuple(self.weights), self.shift, None, "f4"
+        )
+
+    def faces(self, axis: int) -> Any:
+        """The faces along an axis as an array, also where one number stands for them all."""
+        if not isinstance(self.weights[axis], float):
+            return self.weights[axis]
+        extents = [self.n[a] + (a == axis) for a in range(3)]
+        faces = np.full(extents, self.weights[axis], np.float32)
+        for end, side in ((0, self.low[axis]), (-1, self.high[axis])):
+            if side == NEUMANN:
+                faces[(slice(None),) * axis + (end,)] = 0
+        return faces.ravel()
+
+
+class Transfer:
+    """P along one axis: the box that it leads to, and every cell's share of the pair beyond its own."""
+
+    def __init__(self, box: Box, axis: int) -> None:
+        self.axis, self.n, self.periodic = axis, box.n, box.low[axis] == PERIODIC
+        n = tuple((k + 1) // 2 if a == axis else k for a, k in enumerate(box.n))
+        self.box = Box(n, box.low, box.high)
+        self.alpha, self.half = (empty(box.size, np.float32) for _ in range(2))
+        for a in range(3):
+            if box.has(a):
+                self.box.weights[a] = empty(self.box.n_faces(a), np.float32)
+        if not isinstance(box.shift, float) or box.shift > 0:
+            self.box.shift = empty(self.box.size, np.float32)
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        return self.n, self.axis, self.periodic
+
+    def make(self, box: Box, weights: DimensionWeights, module: Any) -> None:
+        """The faces of the coarse box, and alpha, from those of `box`, whose `half` is made."""
+        module.multilevel_join(
+            *self.place, box.faces(self.axis), self.half, self.box.weights[self.axis], self.alpha
+        )
+        for a in range(3):
+            if a != self.axis and box.has(a):
+                extents = tuple(k + (b == a) for b, k in enumerate(box.n))
+                module.multilevel_add(extents, self.axis, box.faces(a), self.box.weights[a])
+        if not isinstance(self.box.shift, float):
+            shift = box.shift
+            if isinstance(shift, float):
+                shift = np.full(box.size, shift, np.float32)
+            module.multilevel_add(box.n, self.axis, shift, self.box.shift)
+        if self.box.grid is None:
+            self.box.make_grid(module)
+
+
+class Level:
+    """A box, the weights of its smoother in every cell, and the transfers to the next box."""
+
+    def __init__(self, box: Box, axes: list[int], smooths: bool) -> None:
+        self.box, self.axes, self.smooths = box, axes, smooths
+        self.inverse = empty(box.size if smooths else 0, np.float32)
+        self.transfers: list[Transfer] = []
+        for axis in axes:
+            self.transfers.append(Transfer(self.transfers[-1].box if self.transfers else box, axis))
+
+    def make(self, weights: DimensionWeights, module: Any) -> None:
+        box = self.box
+        for transfer in self.transfers:
+            inverse = self.inverse if self.smooths and box is self.box else None
+            module.multilevel_cells(box.grid, weights.relaxation, weights.resistance, inverse, transfer.half)
+            transfer.make(box, weights, module)
+            box = transfer.box
+
+    def n_bytes(self, itemsize: int) -> int:
+        """That one cycle moves here, with right-hand sides and results of `itemsize` bytes a value."""
+        n, boxes = self.box.size, [self.box, *(transfer.box for transfer in self.transfers)]
+        moved = sum((10 + 14 * (k == 0) + 10 * (k > 0)) * box.size for k, box in enumerate(boxes[:-1]))
+        if not self.smooths:
+            return moved
+        arrays = isinstance(self.box.weights[0], np.ndarray)
+        faces = 4 * sum(self.box.has(axis) for axis in range(3)) if arrays else 0
+        shift = 4 if isinstance(self.box.shift, np.ndarray) else 0
+        walks = (28 + itemsize) + (20 + 2 * itemsize)
+        return moved + n * (walks + 2 * (faces + shift))
+
+
+def box_of(A: Any) -> Box:
+    n, sides = list(A.grid_shape), list(A.boundary)
+    if len(n) == 2:
+        n.insert(1, 1)
+        sides.insert(1, ("neumann", "neumann"))
+    low, high = (tuple(SIDES.index(pair[end]) for pair in sides) for end in (0, 1))
+    return Box(tuple(n), low, high)
+
+
+def fits(box: Box, A: Any) -> bool:
+    """Whether the arrays of a box can take the faces of A."""
+    other = box_of(A)
+    numbers = isinstance(box.weights[0], float), isinstance(box.shift, float)
+    return (box.n, box.low, box.high) == (other.n, other.low, other.high) and numbers == (
+        isinstance(A.weights[0], float),
+        isinstance(A.shift, float),
+    )
+
+
+def pseudo_inverse(box: Box) -> np.ndarray:
+    """Of the operator on a small box, by its eigenvalues after scaling the diagonal to 1; 0 in solid cells."""
+    matrix = np.zeros((box.size,) * 2)
+    cells = np.arange(box.size).reshape(box.n)
+    diagonal = np.zeros(box.size)
+    for axis in range(3):
+        if not box.has(axis):
+            continue
+        extents = tuple(k + (a == axis) for a, k in enumerate(box.n))
+        faces = np.moveaxis(box.faces(axis).reshape(extents).astype(np.float64), axis, 0)
+        along = np.moveaxis(cells, axis, 0)
+        np.add.at(diagonal, along, faces[:-1] + faces[1:])
+        np.subtract.at(matrix, (along[1:], along[:-1]), faces[1:-1])
+        np.subtract.at(matrix, (along[:-1], along[1:]), faces[1:-1])
+        if box.low[axis] == PERIODIC:
+            np.subtract.at(matrix, (along[0], along[-1]), faces[0])
+            np.subtract.at(matrix, (along[-1], along[0]), faces[0])
+    diagonal += box.shift
+    matrix[np.diag_indices(box.size)] += diagonal
+    d = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1)), 0)
+    inverse = np.linalg.pinv(d[:, None] * matrix * d, rcond=1e-12, hermitian=True)
+    return np.ascontiguousarray(d[:, None] * inverse * d, dtype=np.float32)
