@@ -6,7 +6,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from pysolve._conjugate_directions_steps import CompiledSteps, DirectionSteps, Steps, is_jacobi, runs_compiled
+from pysolve._conjugate_directions_runs import CompiledSteps, is_jacobi, runs_compiled
+from pysolve._conjugate_directions_steps import DirectionSteps, Steps
 from pysolve._iterate import check_control, solve_columns
 from pysolve._result import SolveResult
 from pysolve._system import System, make_system
