@@ -5,6 +5,7 @@ They own x and r of one column, and serve `pysolve._stopping.Stopping`.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -17,6 +18,7 @@ from pysolve._result import Status
 from pysolve._system import System
 
 LEAST_GAIN = 1 / 16  # of the energy that the residual is certain to gain: less, and a direction is rejected
+TINY = 1e-300  # has a logarithm
 MOST_REJECTED = 10  # in a row, then M is dropped
 
 
@@ -93,13 +95,15 @@ class DirectionSteps(Steps):
         self.slot, self.last, self.alpha = 0, -1, 0.0
         self.buffer = empty(self.n, self.dtype, self.b)
         self.in_place = trusted
-        self.watch = Watch()
+        self.watch, self.tolerance = Watch(), TINY
+        self.aside: Any = None  # x, r and the directions of M while it is compared
         self.n_rejected = 0
         self.rr = 0.0
         self.kernels = kernels(self.x)
 
     def take(self, n_steps: int, tolerance: float) -> tuple[list[float], str]:
         norms: list[float] = []
+        self.tolerance = max(tolerance, TINY)
         for _ in range(n_steps):
             if not self._step():
                 return norms, "failed"
@@ -194,7 +198,7 @@ class DirectionSteps(Steps):
         """Whether r_old^H z vanishes, as r_old^H M r = z_old^H r = 0 does for a fixed symmetric M."""
         with np.errstate(over="ignore", invalid="ignore"):
             cross = pr + self.alpha * np.conj(c[self.last]) * self.pq[self.last]
-        return bool(abs(cross) <= 0.1 * abs(pr))
+        return bool(abs(cross) <= 0.01 * abs(pr))
 
     def _energy_along(self, c: Any) -> float:
         """Energy of z along the directions that are kept, of which it has the coefficients c."""
@@ -216,9 +220,26 @@ class DirectionSteps(Steps):
 
     def _watch(self, gain: float, seconds: float) -> None:
         was_on = self.watch.on
-        self.watch.record(gain, seconds, self.consistent)
-        if was_on and not self.watch.on:
-            self._forget()
+        digits = math.log10(max(self.rr, TINY) ** 0.5 / self.tolerance)
+        self.watch.record(gain, seconds, self.consistent, digits)
         if self.watch.dropped:
-            self.M = None
+            self.M = self.aside = None
             self.notes = "M was dropped: plain conjugate gradients gained more energy per second"
+        elif was_on and not self.watch.on:
+            self._set_aside()
+        elif self.watch.on and not was_on and self.aside is not None:
+            self._take_back()
+
+    def _set_aside(self) -> None:
+        """Let conjugate gradients begin anew, and keep what M needs to go on as if they had never been."""
+        if self.watch.undoes:
+            state = self.P, self.Q, self.pq, self.slot, self.last, self.alpha, self.rr
+            self.aside = self.x.copy(), self.r.copy(), state
+            self.P, self.Q = (zeros((2, self.n), self.dtype, self.b) for _ in range(2))
+            self.pq = np.zeros(2)
+        self._forget()
+
+    def _take_back(self) -> None:
+        self.x[:], self.r[:], state = self.aside
+        self.P, self.Q, self.pq, self.slot, self.last, self.alpha, self.rr = state
+        self.aside = None
