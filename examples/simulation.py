@@ -68,7 +68,7 @@ class Pyamg(Scipy):
 
 
 class Pysolve:
-    """pysolve.cg on the operator, without a matrix."""
+    """pysolve.cg on the operator, without a matrix, with the learned V-cycle as preconditioner."""
 
     M = None
 
@@ -82,7 +82,10 @@ class Pysolve:
 
 def preconditioner(A, last):
     """The preconditioner for A; `last` is that of the geometry before, or None."""
-    return pysolve.Jacobi(A)
+    if last is None:
+        return pysolve.Multilevel(A)
+    last.update(A)  # in the memory that it has
+    return last
 
 
 MAKE = {"scipy": Scipy, "pyamg": Pyamg, "pysolve": Pysolve}

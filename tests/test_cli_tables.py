@@ -147,14 +147,14 @@ def simulated(out):
 def test_demo_simulates_with_every_library_that_is_installed(run, monkeypatch):
     pytest.importorskip("pyamg")
     table = simulated(run("demo", "--size", "8")[1])
-    assert list(table) == ["scipy", "scipy with pyamg SA", "pysolve, matrix-free"]
+    assert list(table) == ["scipy", "scipy with pyamg SA", "pysolve, Multilevel"]
     for setup, solve, iterations, residual, ratio in table.values():
         assert float(setup) >= 0 < float(solve)
         assert int(iterations) > 0 < float(residual) <= 1.01e-6
         assert ratio.endswith("x")
     without(monkeypatch, "pyamg")
     code, out, _ = run("demo", "--size", "8")
-    assert (code, list(simulated(out))) == (0, ["scipy", "pysolve, matrix-free"])
+    assert (code, list(simulated(out))) == (0, ["scipy", "pysolve, Multilevel"])
     assert "Not installed: pyamg (pip install pyamg)." in out
 
 
