@@ -105,14 +105,14 @@ def _add_compare(commands: Any) -> None:
 
 
 def _add_demo(commands: Any) -> None:
-    text = "scipy's cg and pysolve's side by side on built-in problems; under a minute, no files needed."
+    text = "scipy's cg and pysolve's side by side on built-in problems and in a simulation; under a minute."
     demo = commands.add_parser("demo", help="see it work, no files needed", description=text)
     demo.set_defaults(run=_run_demo)
     demo.add_argument(
         "--plot",
         metavar="FILE",
         default=None,
-        help="draw the results (default: demo.png if matplotlib is there)",
+        help="draw the results, and the simulation beside them (default: demo.png if matplotlib is there)",
     )
     demo.add_argument(
         "--size",

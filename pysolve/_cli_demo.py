@@ -1,5 +1,9 @@
-"""`pysolve demo`: scipy's cg beside pysolve's on built-in problems: same system, tolerance and threads."""
+"""`pysolve demo`: scipy's cg beside pysolve's on built-in problems, and in a simulation.
 
+Same system, tolerance and threads.
+"""
+
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -23,6 +27,7 @@ from pysolve._cli_peers import (
     scipy_jacobi,
 )
 from pysolve._cli_progress import Progress
+from pysolve._cli_simulation import frame, simulate
 from pysolve._cli_table import aligned, ratio, seconds, threads_text
 from pysolve._cli_threads import rerun
 from pysolve._cli_writing import check_picture_path, write_picture
@@ -58,15 +63,19 @@ def demo(arguments: Namespace) -> int:
     """Run `pysolve demo`; 0 when every solve converged, else 1."""
     if arguments.plot:
         check_picture_path(arguments.plot)
+        check_picture_path(_frame_path(arguments.plot), [arguments.plot])
     if (code := rerun(arguments)) is not None:
         return code
     cases = [make(arguments.size) for make in CASES]
-    results = [_measure(case, f"[{i}/{len(cases)}] {case.title}") for i, case in enumerate(cases, 1)]
+    n_parts = len(cases) + 1
+    results = [_measure(case, f"[{i}/{n_parts}] {case.title}") for i, case in enumerate(cases, 1)]
+    flow, report, residual = simulate(arguments.size, RTOL, f"[{n_parts}/{n_parts}] smoke around a ball")
     print(f"scipy's cg beside pysolve's, rtol {RTOL:g}, medians of {REPEAT}, interleaved; {threads_text()}\n")
     print(aligned(HEADER, [_row(case, *pair) for case, pair in zip(cases, results, strict=True)]))
-    print(f"\n{NOTE}")
-    _draw(arguments.plot, cases, results)
-    return 0 if all(side.residual <= 1.01 * RTOL for pair in results for side in pair) else 1
+    print(f"\n{NOTE}\n\n{report}\n")
+    _draw(arguments.plot, cases, results, flow)
+    worst = max(residual, *(side.residual for pair in results for side in pair))
+    return 0 if worst <= 1.01 * RTOL else 1
 
 
 def _poisson_csr(size: int) -> Case:
@@ -142,10 +151,16 @@ def _row(case: Case, scipy: Measured, own: Measured) -> list[str]:
     return [case.title, str(n), *sides[0], *sides[1], ratio(scipy.time, own.time)]
 
 
-def _draw(plot: str | None, cases: list[Case], results: list[list[Measured]]) -> None:
+def _frame_path(path: str) -> str:
+    """The picture of the simulation lies beside that of the table."""
+    return "_smoke".join(os.path.splitext(path))
+
+
+def _draw(plot: str | None, cases: list[Case], results: list[list[Measured]], flow: Any) -> None:
     path = plot or "demo.png"
     try:
         check_picture_path(path)
+        check_picture_path(_frame_path(path))
     except InputError as error:  # without --plot the picture is a present, not an order
         print(f"no picture: {error}")
         return
@@ -156,7 +171,8 @@ def _draw(plot: str | None, cases: list[Case], results: list[list[Measured]]) ->
     pressure, solid = _best_slice(results[chosen][1].x.reshape(A.grid_shape), A.decoupled)
     rows = [(case.title, scipy.time, own.time) for case, (scipy, own) in zip(cases, results, strict=True)]
     write_picture(path, demo_picture(pressure, solid, rows))
-    print(f"drawn: {path}")
+    write_picture(_frame_path(path), frame(flow))
+    print(f"drawn: {path}, {_frame_path(path)}")
 
 
 def _best_slice(pressure: np.ndarray, solid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,13 +20,14 @@ INSTALL = {
 
 @dataclass
 class Problem:
-    """One system: `csr` for the libraries that need stored entries, `operator` a StencilOperator or None."""
+    """One system: `csr` for libraries that need stored entries, `operator` a StencilOperator or None."""
 
     csr: sp.csr_array
     b: np.ndarray
     rtol: float
     maxiter: int | None = None
     operator: Any = None
+    x0: np.ndarray | None = None
 
 
 @dataclass
@@ -112,7 +113,7 @@ def pysolve_run(method: Callable, make_inverse: Callable, matrix_free: bool = Fa
         A = problem.operator if matrix_free else problem.csr
         start = time.perf_counter()
         M = make_inverse(A)
-        r = method(A, problem.b, rtol=problem.rtol, maxiter=problem.maxiter, M=M)
+        r = method(A, problem.b, problem.x0, rtol=problem.rtol, maxiter=problem.maxiter, M=M)
         total = time.perf_counter() - start
         return Outcome(total - r.solve_time, r.solve_time, r.x, r.iterations, r.converged, r.residual_norms)
 
@@ -129,7 +130,9 @@ def scipy_cg(make_inverse: Callable) -> Run:
         M = make_inverse(A)
         ready = time.perf_counter()
         with np.errstate(all="ignore"):  # where A is indefinite; the table says what came of it
-            x, info = spla.cg(A, b, rtol=problem.rtol, maxiter=problem.maxiter, M=M, callback=count)
+            x, info = spla.cg(
+                A, b, x0=problem.x0, rtol=problem.rtol, maxiter=problem.maxiter, M=M, callback=count
+            )
         done = time.perf_counter()
         return Outcome(ready - start, done - ready, x, len(norms) - 1, info == 0, np.array(norms))
 

@@ -6,7 +6,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from pysolve._conjugate_directions_steps import CompiledSteps, DirectionSteps, Steps, is_jacobi, runs_compiled
+from pysolve._conjugate_directions_runs import CompiledSteps, is_jacobi, runs_compiled
+from pysolve._conjugate_directions_steps import DirectionSteps, Steps
 from pysolve._iterate import check_control, solve_columns
 from pysolve._result import SolveResult
 from pysolve._system import System, make_system
@@ -170,9 +171,9 @@ def conjugate_directions(
       out of directions on components without a Dirichlet side;
     - a direction that is not finite, has no curvature above rounding, or lowers the energy less than a sixteenth
       of what the residual is certain to, is rejected, and the residual taken in its place;
-    - where the answers of `M` show that it is not a fixed symmetric map, its gain in energy per second is
-      compared with that of plain conjugate gradients from time to time, and `M` is dropped for good when it is
-      the slower one, or after ten rejections in a row.
+    - its gain in energy per second is compared with that of plain conjugate gradients from time to time, and `M` is
+      dropped for good when it is the slower one, or after ten rejections in a row. A fixed symmetric map is compared
+      after 100 steps only, and has to be slower by far; any other, which its answers give away, after 40.
 
     References
     ----------

@@ -1,10 +1,11 @@
-"""The steps of conjugate direction methods: compiled runs of CG, and the general loop with its safeguards.
+"""The steps of conjugate direction methods: the general loop with its safeguards, and what compiled runs share.
 
-Both own x and r of one column, and serve `pysolve._stopping.Stopping`.
+They own x and r of one column, and serve `pysolve._stopping.Stopping`.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -13,15 +14,11 @@ import numpy as np
 from pysolve._arrays import norm
 from pysolve._backend import empty, kernels, zeros
 from pysolve._conjugate_directions_watch import Watch
-from pysolve._jacobi import Jacobi
 from pysolve._result import Status
-from pysolve._sell import PackedMatrix
-from pysolve._stopping import CHECK_EVERY
 from pysolve._system import System
 
-LARGE = 1 << 20  # entries: a CSR matrix beyond the caches, where each product that is not packed costs most
-SMALL = 1 << 13  # entries: a CSR matrix that is not packed at all
 LEAST_GAIN = 1 / 16  # of the energy that the residual is certain to gain: less, and a direction is rejected
+TINY = 1e-300  # has a logarithm
 MOST_REJECTED = 10  # in a row, then M is dropped
 
 
@@ -81,78 +78,6 @@ class Steps:
         return Status.SINGULAR if semidefinite else Status.INDEFINITE
 
 
-def runs_compiled(system: System) -> bool:
-    """Whether CG on this system runs compiled: on a matrix or stencil of ours, with a diagonal or nothing as M."""
-    return system.A._kind is not None and (system.M is None or system.inverse_diagonal is not None)
-
-
-def is_jacobi(M: Any, A: Any, system: System) -> bool:
-    """Whether M is the inverse diagonal of A, up to scale and a factor of 10: a map that needs no watching."""
-    if isinstance(M, Jacobi) and M.made_from(A):
-        return True
-    t = np.asarray(system.inverse_diagonal * system.A.diagonal().real)
-    return bool(t.size == 0 or 0 < t.max() <= 10 * t.min())
-
-
-class CompiledSteps(Steps):
-    """Steps of CG in whole runs of compiled code, for operators that have one; M is a diagonal or nothing.
-
-    Four vectors: x, r, p and the buffer, which holds A p in a run, and the recomputed residual between runs (a
-    stencil operator's run does not store A p).
-    """
-
-    def __init__(self, system: System, column: int) -> None:
-        super().__init__(system, column)
-        self.inverse_diagonal = system.inverse_diagonal
-        self.p, self.buffer = zeros(self.n, self.dtype, self.b), empty(self.n, self.dtype, self.b)
-        self.norms = np.empty(CHECK_EVERY)
-        self.kernels = kernels(self.x)
-        self.state = self.kernels.RunState()
-        self.state.floor = self.floor
-        self.system, self.matrix, self.n_taken = system, self.A, 0
-        self.pack_after = steps_before_packing(self.A.n_entries) if self.A._kind == "csr" else -1
-
-    def take(self, n_steps: int, tolerance: float) -> tuple[list[float], str]:
-        if self.n_taken == self.pack_after:
-            self.matrix = packed_if_better(self.system)
-        elif self.n_taken < self.pack_after:
-            n_steps = min(n_steps, self.pack_after - self.n_taken)
-        state = self.state
-        state.n_steps, state.tolerance = n_steps, tolerance
-        run = getattr(self.kernels, f"conjugate_directions_run_{self.matrix._kind}")
-        run(
-            *self.matrix._kernel_args,
-            self.inverse_diagonal,
-            self.x,
-            self.r,
-            self.p,
-            self.buffer,
-            self.norms,
-            state,
-        )
-        self.n_taken += state.n_steps
-        if state.end in ("not_positive", "not_finite"):
-            self.failure = self._failed(state.curvature if state.end == "not_positive" else np.nan, self.p)
-            return self.norms[: state.n_steps].tolist(), "failed"
-        return self.norms[: state.n_steps].tolist(), state.end
-
-    def restart(self) -> None:
-        self.r, self.buffer = self.buffer, self.r
-        self.state.rho = self.state.beta = 0.0
-
-
-def steps_before_packing(n_entries: int) -> int:
-    """Steps after which a CSR matrix is packed: packing costs about 6 products beyond the caches, 10 within them."""
-    return 10 if n_entries > LARGE else CHECK_EVERY if n_entries > SMALL else -1
-
-
-def packed_if_better(system: System) -> Any:
-    """The matrix of the system packed, made once, if that moves fewer bytes; else the matrix as it is."""
-    if system.packed is None:
-        system.packed = PackedMatrix._if_smaller(system.A) or system.A
-    return system.packed
-
-
 class DirectionSteps(Steps):
     """Steps along directions that M proposes, made A-orthogonal to the last n_keep ones.
 
@@ -170,13 +95,15 @@ class DirectionSteps(Steps):
         self.slot, self.last, self.alpha = 0, -1, 0.0
         self.buffer = empty(self.n, self.dtype, self.b)
         self.in_place = trusted
-        self.watch = Watch()
+        self.watch, self.tolerance = Watch(), TINY
+        self.aside: Any = None  # x, r and the directions of M while it is compared
         self.n_rejected = 0
         self.rr = 0.0
         self.kernels = kernels(self.x)
 
     def take(self, n_steps: int, tolerance: float) -> tuple[list[float], str]:
         norms: list[float] = []
+        self.tolerance = max(tolerance, TINY)
         for _ in range(n_steps):
             if not self._step():
                 return norms, "failed"
@@ -188,6 +115,9 @@ class DirectionSteps(Steps):
     def restart(self) -> None:
         self.r, self.buffer = self.buffer, self.r
         self.rr = float(np.vdot(self.r, self.r).real)
+        self._forget()
+
+    def _forget(self) -> None:
         self.pq[:] = 0
         self.slot, self.last = 0, -1
 
@@ -268,7 +198,7 @@ class DirectionSteps(Steps):
         """Whether r_old^H z vanishes, as r_old^H M r = z_old^H r = 0 does for a fixed symmetric M."""
         with np.errstate(over="ignore", invalid="ignore"):
             cross = pr + self.alpha * np.conj(c[self.last]) * self.pq[self.last]
-        return bool(abs(cross) <= 0.1 * abs(pr))
+        return bool(abs(cross) <= 0.01 * abs(pr))
 
     def _energy_along(self, c: Any) -> float:
         """Energy of z along the directions that are kept, of which it has the coefficients c."""
@@ -285,10 +215,31 @@ class DirectionSteps(Steps):
         self.n_fallbacks += not accepted
         if self.n_rejected >= MOST_REJECTED:
             self.M = None
+            self._forget()
             self.notes = f"M was dropped: {MOST_REJECTED} of its directions in a row were rejected"
 
     def _watch(self, gain: float, seconds: float) -> None:
-        self.watch.record(gain, seconds, self.consistent)
+        was_on = self.watch.on
+        digits = math.log10(max(self.rr, TINY) ** 0.5 / self.tolerance)
+        self.watch.record(gain, seconds, self.consistent, digits)
         if self.watch.dropped:
-            self.M = None
+            self.M = self.aside = None
             self.notes = "M was dropped: plain conjugate gradients gained more energy per second"
+        elif was_on and not self.watch.on:
+            self._set_aside()
+        elif self.watch.on and not was_on and self.aside is not None:
+            self._take_back()
+
+    def _set_aside(self) -> None:
+        """Let conjugate gradients begin anew, and keep what M needs to go on as if they had never been."""
+        if self.watch.undoes:
+            state = self.P, self.Q, self.pq, self.slot, self.last, self.alpha, self.rr
+            self.aside = self.x.copy(), self.r.copy(), state
+            self.P, self.Q = (zeros((2, self.n), self.dtype, self.b) for _ in range(2))
+            self.pq = np.zeros(2)
+        self._forget()
+
+    def _take_back(self) -> None:
+        self.x[:], self.r[:], state = self.aside
+        self.P, self.Q, self.pq, self.slot, self.last, self.alpha, self.rr = state
+        self.aside = None

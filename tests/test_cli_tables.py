@@ -1,6 +1,7 @@
 """`pysolve compare` and `pysolve demo`: every line of their tables, and their pictures."""
 
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -125,7 +126,7 @@ def test_picture_is_a_png(run, tmp_path, command):
 
 def test_demo_shows_both_sides_of_five_problems(run):
     code, out, err = run("demo", "--size", "8")
-    lines = [line for line in out.splitlines() if line.endswith("x")]
+    lines = [line for line in out.splitlines() if line.endswith("x")][:5]
     assert (code, len(lines)) == (0, 5)
     for line, name in zip(
         lines, ("Poisson 8^3, CSR", "Poisson", "obstacle box", "log-normal", "100 small"), strict=True
@@ -133,7 +134,47 @@ def test_demo_shows_both_sides_of_five_problems(run):
         assert line.startswith(name)
         cells = line.split()[-8:]
         assert max(float(cells[3]), float(cells[6])) <= 1.01e-6
-    assert [f"[{i}/5]" in err for i in range(1, 6)] == [True] * 5
+    assert [f"[{i}/6]" in err for i in range(1, 7)] == [True] * 6
+
+
+def simulated(out):
+    """The lines of the simulation's table: name -> figures."""
+    lines = out.split("pressure of one step")[1].splitlines()[2:]
+    table = lines[: lines.index("")]
+    return {cells[0]: cells[1:] for cells in (re.split(r"  +", line) for line in table)}
+
+
+def test_demo_simulates_with_every_library_that_is_installed(run, monkeypatch):
+    pytest.importorskip("pyamg")
+    table = simulated(run("demo", "--size", "8")[1])
+    assert list(table) == ["scipy", "scipy with pyamg SA", "pysolve, Multilevel"]
+    for setup, solve, iterations, residual, ratio in table.values():
+        assert float(setup) >= 0 < float(solve)
+        assert int(iterations) > 0 < float(residual) <= 1.01e-6
+        assert ratio.endswith("x")
+    without(monkeypatch, "pyamg")
+    code, out, _ = run("demo", "--size", "8")
+    assert (code, list(simulated(out))) == (0, ["scipy", "pysolve, Multilevel"])
+    assert "Not installed: pyamg (pip install pyamg)." in out
+
+
+def test_demo_draws_the_simulation_beside_the_table(run, tmp_path):
+    image = pytest.importorskip("matplotlib.image")
+    assert "drawn: a.png, a_smoke.png" in run("demo", "--size", "8", "--plot", "a.png")[1]
+    assert np.ptp(image.imread("a_smoke.png")) > 0.3
+    (tmp_path / "b_smoke.png").mkdir()
+    code, _, err = run("demo", "--size", "8", "--plot", "b.png")
+    assert (code, err) == (2, "pysolve: cannot write 'b_smoke.png': it is a folder\n")
+
+
+def test_demo_is_1_where_the_simulation_misses_the_tolerance(run, monkeypatch):
+    def half(A, b, x0=None, **options):
+        x = np.zeros_like(b) if x0 is None else x0
+        return (x, 1) if options["maxiter"] is None and x0 is not None else cg(A, b, x0, **options)
+
+    cg = _cli_peers.spla.cg
+    monkeypatch.setattr(_cli_peers.spla, "cg", half)
+    assert run("demo", "--size", "8")[0] == 1
 
 
 def test_demo_without_matplotlib_says_how_to_get_it(run, monkeypatch):

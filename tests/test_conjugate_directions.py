@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 import pysolve
 from pysolve._backend import kernels
-from pysolve._conjugate_directions_steps import runs_compiled
+from pysolve._conjugate_directions_runs import runs_compiled
 from pysolve._system import make_system
 
 core = kernels(np.empty(0))

@@ -1,29 +1,17 @@
 """What a bad M, a singular or indefinite A and single precision may cost: time, and never the truth."""
 
-import itertools
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import scipy.sparse.linalg as sla
 from contract_cases import SOLVERS, true_norms
+from direction_maps import Clock, Map, check_converged, noise, without_r
 
 import pysolve
 from pysolve import _conjugate_directions_steps
 
 S = pysolve.Status
 solvers = pytest.mark.parametrize("solve", SOLVERS)
-
-
-class Clock:
-    """A clock that advances by 1 with every look at it, and by what M adds: the same on every machine."""
-
-    def __init__(self):
-        self.now = 0
-
-    def perf_counter(self):
-        self.now += 1
-        return self.now
 
 
 @pytest.fixture
@@ -33,36 +21,7 @@ def clock(monkeypatch):
     return clock
 
 
-class Map:
-    """function(r, k) for the k-th call."""
-
-    dtype = np.dtype("f8")
-
-    def __init__(self, function, n):
-        self.function, self.shape, self.calls = function, (n, n), itertools.count(1)
-
-    def matvec(self, r):
-        with np.errstate(all="ignore"):
-            return self.function(r, next(self.calls))
-
-
-def check_converged(A, b, result, rtol):
-    A = A.tocsr() if hasattr(A, "tocsr") else A
-    norm = float(true_norms(A, b, result.x))
-    assert result.converged, result.message
-    assert norm <= rtol * np.linalg.norm(b) * (1 + 1e-6)
-    assert result.residual_norms[-1] == pytest.approx(norm, rel=1e-4, abs=1e-15 * np.linalg.norm(b))
-
-
 # ---- maps that are of no use -------------------------------------------------------------------------------
-
-
-def without_r(v, r):
-    return v - r * (r @ v) / (r @ r)
-
-
-def noise(r, k):
-    return np.random.default_rng(1000 + k).standard_normal(r.size)
 
 
 REJECTED = {

@@ -1,0 +1,89 @@
+"""CG in compiled runs of many steps, and which systems it is for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pysolve._backend import empty, kernels, zeros
+from pysolve._conjugate_directions_steps import Steps
+from pysolve._jacobi import Jacobi
+from pysolve._sell import PackedMatrix
+from pysolve._stopping import CHECK_EVERY
+from pysolve._system import System
+
+LARGE = 1 << 20  # entries: a CSR matrix beyond the caches, where each product that is not packed costs most
+SMALL = 1 << 13  # entries: a CSR matrix that is not packed at all
+
+
+def runs_compiled(system: System) -> bool:
+    """Whether CG on this system runs compiled: on a matrix or stencil of ours, with a diagonal or nothing as M."""
+    return system.A._kind is not None and (system.M is None or system.inverse_diagonal is not None)
+
+
+def is_jacobi(M: Any, A: Any, system: System) -> bool:
+    """Whether M is the inverse diagonal of A, up to scale and a factor of 10: a map that needs no watching."""
+    if isinstance(M, Jacobi) and M.made_from(A):
+        return True
+    t = np.asarray(system.inverse_diagonal * system.A.diagonal().real)
+    return bool(t.size == 0 or 0 < t.max() <= 10 * t.min())
+
+
+class CompiledSteps(Steps):
+    """Steps of CG in whole runs of compiled code, for operators that have one; M is a diagonal or nothing.
+
+    Four vectors: x, r, p and the buffer, which holds A p in a run, and the recomputed residual between runs (a
+    stencil operator's run does not store A p).
+    """
+
+    def __init__(self, system: System, column: int) -> None:
+        super().__init__(system, column)
+        self.inverse_diagonal = system.inverse_diagonal
+        self.p, self.buffer = zeros(self.n, self.dtype, self.b), empty(self.n, self.dtype, self.b)
+        self.norms = np.empty(CHECK_EVERY)
+        self.kernels = kernels(self.x)
+        self.state = self.kernels.RunState()
+        self.state.floor = self.floor
+        self.system, self.matrix, self.n_taken = system, self.A, 0
+        self.pack_after = steps_before_packing(self.A.n_entries) if self.A._kind == "csr" else -1
+
+    def take(self, n_steps: int, tolerance: float) -> tuple[list[float], str]:
+        if self.n_taken == self.pack_after:
+            self.matrix = packed_if_better(self.system)
+        elif self.n_taken < self.pack_after:
+            n_steps = min(n_steps, self.pack_after - self.n_taken)
+        state = self.state
+        state.n_steps, state.tolerance = n_steps, tolerance
+        run = getattr(self.kernels, f"conjugate_directions_run_{self.matrix._kind}")
+        run(
+            *self.matrix._kernel_args,
+            self.inverse_diagonal,
+            self.x,
+            self.r,
+            self.p,
+            self.buffer,
+            self.norms,
+            state,
+        )
+        self.n_taken += state.n_steps
+        if state.end in ("not_positive", "not_finite"):
+            self.failure = self._failed(state.curvature if state.end == "not_positive" else np.nan, self.p)
+            return self.norms[: state.n_steps].tolist(), "failed"
+        return self.norms[: state.n_steps].tolist(), state.end
+
+    def restart(self) -> None:
+        self.r, self.buffer = self.buffer, self.r
+        self.state.rho = self.state.beta = 0.0
+
+
+def steps_before_packing(n_entries: int) -> int:
+    """Steps after which a CSR matrix is packed: packing costs about 6 products beyond the caches, 10 within them."""
+    return 10 if n_entries > LARGE else CHECK_EVERY if n_entries > SMALL else -1
+
+
+def packed_if_better(system: System) -> Any:
+    """The matrix of the system packed, made once, if that moves fewer bytes; else the matrix as it is."""
+    if system.packed is None:
+        system.packed = PackedMatrix._if_smaller(system.A) or system.A
+    return system.packed
