@@ -16,7 +16,7 @@ from pysolve._cli_files import InputError
 
 BAD_INPUT, INTERRUPTED, NO_READER = 2, 130, 141
 METHODS = ("cg", "conjugate_directions")
-PRECONDITIONERS = ("none", "jacobi", "pyamg")
+PRECONDITIONERS = ("none", "jacobi", "multilevel", "pyamg")
 
 SYSTEM_HELP = "a .mtx, .mtx.gz, .mtx.bz2 or .npz file, or a gallery problem such as poisson:64x64x64"
 

@@ -66,7 +66,11 @@ def peers(problem: Problem) -> tuple[list[Peer], list[str]]:
     directions = pysolve_run(pysolve.conjugate_directions, pysolve.Jacobi)
     found.append(Peer("pysolve", "conjugate_directions", jacobi, directions))
     if problem.operator is not None:
-        free = {name: make for name, make in ours.items() if name not in amg}
+        free: dict[str, Callable] = {
+            "none": no_inverse,
+            jacobi: pysolve.Jacobi,
+            "Multilevel": pysolve.Multilevel,
+        }
         runs = {name: pysolve_run(pysolve.cg, make, matrix_free=True) for name, make in free.items()}
         found += [Peer("pysolve", "cg, matrix-free", name, run) for name, run in runs.items()]
     if _installed("petsc4py"):

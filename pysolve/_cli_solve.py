@@ -78,6 +78,12 @@ def _solved(system: System, arguments: Namespace) -> "tuple[pysolve.SolveResult,
 def _inverse(name: str, A: Any) -> Any:
     if name == "jacobi":
         return pysolve.Jacobi(A)
+    if name == "multilevel":
+        if not isinstance(A, pysolve.StencilOperator):
+            raise InputError(
+                "--preconditioner multilevel needs a built-in problem on a grid, such as poisson:64x64"
+            )
+        return pysolve.Multilevel(A)
     return pyamg_inverse(A) if name == "pyamg" else None
 
 

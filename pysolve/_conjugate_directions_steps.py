@@ -89,6 +89,7 @@ class DirectionSteps(Steps):
     def __init__(self, system: System, column: int, n_keep: int, trusted: bool) -> None:
         super().__init__(system, column)
         self.M, self.trusted = system.M, trusted or system.M is None
+        self.M_writes = system.M_writes
         n_slots = n_keep if trusted else n_keep + 1
         self.P, self.Q = (zeros((n_slots, self.n), self.dtype, self.b) for _ in range(2))
         self.pq = np.zeros(n_slots)
@@ -149,14 +150,17 @@ class DirectionSteps(Steps):
         return bool(np.isfinite(self.rr))
 
     def _proposal(self) -> Any:
-        """M's answer to the residual (of norm 1 unless M is trusted): a copy, so that M may write to it."""
-        if self.trusted:
-            self.buffer[:] = self.r
-        else:
-            np.multiply(self.r, self.dtype.type(1 / self.rr**0.5), out=self.buffer)
+        """M's answer to the residual (of norm 1 unless M is trusted): to a copy where M may write to it."""
         assert self.M is not None
+        argument = self.buffer
+        if not self.trusted:
+            np.multiply(self.r, self.dtype.type(1 / self.rr**0.5), out=argument)
+        elif self.M_writes:
+            argument[:] = self.r
+        else:
+            argument = self.r
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is rejected later on
-            return self._masked(self.M(self.buffer))
+            return self._masked(self.M(argument))
 
     def _masked(self, z: Any) -> Any:
         """z in the type of the system; unless M is trusted, without what it says of solid cells and constants."""

@@ -92,6 +92,7 @@ class Multilevel:
     """
 
     __array_ufunc__ = None
+    _leaves_its_argument = True  # the solvers need not make a copy for it
 
     def __init__(self, A: Any, *, shape: Any = None, weights: Any = "default") -> None:
         self._weights = _multilevel_weights.find_weights(weights)

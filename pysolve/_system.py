@@ -97,6 +97,7 @@ class System:
     shape: tuple[int, ...]  # of b as it was given
     scale: float  # a power of two
     start: Callable[[], np.ndarray]  # makes x anew
+    M_writes: bool = True  # M may write to its argument
     packed: Any = None  # once a method has asked for it: A packed, or A itself where that is better
 
     @property
@@ -129,7 +130,8 @@ def make_system(A: Any, b: Any, x0: Any = None, M: Any = None, *, columns: bool 
     def start() -> np.ndarray:
         return _start(x0, b, function, dtype, scale)
 
-    return System(operator, function, diagonal, values, start(), b.shape, scale, start)
+    M_writes = not getattr(M, "_leaves_its_argument", False)
+    return System(operator, function, diagonal, values, start(), b.shape, scale, start, M_writes)
 
 
 def check_square(A: Any) -> None:

@@ -140,6 +140,15 @@ def test_report_names_system_method_status_and_true_residual(run, system, method
     assert float(out.split("true relative residual ")[1].split()[0]) <= 1e-8
 
 
+def test_multilevel_is_for_problems_on_a_grid(run, system):
+    code, out, err = run("solve", "obstacle_box:20x20", "--preconditioner", "multilevel")
+    assert (code, err) == (0, "")
+    assert "preconditioner multilevel" in out
+    code, out, err = run("solve", system, "--preconditioner", "multilevel")
+    assert (code, out) == (2, "")
+    assert "needs a built-in problem on a grid" in err
+
+
 @pytest.mark.parametrize("name", ["poisson:8x9", "poisson:6x5x4", "obstacle_box:12x12x12"])
 def test_gallery_problem_needs_no_file(run, name):
     code, out, err = run("solve", name, "--preconditioner", "jacobi")
