@@ -163,6 +163,7 @@ PUBLIC = {
     "Status": lambda: pysolve.Status.STAGNATED,
     "ConvergenceError": lambda: pysolve.ConvergenceError(a_failure()),
     "Jacobi": lambda: pysolve.Jacobi(dense()),
+    "Multilevel": lambda: pysolve.Multilevel(KINDS["StencilOperator"](dense())),
     "PackedMatrix": lambda: pysolve.PackedMatrix(sp.csr_array(dense())),
     "StencilOperator": lambda: KINDS["StencilOperator"](dense()),
 }
@@ -182,7 +183,7 @@ def test_public_object_pickles(name):
         assert again is made
     elif hasattr(made, "matvec"):
         np.testing.assert_array_equal(again @ vector(), made @ vector())
-        assert pysolve.cg(dense(), vector(), M=again if name == "Jacobi" else None).converged
+        assert pysolve.cg(dense(), vector(), M=again if name in ("Jacobi", "Multilevel") else None).converged
     else:
         result, twin = (getattr(part, "result", part) for part in (made, again))
         np.testing.assert_array_equal(twin.x, result.x)

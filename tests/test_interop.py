@@ -24,7 +24,6 @@ def absent(name, why=""):
 
 
 def problem():
-    """A variable coefficient, so that the diagonal varies."""
     rng = np.random.default_rng(0)
     A = gallery.poisson(GRID, coefficient=np.exp(rng.standard_normal(GRID)))
     return A, A.tocsr(), rng.standard_normal(A.shape[0])
@@ -35,15 +34,22 @@ def operators():
     return {"StencilOperator": stencil, "PackedMatrix": pysolve.PackedMatrix(matrix)}
 
 
+def inverses():
+    stencil, matrix = problem()[:2]
+    return {"Jacobi": pysolve.Jacobi(matrix), "Multilevel": pysolve.Multilevel(stencil)}
+
+
 OPERATORS = pytest.mark.parametrize("name", ["StencilOperator", "PackedMatrix"])
+INVERSES = pytest.mark.parametrize("inverse", ["Jacobi", "Multilevel"])
 
 
 # ---- scipy -------------------------------------------------------------------------------------------------
 @OPERATORS
+@INVERSES
 @pytest.mark.parametrize("method", ["cg", "minres", "gmres", "bicgstab", "qmr", "lgmres", "gcrotmk", "tfqmr"])
-def test_scipys_solvers_take_our_operators_and_jacobi(name, method):
+def test_scipys_solvers_take_our_operators_and_inverses(name, inverse, method):
     _, matrix, b = problem()
-    A, M = operators()[name], pysolve.Jacobi(matrix)
+    A, M = operators()[name], inverses()[inverse]
     options = {"M": M}
     if method == "qmr":
         options = {"M1": M, "M2": sla.aslinearoperator(sp.eye_array(b.size))}  # it wants both or neither
@@ -164,17 +170,16 @@ def pysolve_cg_for_pyamg(A, b, x0=None, tol=1e-5, maxiter=None, M=None, callback
 
 @absent("pyamg")
 @OPERATORS
-def test_pyamgs_cg_takes_our_operators_and_jacobi(name):
+@INVERSES
+def test_pyamgs_cg_takes_our_operators_and_inverses(name, inverse):
     import pyamg.krylov
 
     _, matrix, b = problem()
-    A, M = (sla.aslinearoperator(part) for part in (operators()[name], pysolve.Jacobi(matrix)))
-    x, info = pyamg.krylov.cg(A, b, M=M, tol=1e-8, maxiter=2000)
-    assert info == 0
-    np.testing.assert_allclose(matrix @ x, b, atol=1e-5)
-    x, info = pyamg.krylov.cg(matrix, b, M=pysolve.Jacobi(matrix), tol=1e-8, maxiter=2000)
-    assert info == 0
-    np.testing.assert_allclose(matrix @ x, b, atol=1e-5)
+    A, M = operators()[name], inverses()[inverse]
+    for pair in ((sla.aslinearoperator(A), sla.aslinearoperator(M)), (matrix, M)):
+        x, info = pyamg.krylov.cg(pair[0], b, M=pair[1], tol=1e-8, maxiter=2000)
+        assert info == 0
+        np.testing.assert_allclose(matrix @ x, b, atol=1e-5)
 
 
 # ---- petsc4py ----------------------------------------------------------------------------------------------
@@ -196,18 +201,17 @@ class Shell:
 
 @PETSC
 @OPERATORS
-def test_petscs_cg_takes_our_operators_and_jacobi(name):
+@INVERSES
+def test_petscs_cg_takes_our_operators_and_inverses(name, inverse):
     from petsc4py import PETSc
 
     _, matrix, b = problem()
-    n = len(b)
-    A = PETSc.Mat().createPython([n, n], Shell(operators()[name]))
-    A.setUp()
+    A = PETSc.Mat().createPython([len(b)] * 2, Shell(operators()[name])).setUp()
     ksp = PETSc.KSP().create()
     ksp.setOperators(A)
     ksp.setType("cg")
     ksp.getPC().setType("python")
-    ksp.getPC().setPythonContext(Shell(pysolve.Jacobi(matrix)))
+    ksp.getPC().setPythonContext(Shell(inverses()[inverse]))
     ksp.setTolerances(rtol=1e-9, max_it=2000)
     x, right = A.createVecs()
     right.setArray(b)
