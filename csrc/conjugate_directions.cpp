@@ -119,6 +119,14 @@ double conjugate_directions_step(T* x, T* r, const T* p, const T* q, T alpha, in
   });
 }
 
+template <class T>
+double conjugate_directions_dot(const T* r, const T* z, index_t n) {
+  return over_blocks<double>(n, 2 * n * index_t(sizeof(T)),
+                             [&](index_t begin, index_t end) { return range_dot(r, z, begin, end); });
+}
+template double conjugate_directions_dot(const float*, const float*, index_t);
+template double conjugate_directions_dot(const double*, const double*, index_t);
+
 #define PYSOLVE_INSTANTIATE(T)                                                                \
   template direction_report<T> conjugate_directions_orthogonalise(                            \
       const T*, const T*, T*, const T*, const double*, sum_t<T>*, index_t, index_t, index_t); \

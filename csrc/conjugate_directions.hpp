@@ -36,6 +36,20 @@ direction_report<T> conjugate_directions_orthogonalise(const T* z, const T* r, T
 template <class T>
 double conjugate_directions_step(T* x, T* r, const T* p, const T* q, T alpha, index_t n);
 
+// The same steps on a stencil operator, where A p is formed twice and never stored, for an M that is no diagonal.
+// Host only. First r . z, the same bits with any number of threads: 2 n v bytes.
+template <class T>
+double conjugate_directions_dot(const T* r, const T* z, index_t n);
+// p = z + beta p; returns p^H A p and p^H p.  3 n v bytes, and the weights.
+struct energy_report {
+  double pAp = 0, pp = 0;
+};
+template <class T>
+energy_report conjugate_directions_toward_stencil(const grid<T>& A, const T* z, double beta, T* p);
+// x += alpha p, r -= alpha A p; returns r^H r.  5 n v bytes, and the weights.
+template <class T>
+double conjugate_directions_along_stencil(const grid<T>& A, double alpha, T* x, T* r, const T* p);
+
 // Where a run of conjugate gradients stands.
 enum class run_end : int { steps = 0, tolerance = 1, not_positive = 2, not_finite = 3 };
 struct run_state {

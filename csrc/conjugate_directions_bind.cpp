@@ -110,7 +110,39 @@ void run_stencil(const stencil_handle& handle, py::handle inverse_diagonal, py::
   });
 }
 
+double dot(py::handle r, py::handle z) {
+  return with_real(r, "r", [&]<class T>() {
+    const vec<const T> a = view<const T>(r, "r"), b = view<const T>(z, "z", a.size);
+    return without_gil([&] { return backend::conjugate_directions_dot(a.data, b.data, a.size); });
+  });
+}
+
+std::pair<double, double> toward_stencil(const stencil_handle& handle, py::handle z, double beta,
+                                         py::handle p) {
+  return with_grid(handle, [&]<class T>(const grid<T>& A) {
+    const vec<const T> in = view<const T>(z, "z", A.size());
+    const vec<T> out = view<T>(p, "p", A.size());
+    const auto found =
+        without_gil([&] { return backend::conjugate_directions_toward_stencil(A, in.data, beta, out.data); });
+    return std::pair(found.pAp, found.pp);
+  });
+}
+
+double along_stencil(const stencil_handle& handle, double alpha, py::handle x, py::handle r, py::handle p) {
+  return with_grid(handle, [&]<class T>(const grid<T>& A) {
+    const vec<T> to = view<T>(x, "x", A.size()), left = view<T>(r, "r", A.size());
+    const vec<const T> in = view<const T>(p, "p", A.size());
+    return without_gil(
+        [&] { return backend::conjugate_directions_along_stencil(A, alpha, to.data, left.data, in.data); });
+  });
+}
+
 void bind_runs(py::module_& m) {
+  m.def("conjugate_directions_dot", &dot, "r . z", py::arg("r"), py::arg("z"));
+  m.def("conjugate_directions_toward_stencil", &toward_stencil, "p = z + beta p; returns p . A p and p . p",
+        py::arg("grid"), py::arg("z"), py::arg("beta"), py::arg("p"));
+  m.def("conjugate_directions_along_stencil", &along_stencil, "x += alpha p, r -= alpha A p; returns r . r",
+        py::arg("grid"), py::arg("alpha"), py::arg("x"), py::arg("r"), py::arg("p"));
   constexpr const char* ends[] = {"steps", "tolerance", "not_positive", "not_finite"};
   py::class_<state>(m, "RunState", "Where a run of conjugate gradients stands", py::module_local())
       .def(py::init<>())

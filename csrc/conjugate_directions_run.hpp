@@ -125,14 +125,10 @@ template <class Operator>
 void run(Operator& A, int threads, double* norms, run_state& state) {
   const run_state start = state;
   barrier meet;
-#if defined(_OPENMP)
-#pragma omp parallel num_threads(threads) if (threads > 1)
-#endif
-  {
-    const run_state end = run_steps(A, meet, thread_id(), team_size(), start, norms);
-    if (thread_id() == 0) state = end;
-  }
-  (void)threads;
+  parallel_team(threads, [&](int thread, int team) {
+    const run_state end = run_steps(A, meet, thread, team, start, norms);
+    if (thread == 0) state = end;
+  });
 }
 
 }  // namespace pysolve::cpu

@@ -207,21 +207,64 @@ PYSOLVE_CLONES pair_sum rows_update(const matrix_free<Faces, T>& s, T alpha, x_s
   return {rr, s.d ? total(rz8) + rz1 : rr};
 }
 
+// f(system, thread, threads, barrier) by every thread of a team, for the kind of weights that A has.
+template <class T, class F>
+void with_system(const grid<T>& A, const T* d, T* x, T* r, T* p, int threads, F&& f) {
+  std::vector<double> energy_of(A.n[0] * A.n[1]);
+  with_faces(A, [&]<class Faces>() {
+    matrix_free<Faces, T> system{A, d, x, r, p, blocks(A.n[0] * A.n[1], 1), energy_of.data(), {}, {}};
+    f(system, threads);
+  });
+}
+
+template <class T>
+index_t bytes_of_a_step(const grid<T>& A) {
+  return A.size() * index_t(sizeof(T)) * (A.weights[0] ? 13 : 7);
+}
+
 }  // namespace
+
+template <class T>
+energy_report conjugate_directions_toward_stencil(const grid<T>& A, const T* z, double beta, T* p) {
+  energy_report found;
+  const int threads = n_threads(bytes_of_a_step(A) / 2);
+  with_system(A, static_cast<const T*>(nullptr), static_cast<T*>(nullptr), const_cast<T*>(z), p, threads,
+              [&](auto& system, int team) {
+                barrier meet;
+                parallel_team(team, [&](int thread, int size) {
+                  system.direction(thread, size, beta);
+                  meet.wait(size);
+                  system.product(thread, size);
+                });
+                const pair_sum total = sum(system.part_p, system.cut.count);
+                found = {total.second, total.first};
+              });
+  return found;
+}
+
+template <class T>
+double conjugate_directions_along_stencil(const grid<T>& A, double alpha, T* x, T* r, const T* p) {
+  double rr = 0;
+  const int threads = n_threads(bytes_of_a_step(A) / 2);
+  with_system(
+      A, static_cast<const T*>(nullptr), x, r, const_cast<T*>(p), threads, [&](auto& system, int team) {
+        parallel_team(team,
+                      [&](int thread, int size) { system.update(thread, size, alpha, x_step{alpha, 0}); });
+        rr = sum(system.part_r, system.cut.count).first;
+      });
+  return rr;
+}
 
 template <class T>
 void conjugate_directions_run_stencil(const grid<T>& A, const T* inverse_diagonal, T* x, T* r, T* p,
                                       double* norms, run_state& state) {
-  std::vector<double> energy_of(A.n[0] * A.n[1]);
-  const int threads = n_threads(steps_of_a_run * A.size() * index_t(sizeof(T)) * (A.weights[0] ? 13 : 7));
-  with_faces(A, [&]<class Faces>() {
-    matrix_free<Faces, T> system{
-        A, inverse_diagonal, x, r, p, blocks(A.n[0] * A.n[1], 1), energy_of.data(), {}, {}};
-    run(system, threads, norms, state);
-  });
+  with_system(A, inverse_diagonal, x, r, p, n_threads(steps_of_a_run * bytes_of_a_step(A)),
+              [&](auto& system, int team) { run(system, team, norms, state); });
 }
 
-#define PYSOLVE_INSTANTIATE(T) \
+#define PYSOLVE_INSTANTIATE(T)                                                                      \
+  template energy_report conjugate_directions_toward_stencil(const grid<T>&, const T*, double, T*); \
+  template double conjugate_directions_along_stencil(const grid<T>&, double, T*, T*, const T*);     \
   template void conjugate_directions_run_stencil(const grid<T>&, const T*, T*, T*, T*, double*, run_state&);
 PYSOLVE_FOR_REAL(PYSOLVE_INSTANTIATE)
 

@@ -91,6 +91,21 @@ void parallel_ranges(index_t count, int threads, F&& f) {
 #endif
 }
 
+// f(thread, team size) by every thread of a team.
+template <class F>
+void parallel_team(int threads, F&& f) {
+  if (threads <= 1) {
+    f(0, 1);
+    return;
+  }
+#if defined(_OPENMP)
+#pragma omp parallel num_threads(threads)
+  f(thread_id(), team_size());
+#else
+  f(0, 1);
+#endif
+}
+
 template <class S>
 S sum(const S* part, index_t count) {
   S total = S();

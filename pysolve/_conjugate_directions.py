@@ -6,7 +6,13 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from pysolve._conjugate_directions_runs import CompiledSteps, is_jacobi, runs_compiled
+from pysolve._conjugate_directions_runs import (
+    CompiledSteps,
+    StencilSteps,
+    is_jacobi,
+    runs_by_cells,
+    runs_compiled,
+)
 from pysolve._conjugate_directions_steps import DirectionSteps, Steps
 from pysolve._iterate import check_control, solve_columns
 from pysolve._result import SolveResult
@@ -97,6 +103,8 @@ def cg(
     def steps(system: System, column: int) -> Steps:
         if runs_compiled(system):
             return CompiledSteps(system, column)
+        if runs_by_cells(system):
+            return StencilSteps(system, column)
         return DirectionSteps(system, column, n_keep=1, trusted=True)
 
     return solve_columns(lambda: make_system(A, b, x0, M, columns=True), steps, rtol, atol, maxiter, callback)

@@ -9,6 +9,7 @@ import numpy as np
 from pysolve._backend import empty, kernels, zeros
 from pysolve._conjugate_directions_steps import Steps
 from pysolve._jacobi import Jacobi
+from pysolve._result import Status
 from pysolve._sell import PackedMatrix
 from pysolve._stopping import CHECK_EVERY
 from pysolve._system import System
@@ -20,6 +21,11 @@ SMALL = 1 << 13  # entries: a CSR matrix that is not packed at all
 def runs_compiled(system: System) -> bool:
     """Whether CG on this system runs compiled: on a matrix or stencil of ours, with a diagonal or nothing as M."""
     return system.A._kind is not None and (system.M is None or system.inverse_diagonal is not None)
+
+
+def runs_by_cells(system: System) -> bool:
+    """Whether CG forms A p cell by cell instead of storing it: on a stencil operator, with an M of ours."""
+    return system.A._kind == "stencil" and system.M is not None and not system.M_writes
 
 
 def is_jacobi(M: Any, A: Any, system: System) -> bool:
@@ -75,6 +81,55 @@ class CompiledSteps(Steps):
     def restart(self) -> None:
         self.r, self.buffer = self.buffer, self.r
         self.state.rho = self.state.beta = 0.0
+
+
+class StencilSteps(Steps):
+    """Steps of CG on a stencil operator with an M of ours, fixed and symmetric: A p is not stored.
+
+    Four vectors, x, r, p and the buffer, and what M returns.
+    """
+
+    def __init__(self, system: System, column: int) -> None:
+        super().__init__(system, column)
+        self.M = system.M
+        self.p, self.buffer = zeros(self.n, self.dtype, self.b), empty(self.n, self.dtype, self.b)
+        self.rho = 0.0
+        self.kernels, self.grid = kernels(self.x), self.A._kernel_args[0]
+
+    def take(self, n_steps: int, tolerance: float) -> tuple[list[float], str]:
+        norms: list[float] = []
+        for _ in range(n_steps):
+            alpha = self._aim()
+            if alpha == 0:
+                return norms, "failed"
+            rr = self.kernels.conjugate_directions_along_stencil(self.grid, alpha, self.x, self.r, self.p)
+            norms.append(rr**0.5)
+            if not np.isfinite(rr):
+                self.failure = Status.BREAKDOWN
+                return norms, "failed"
+            if norms[-1] <= tolerance:
+                return norms, "tolerance"
+        return norms, "steps"
+
+    def _aim(self) -> float:
+        """p = M r + beta p, and the step along it; 0, with `failure` set, where there is none to take."""
+        assert self.M is not None
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = self.M(self.r)
+            rho = self.kernels.conjugate_directions_dot(self.r, z)
+        beta = rho / self.rho if self.rho > 0 else 0.0
+        pAp, pp = self.kernels.conjugate_directions_toward_stencil(self.grid, z, beta, self.p)
+        self.rho = rho
+        alpha = rho / pAp if pAp > self.floor * pp else 0.0
+        if alpha > 0 and np.isfinite(alpha):
+            return alpha
+        self.failure = self._failed(pAp / pp if pp > 0 and rho > 0 else np.nan, self.p)
+        return 0.0
+
+    def restart(self) -> None:
+        self.r, self.buffer = self.buffer, self.r
+        self.rho = 0.0
+        self.p.fill(0)
 
 
 def steps_before_packing(n_entries: int) -> int:

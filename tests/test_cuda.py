@@ -119,6 +119,7 @@ def test_step_equals_the_reference(kernels, dtype, n):
 ONLY_CPU = {
     "RunState",
     *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil")),
+    *("conjugate_directions_dot", *(f"conjugate_directions_{way}_stencil" for way in ("toward", "along"))),
     *("stencil_components", "stencil_project_out"),  # walks from cell to cell, once for a geometry
 }
 ONLY_CUDA = {"device_count"}

@@ -108,3 +108,20 @@ def applied(matvec, matrix, p):
     y = np.empty(len(p), wide(p).dtype)
     matvec(*matrix, p, y)
     return y
+
+
+def conjugate_directions_toward_stencil(grid, z, beta, p):
+    """p = z + beta p; returns p . A p and p . p."""
+    p[:] = z + beta * p
+    q = np.empty(p.size)
+    reference.stencil.stencil_matvec(grid, p, q)
+    return float(p @ q), float(p @ p)
+
+
+def conjugate_directions_along_stencil(grid, alpha, x, r, p):
+    """x += alpha p, r -= alpha A p; returns r . r."""
+    q = np.empty(p.size)
+    reference.stencil.stencil_matvec(grid, p, q)
+    x += alpha * p
+    r -= alpha * q
+    return float(r @ r)
