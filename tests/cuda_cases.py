@@ -183,6 +183,17 @@ class SimulatedKernels:
         factor = np.array([alpha], x.dtype)
         return self._run("conjugate_directions_step", [x.dtype], [x.size], (x, r, p, q, factor))[0]
 
+    def direction_net_work_size(self, n):
+        return int(self._run("direction_net_work_size", ["f4"], n, ())[0])
+
+    def direction_net_pack(self, kernels, packed):
+        self._run("direction_net_pack", ["f4"], [kernels.size // 6912], (kernels, packed))
+
+    def direction_net_apply(self, weights, n, r, d, work):
+        blocks, *arrays, last_bias = weights
+        bias = np.array([last_bias], np.float32)
+        self._run("direction_net_apply", ["f4"], (*n, *blocks), (*arrays, bias, r, d, work))
+
 
 def scalar(out, like):
     """A sum of the type that goes with the values of `like`."""

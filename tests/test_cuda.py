@@ -11,9 +11,11 @@ itself, with or without a device, is at the end of this file.
 import numpy as np
 import pytest
 import reference.conjugate_directions
+import reference.direction_net
 import reference.stencil
 from csr_cases import VALUES, random_values
 from cuda_cases import PLACES, Claim, kernels_at, size, stencil_handle
+from direction_net_cases import for_kernels, random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.csr import wide
@@ -113,12 +115,31 @@ def test_step_equals_the_reference(kernels, dtype, n):
     assert rr == pytest.approx(size(r, r), rel=1e-12)
 
 
+# ---- direction_net -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("blocks", [(4, 6, 4), (2, 2, 2), (6, 4, 2)])
+@pytest.mark.parametrize("n", [(1, 1, 1), (2, 3, 4), (5, 1, 7)])
+def test_direction_net_equals_the_reference(kernels, n, blocks):
+    model = random_model(blocks=blocks)
+    weights, expected_weights = (
+        for_kernels(model, blocks, module) for module in (kernels, reference.direction_net)
+    )
+    np.testing.assert_allclose(weights[4], expected_weights[4], rtol=0, atol=1e-7)
+    r = np.random.default_rng(1).standard_normal(np.prod(n)).astype(np.float32)
+    (d, expected), work = empty_vectors(r.size, "f4", 2), np.empty(kernels.direction_net_work_size(n), "f4")
+    kernels.direction_net_apply(weights, n, r, d, work)
+    reference.direction_net.direction_net_apply(weights, n, r, expected)
+    np.testing.assert_allclose(d, expected, rtol=0, atol=1e-5 * abs(expected).max())
+
+
 # ---- the module, device or not -----------------------------------------------------------------------------
 
 # What only the CPU has, with the reason in csrc/conjugate_directions.cu: whole solves in one call.
 ONLY_CPU = {"RunState", *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil"))}
 ONLY_CUDA = {"device_count"}
 NO_KERNELS = {"StencilGrid", "stencil_grid", "compiler", "version", "instruction_set", "openmp_threads"}
+NO_KERNELS |= {"direction_net_work_size"}
 
 
 @pytest.fixture
@@ -138,6 +159,11 @@ def arguments(module):
     csr, sell = (Claim("<i4", 9), ints, x), (longs, Claim("<i4", 1), ints, x)
     grid = module.stencil_grid((2, 2, 2), (0, 0, 0), (0, 0, 0), (1.0, 1.0, 1.0), 0.0, None, "f8")
     matrices = {"csr": csr, "sell": sell, "stencil": (grid,)}
+    floats = {k: Claim("<f4", k) for k in (8, 16, 432, 6 * 16, 6 * 6912, 12 * 6912)}
+    cells = floats[8]
+    inner = floats[6 * 6912], floats[12 * 6912], floats[6 * 16]
+    net = ((2, 2, 2), floats[432], floats[16], *inner, floats[16], 0.0)
+    work = Claim("<f4", module.direction_net_work_size((2, 2, 2)))
     return {
         **{f"{stem}_matvec": (*A, x, x) for stem, A in matrices.items()},
         **{f"{stem}_matvec_dot": (*A, x, x) for stem, A in matrices.items()},
@@ -147,6 +173,8 @@ def arguments(module):
         "sell_pack": (*csr, 8, longs, longs, Claim("<i4", 1), ints, x),
         "conjugate_directions_orthogonalise": (x, x, x, x, np.ones(1), 0),
         "conjugate_directions_step": (x, x, x, x, 1.0),
+        "direction_net_pack": (floats[6 * 6912], floats[12 * 6912]),
+        "direction_net_apply": (net, (2, 2, 2), cells, cells, work),
     }
 
 

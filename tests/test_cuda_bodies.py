@@ -100,9 +100,9 @@ def full(simulation):
 
 
 def test_every_kernel_is_simulated_for_every_type(simulation):
-    stems = ("csr_", "sell_", "stencil_", "conjugate_directions_")
+    stems = ("csr_", "sell_", "stencil_", "conjugate_directions_", "direction_net_")
     kernels = {name for name in dir(_backend._core) if name.startswith(stems) and "_run_" not in name}
-    types = {"csr": [f"{i}_{t}" for t, i in TYPES], "stencil": ["f4", "f8"]}
+    types = {"csr": [f"{i}_{t}" for t, i in TYPES], "stencil": ["f4", "f8"], "direction": ["f4"]}
     types |= {"sell": VALUES, "conjugate": VALUES, "sell_measure": types["csr"], "sell_pack": types["csr"]}
     wanted = {
         f"{kernel}_{name}"
