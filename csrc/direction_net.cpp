@@ -34,37 +34,41 @@ struct convolution {
   float* d;                  // that it writes
 };
 
-bool has_wide_registers() {
+// AVX2 alone: see direction_net_row.hpp.
+bool prefers_halves() {
 #if defined(PYSOLVE_HAS_CLONES)
-  return __builtin_cpu_supports("avx512f");
+  return __builtin_cpu_supports("avx2") && !__builtin_cpu_supports("avx512f");
+#elif defined(__AVX2__) && !defined(__AVX512F__)
+  return true;
 #else
   return false;
 #endif
 }
 
-PYSOLVE_CLONES void convolve_rows(const convolution& c, bool wide, index_t begin, index_t end) {
+template <class Cell>
+PYSOLVE_CLONES void convolve_rows(const convolution& c, index_t begin, index_t end) {
   const box n = c.n;
   alignas(64) float sums[n_points * tile_block * channels];
-  const cell_values bias = load_cell(c.bias);
-  const cell_values last = c.net ? load_cell(c.net->last_kernel) : cell_values{};
+  const Cell bias = load_cell<Cell>(c.bias);
+  const Cell last = c.net ? load_cell<Cell>(c.net->last_kernel) : Cell{};
   for (index_t row = begin; row < end; ++row) {
     const neighbours around(c.in, n.tiled_row(), c.packed, channels * channels, n.n0, n.n1, row / n.n1,
                             row % n.n1);
-    tile_writer writer(c.tiled ? c.tiled + row * n.tiled_row() : nullptr, n.tiles);
+    tile_writer<Cell> writer(c.tiled ? c.tiled + row * n.tiled_row() : nullptr, n.tiles);
     for (index_t tile = 0; tile < n.tiles; tile += tile_block) {
       const index_t count = std::min(tile_block, n.tiles - tile);
-      add_all_products(around, tile, count, n.tiles, wide, sums);
+      add_all_products<Cell>(around, tile, count, n.tiles, sums);
       for (index_t t = 0; t < count; ++t) {
-        cell_values cell[tile_cells];
+        Cell cell[tile_cells];
         cells_of_tile(sums + t * channels, cell);
         const index_t z = (tile + t) * tile_cells, there = std::min(tile_cells, n.n2 - z);
         for (index_t k = 0; k < there; ++k) {
           const index_t at = row * n.n2 + z + k;
-          cell_values y = positive(cell[k] + bias);
-          if (c.added) y += load_cell(c.added + at * channels);
+          Cell y = positive(cell[k] + bias);
+          if (c.added) y += load_cell<Cell>(c.added + at * channels);
           if (c.plain) store_cell(c.plain + at * channels, y);
           if (c.tiled) writer.push(y);
-          if (c.net) c.d[at] = total(y * last) + c.net->last_bias;
+          if (c.net) c.d[at] = channel_sum(y * last) + c.net->last_bias;
         }
       }
     }
@@ -73,14 +77,15 @@ PYSOLVE_CLONES void convolve_rows(const convolution& c, bool wide, index_t begin
 }
 
 // The first convolution, of one channel and linear: y = conv(r), tiled.
+template <class Cell>
 PYSOLVE_CLONES void first_rows(const direction_net& net, box n, const float* r, float* tiled, index_t begin,
                                index_t end) {
-  const cell_values bias = load_cell(net.first_bias);
+  const Cell bias = load_cell<Cell>(net.first_bias);
   for (index_t row = begin; row < end; ++row) {
     const neighbours around(r, n.n2, net.first_kernel, 3 * channels, n.n0, n.n1, row / n.n1, row % n.n1);
-    tile_writer writer(tiled + row * n.tiled_row(), n.tiles);
+    tile_writer<Cell> writer(tiled + row * n.tiled_row(), n.tiles);
     for (index_t z = 0; z < n.n2; z += tile_cells) {
-      cell_values y[tile_cells] = {bias, bias, bias, bias};
+      Cell y[tile_cells] = {bias, bias, bias, bias};
       for (int k = 0; k < around.count; ++k) {
         float x[n_points];
         for (index_t a = 0; a < n_points; ++a) {
@@ -88,7 +93,7 @@ PYSOLVE_CLONES void first_rows(const direction_net& net, box n, const float* r, 
           x[a] = at >= 0 && at < n.n2 ? around.row[k][at] : 0.0f;
         }
         for (index_t b = 0; b < 3; ++b) {
-          const cell_values weights = load_cell(around.kernel[k] + b * channels);
+          const Cell weights = load_cell<Cell>(around.kernel[k] + b * channels);
           for (index_t a = 0; a < tile_cells; ++a) y[a] += weights * x[a + b];
         }
       }
@@ -99,20 +104,22 @@ PYSOLVE_CLONES void first_rows(const direction_net& net, box n, const float* r, 
 }
 
 // Rows of the halved box: averages over the cells that a block of 2 x 2 x 2 has; plain and tiled.
+template <class Cell>
 PYSOLVE_CLONES void pool_rows(const float* fine, box n, float* plain, float* tiled, index_t begin,
                               index_t end) {
   const box half = n.halved();
   for (index_t row = begin; row < end; ++row) {
     const index_t i0 = row / half.n1 * 2, j0 = row % half.n1 * 2;
     const index_t i1 = std::min(i0 + 2, n.n0), j1 = std::min(j0 + 2, n.n1);
-    tile_writer writer(tiled + row * half.tiled_row(), half.tiles);
+    tile_writer<Cell> writer(tiled + row * half.tiled_row(), half.tiles);
     for (index_t z = 0; z < half.n2; ++z) {
       const index_t k0 = 2 * z, k1 = std::min(k0 + 2, n.n2);
-      cell_values sum = {};
+      Cell sum = {};
       for (index_t i = i0; i < i1; ++i)
         for (index_t j = j0; j < j1; ++j)
-          for (index_t k = k0; k < k1; ++k) sum += load_cell(fine + ((i * n.n1 + j) * n.n2 + k) * channels);
-      sum *= 1.0f / float((i1 - i0) * (j1 - j0) * (k1 - k0));
+          for (index_t k = k0; k < k1; ++k)
+            sum += load_cell<Cell>(fine + ((i * n.n1 + j) * n.n2 + k) * channels);
+      sum = sum * (1.0f / float((i1 - i0) * (j1 - j0) * (k1 - k0)));
       store_cell(plain + (row * half.n2 + z) * channels, sum);
       writer.push(sum);
     }
@@ -121,16 +128,17 @@ PYSOLVE_CLONES void pool_rows(const float* fine, box n, float* plain, float* til
 }
 
 // fine += the coarse cell around it; plain and tiled.
+template <class Cell>
 PYSOLVE_CLONES void raise_rows(const float* coarse, float* fine, box n, float* tiled, index_t begin,
                                index_t end) {
   const box half = n.halved();
   for (index_t row = begin; row < end; ++row) {
     const index_t i = row / n.n1, j = row % n.n1;
     const float* above = coarse + (i / 2 * half.n1 + j / 2) * half.plain_row();
-    tile_writer writer(tiled + row * n.tiled_row(), n.tiles);
+    tile_writer<Cell> writer(tiled + row * n.tiled_row(), n.tiles);
     for (index_t z = 0; z < n.n2; ++z) {
       float* at = fine + (row * n.n2 + z) * channels;
-      const cell_values y = load_cell(at) + load_cell(above + z / 2 * channels);
+      const Cell y = load_cell<Cell>(at) + load_cell<Cell>(above + z / 2 * channels);
       store_cell(at, y);
       writer.push(y);
     }
@@ -144,10 +152,10 @@ void over_rows(const box& n, F&& f) {
 }
 
 // Takes the inner convolutions of a net one after another.
+template <class Cell>
 class layers {
   const direction_net& net_;
   index_t next_ = 0;
-  const bool wide_ = has_wide_registers();
 
  public:
   explicit layers(const direction_net& net) : net_(net) {}
@@ -164,7 +172,7 @@ class layers {
                         d ? &net_ : nullptr,
                         d};
     ++next_;
-    over_rows(n, [&](index_t begin, index_t end) { convolve_rows(c, wide_, begin, end); });
+    over_rows(n, [&](index_t begin, index_t end) { convolve_rows<Cell>(c, begin, end); });
   }
 
   // From x, plain and in `a`, to the result, plain in x and tiled in `a`; the last pair writes d where one is given.
@@ -178,6 +186,24 @@ class layers {
     }
   }
 };
+
+template <class Cell>
+void apply(const direction_net& net, const index_t* extents, const float* r, float* d, float* work) {
+  const box n(extents), half = n.halved();
+  float* a = work;
+  float* b = a + n.rows() * n.tiled_row();
+  float* fine = b + n.rows() * n.tiled_row();
+  float* coarse = fine + n.rows() * n.plain_row();
+  layers<Cell> next(net);
+  over_rows(n, [&](index_t begin, index_t end) { first_rows<Cell>(net, n, r, a, begin, end); });
+  next.convolve(n, a, nullptr, fine, b);
+  next.pairs(n, (net.fine - 2) / 2, fine, b, a);
+  next.convolve(n, b, nullptr, fine, nullptr);
+  over_rows(half, [&](index_t begin, index_t end) { pool_rows<Cell>(fine, n, coarse, a, begin, end); });
+  next.pairs(half, net.coarse / 2, coarse, a, b);
+  over_rows(n, [&](index_t begin, index_t end) { raise_rows<Cell>(coarse, fine, n, a, begin, end); });
+  next.pairs(n, net.up / 2, fine, a, b, d);
+}
 
 }  // namespace
 
@@ -203,22 +229,8 @@ void direction_net_pack(const float* kernels, float* packed, index_t n_convoluti
       }
 }
 
-void direction_net_apply(const direction_net& net, const index_t* extents, const float* r, float* d,
-                         float* work) {
-  const box n(extents), half = n.halved();
-  float* a = work;
-  float* b = a + n.rows() * n.tiled_row();
-  float* fine = b + n.rows() * n.tiled_row();
-  float* coarse = fine + n.rows() * n.plain_row();
-  layers next(net);
-  over_rows(n, [&](index_t begin, index_t end) { first_rows(net, n, r, a, begin, end); });
-  next.convolve(n, a, nullptr, fine, b);
-  next.pairs(n, (net.fine - 2) / 2, fine, b, a);
-  next.convolve(n, b, nullptr, fine, nullptr);
-  over_rows(half, [&](index_t begin, index_t end) { pool_rows(fine, n, coarse, a, begin, end); });
-  next.pairs(half, net.coarse / 2, coarse, a, b);
-  over_rows(n, [&](index_t begin, index_t end) { raise_rows(coarse, fine, n, a, begin, end); });
-  next.pairs(n, net.up / 2, fine, a, b, d);
+void direction_net_apply(const direction_net& net, const index_t* n, const float* r, float* d, float* work) {
+  (prefers_halves() ? apply<narrow_cell> : apply<wide_cell>)(net, n, r, d, work);
 }
 
 }  // namespace pysolve::cpu

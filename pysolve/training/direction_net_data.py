@@ -14,22 +14,33 @@ from pysolve import StencilOperator, cg, gallery
 
 LOW_SHARE, LOW_FACTOR = 0.55, 9.0
 MOST_STEPS = 40  # of conjugate gradients before the residual is taken
+KNOWN = 1e-3  # share of an energy down to which differences of it are trusted
 
 
 @dataclass
 class Sample:
     """An operator, its fluid cells, a residual b whose mean square over them is 1, and its energy b . A^-1 b."""
 
-    faces: list[np.ndarray]
-    shift: np.ndarray
-    fluid: np.ndarray
+    A: StencilOperator
     residual: np.ndarray
     energy: float
+    least: float = 0.0  # energy below which it is computed anew: what is left of it has too few digits
+
+    def __post_init__(self) -> None:
+        shape = self.A.grid_shape
+        self.faces = [np.asarray(w, dtype=np.float32) for w in self.A.weights]
+        self.shift = np.broadcast_to(np.asarray(self.A.shift, dtype=np.float32), shape)
+        self.fluid = (~self.A.decoupled).astype(np.float32)
+        self.least = KNOWN * self.energy
+        self.follow(self.residual.reshape(shape), self.energy)
 
     def follow(self, residual: np.ndarray, energy: float) -> None:
         """Go on from what a step left, at mean square 1."""
         self.residual, scale = normalised(residual, self.fluid)
-        self.energy = energy * scale**2
+        self.energy, self.least = energy * scale**2, self.least * scale**2
+        if not self.energy > self.least:
+            self.energy = energy_of(self.A, self.residual.ravel())
+            self.least = KNOWN * self.energy
 
 
 def draw(size: int, seed: int, number: int) -> Sample:
@@ -38,17 +49,10 @@ def draw(size: int, seed: int, number: int) -> Sample:
     shape = (size,) * 3
     kind = rng.random()
     if kind < 0.5:
-        A = empty_box(shape)
-        residual, energy = spectral(shape, rng)
-    else:
-        A = gallery.scenes["obstacle_box" if kind < 0.8 else "free_surface"](shape, rng=rng)
-        residual, energy = krylov(A, rng)
-    faces = [np.asarray(w, dtype=np.float32) for w in A.weights]
-    shift = np.broadcast_to(np.asarray(A.shift, dtype=np.float32), shape)
-    fluid = (~A.decoupled).astype(np.float32)
-    sample = Sample(faces, shift, fluid, fluid, 1.0)
-    sample.follow(residual.reshape(shape), energy)
-    return sample
+        return Sample(empty_box(shape), *spectral(shape, rng))
+    A = gallery.scenes["obstacle_box" if kind < 0.8 else "free_surface"](shape, rng=rng)
+    residual = krylov(A, rng)
+    return Sample(A, residual, energy_of(A, residual))
 
 
 def normalised(residual: np.ndarray, fluid: np.ndarray) -> tuple[np.ndarray, float]:
@@ -88,15 +92,20 @@ def cosines(n: int, open_above: bool) -> tuple[np.ndarray, np.ndarray]:
     return 2 - 2 * np.cos(theta), vectors / np.linalg.norm(vectors, axis=0)
 
 
-def krylov(A: StencilOperator, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """The residual of conjugate gradients after some steps, from a rough or a localised right-hand side; its energy."""
+def krylov(A: StencilOperator, rng: np.random.Generator) -> np.ndarray:
+    """The residual of conjugate gradients after some steps, from a rough right-hand side or from a few sources."""
     b = rng.standard_normal(A.shape[0])
-    if rng.random() < 0.5:  # a few sources
+    if rng.random() < 0.5:
         b *= rng.random(b.size) < 10 / b.size
     b[A.decoupled.ravel()] = 0
     if not b.any():
         b[np.flatnonzero(~A.decoupled.ravel())[0]] = 1.0
     steps = int(MOST_STEPS * rng.random() ** 2)
     x, _ = cg(A, b, rtol=0, maxiter=steps) if steps else (np.zeros_like(b), 0)
-    r = b - A @ x
-    return r, float(r @ cg(A, r, rtol=1e-6).x)
+    return b - A @ x
+
+
+def energy_of(A: StencilOperator, b: np.ndarray) -> float:
+    """b . A^-1 b."""
+    b = b.astype(np.float64)
+    return float(b @ cg(A, b, rtol=1e-6).x)

@@ -84,7 +84,7 @@ class Training:
         size, seed = self.settings["size"], self.settings["seed"]
         renewed = np.random.default_rng([seed, self.step, 1]).random(len(self.samples)) < RENEWED
         for slot, sample in enumerate(self.samples):
-            if renewed[slot] or not (np.isfinite(left[slot]).all() and energies[slot] > 0):
+            if renewed[slot] or not (np.isfinite(left[slot]).all() and left[slot].any()):
                 self.born[slot] = self.step * len(self.samples) + slot
                 self.samples[slot] = data.draw(size, seed, int(self.born[slot]))
             else:
@@ -99,7 +99,7 @@ class Training:
         arrays: dict[str, Any] = {name: np.array(value) for name, value in self.settings.items()}
         arrays |= {"step": self.step, "seconds": self.seconds, "losses": self.losses, "born": self.born}
         arrays["residuals"] = np.stack([s.residual for s in self.samples])
-        arrays["energies"] = [s.energy for s in self.samples]
+        arrays["energies"] = [(s.energy, s.least) for s in self.samples]
         for k, (p, moment) in enumerate(zip(self.parameters, moments, strict=True)):
             arrays[f"parameter_{k}"] = p.detach().numpy()
             arrays[f"mean_{k}"] = moment["exp_avg"].numpy()
