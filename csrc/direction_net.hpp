@@ -16,9 +16,9 @@
 // transformed.
 //
 // Flops per cell of a fine convolution 13,824 as written and 6,912 multiplied and added with the transformation; a
-// whole net of (fine + up + coarse / 8) convolutions does 123 kflop a cell (4, 6, 4) or 186 kflop (6, 10, 6).
+// whole net of (fine + up + coarse / 8) convolutions does 122 kflop a cell (4, 6, 4) or 184 kflop (6, 10, 6).
 // Bytes per cell of a convolution: 96 read, 96 written, 64 read where it adds, 64 written where what follows adds: 2
-// to 3 bytes per 100 flops. Workspace 256 bytes per cell.
+// to 3 bytes per 100 flops. Workspace 264 bytes per cell.
 // Reference: tests/reference/direction_net.py; A. Kaneda et al., ICML 2023 (network); A. Lavin, S. Gray, CVPR 2016
 // (transformation).
 #pragma once

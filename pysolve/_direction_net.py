@@ -69,11 +69,11 @@ class DirectionNet:
     two single convolutions with ReLU. Along an odd extent the pool's last block averages the cells that there are.
     Sides of the box, periodic ones too, are zeros to the convolutions.
 
-    An application costs 0.12 or 0.19 Mflop a cell, as much as several hundred products with `A`, and a workspace of
+    An application costs 0.12 or 0.18 Mflop a cell, as much as several hundred products with `A`, and a workspace of
     260 bytes a cell, which is kept for the next call. It is here for fidelity to the paper and for research: a
     solve with it takes fewer iterations than `cg`, and more time.
 
-    A residual that is not finite gives a direction that is not finite, which the method rejects.
+    A residual that is not finite in the fluid gives a direction that is not finite, which the method rejects.
 
     References
     ----------
@@ -150,7 +150,8 @@ class DirectionNet:
         if largest == 0:
             return np.zeros(r.shape, dtype)
         unit /= largest  # so that no square overflows
-        rms = float(np.sqrt(unit @ unit / (unit.size - self._A._decoupled.size)))
+        squares = np.einsum("i,i", unit, unit)  # BLAS would leave a thread spinning beside the kernel's
+        rms = float(np.sqrt(squares / (unit.size - self._A._decoupled.size)))
         d = self._apply((unit / rms).astype(np.float32))
         with np.errstate(over="ignore", invalid="ignore"):
             return (self._masked(d.astype(np.float64)) * (rms * largest)).astype(dtype, copy=False)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from direction_net_cases import random_model
 
-from pysolve import DirectionNet, gallery
+from pysolve import DirectionNet, cg, conjugate_directions, gallery
 
 A = gallery.poisson((2, 3, 4))
 R = np.arange(24.0)
@@ -147,3 +147,35 @@ def test_operator_that_does_not_fit_is_refused():
     dense[0, 23] = dense[23, 0] = -0.5
     with pytest.raises(ValueError):
         DirectionNet(dense, shape=(2, 3, 4), model=random_model())
+
+
+# ---- the weights that are shipped --------------------------------------------------------------------------
+
+
+def test_shipped_weights_are_those_of_the_smaller_network():
+    net = DirectionNet(A)
+    assert (net.architecture, net.n_parameters) == ("64", 97_457)
+
+
+def unseen(scene, shape, seed):
+    """A scene that was not drawn in training, and noise in its fluid."""
+    operator = gallery.scenes[scene](shape, rng=seed)
+    b = np.random.default_rng(seed).standard_normal(operator.shape[0])
+    return operator, np.where(operator.decoupled.ravel(), 0, b)
+
+
+@pytest.mark.parametrize("scene", ["obstacle_box", "bubbles"])
+def test_solve_with_shipped_weights_ends_at_the_true_residual(scene):
+    operator, b = unseen(scene, (13, 16, 18), 900)
+    result = conjugate_directions(operator, b, M=DirectionNet(operator), rtol=1e-8, maxiter=5000)
+    assert result.converged
+    assert np.linalg.norm(b - operator @ result.x) <= 1.0001e-8 * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("scene", ["obstacle_box", "free_surface"])
+@pytest.mark.parametrize("shape", [(16, 16, 16), (32, 32, 32), (24, 33, 29)])
+def test_shipped_weights_need_fewer_iterations_than_cg_on_scenes_like_those_trained_on(scene, shape):
+    operator, b = unseen(scene, shape, 901)
+    learned = conjugate_directions(operator, b, M=DirectionNet(operator), rtol=1e-4)
+    assert learned.converged
+    assert learned.iterations < 0.4 * cg(operator, b, rtol=1e-4).iterations

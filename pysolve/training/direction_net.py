@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="draws the first weights and all data")
     add("--start", type=Path, help="weights to start from, in place of random ones")
     add("--out", type=Path, required=True, help="file of weights to write; the curve goes beside it, as .csv")
+    add("--half", action="store_true", help="round the weights that are written to float16")
     add("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
     add("--checkpoint-every", type=int, default=50, help="steps between checkpoints")
 
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
             print(f"step {training.step}/{args.steps}  loss {loss:.4f}  {left:.0f} s left", flush=True)
         if training.step % args.checkpoint_every == 0 or last:
             write_whole(checkpoint, training.state())
-    write_whole(args.out, training.weights())
+    write_whole(args.out, training.weights(np.float16 if args.half else np.float32))
     write_curve(args.out.with_suffix(".csv"), training.losses)
     checkpoint.unlink(missing_ok=True)
 

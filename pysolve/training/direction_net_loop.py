@@ -90,8 +90,9 @@ class Training:
             else:
                 sample.follow(left[slot, 0], energies[slot])
 
-    def weights(self) -> dict[str, np.ndarray]:
-        return model.to_arrays(self.parameters, self.settings["architecture"])
+    def weights(self, dtype: Any) -> dict[str, np.ndarray]:
+        arrays = model.to_arrays(self.parameters, self.settings["architecture"])
+        return {name: x.astype(dtype) if x.dtype == np.float32 else x for name, x in arrays.items()}
 
     def state(self) -> dict[str, Any]:
         """Everything that the next step depends on, as arrays."""
@@ -115,10 +116,9 @@ class Training:
         self.born = arrays["born"].copy()
         size, seed = self.settings["size"], self.settings["seed"]
         self.samples = [data.draw(size, seed, int(number)) for number in self.born]
-        for sample, residual, energy in zip(
-            self.samples, arrays["residuals"], arrays["energies"], strict=True
-        ):
-            sample.residual, sample.energy = residual.copy(), float(energy)
+        kept = zip(self.samples, arrays["residuals"], arrays["energies"].tolist(), strict=True)
+        for sample, residual, energies in kept:
+            sample.residual, (sample.energy, sample.least) = residual.copy(), energies
         with torch.no_grad():
             for k, p in enumerate(self.parameters):
                 p.copy_(torch.from_numpy(arrays[f"parameter_{k}"].copy()))
