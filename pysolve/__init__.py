@@ -3,6 +3,7 @@
 from pysolve import gallery
 from pysolve._backend import config as show_config
 from pysolve._conjugate_directions import cg, conjugate_directions
+from pysolve._direction_net import DirectionNet
 from pysolve._jacobi import Jacobi
 from pysolve._multilevel import Multilevel
 from pysolve._result import ConvergenceError, SolveResult, Status
@@ -13,6 +14,7 @@ __version__ = show_config()["version"]
 
 __all__ = [
     "ConvergenceError",
+    "DirectionNet",
     "Jacobi",
     "Multilevel",
     "PackedMatrix",

@@ -30,7 +30,7 @@ def as_numbers(x: Any, name: str) -> np.ndarray:
         raise TypeError(f"{name} must not have masked values: fill them, or leave their rows out")
     try:
         x = np.asarray(x)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # the last: a torch tensor that requires grad
         raise TypeError(f"{name} must be an array of numbers: {error}") from None
     if x.dtype.kind not in "biufc":
         raise TypeError(f"{name} must be an array of numbers, not of dtype {x.dtype}")

@@ -16,6 +16,13 @@ from pysolve import _backend
 
 ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ["", "indptr", "index", "value"]
+# What _core has and _cuda has not: whole solves, steps that store nothing, and walks from cell to cell.
+ONLY_CPU = {
+    "RunState",
+    *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil")),
+    *("conjugate_directions_dot", *(f"conjugate_directions_{way}_stencil" for way in ("toward", "along"))),
+    *("stencil_components", "stencil_project_out"),
+}
 
 
 # Few small blocks walk their data in several rounds, as full-sized launches do with large data.
@@ -220,6 +227,17 @@ class SimulatedKernels:
     def multilevel_prolong(self, n, axis, periodic, alpha, coarse, scale, add, fine):
         arrays = alpha, coarse, fine, np.array([scale])
         self._run("multilevel_prolong", [], (*n, axis, periodic, add), arrays)
+
+    def direction_net_work_size(self, n):
+        return int(self._run("direction_net_work_size", ["f4"], n, ())[0])
+
+    def direction_net_pack(self, kernels, packed):
+        self._run("direction_net_pack", ["f4"], [kernels.size // 6912], (kernels, packed))
+
+    def direction_net_apply(self, weights, n, r, d, work):
+        blocks, *arrays, last_bias = weights
+        bias = np.array([last_bias], np.float32)
+        self._run("direction_net_apply", ["f4"], (*n, *blocks), (*arrays, bias, r, d, work))
 
 
 def scalar(out, like):

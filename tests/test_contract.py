@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse as sp
 import scipy.sparse.linalg as sla
 from contract_cases import CASES, DTYPES, KINDS, SOLVERS, N, dense, noise, true_norms, vector
+from direction_net_cases import random_model
 
 import pysolve
 
@@ -158,10 +159,15 @@ def a_failure():
     return pysolve.cg(dense(), vector(), maxiter=1)
 
 
+def a_network():
+    return pysolve.DirectionNet(pysolve.StencilOperator((N, 1, 1), (1.0, 1.0, 1.0)), model=random_model())
+
+
 PUBLIC = {
     "SolveResult": lambda: pysolve.cg(dense(), vector()),
     "Status": lambda: pysolve.Status.STAGNATED,
     "ConvergenceError": lambda: pysolve.ConvergenceError(a_failure()),
+    "DirectionNet": a_network,
     "Jacobi": lambda: pysolve.Jacobi(dense()),
     "Multilevel": lambda: pysolve.Multilevel(KINDS["StencilOperator"](dense())),
     "PackedMatrix": lambda: pysolve.PackedMatrix(sp.csr_array(dense())),

@@ -11,9 +11,11 @@ of other shapes in `test_cuda_bodies.py`; the module itself, with or without a d
 import numpy as np
 import pytest
 import reference.conjugate_directions
+import reference.direction_net
 import reference.stencil
 from csr_cases import VALUES, random_values
-from cuda_cases import PLACES, Claim, kernels_at, size, stencil_handle
+from cuda_cases import ONLY_CPU, PLACES, Claim, kernels_at, size, stencil_handle
+from direction_net_cases import for_kernels, random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.csr import wide
@@ -113,17 +115,30 @@ def test_step_equals_the_reference(kernels, dtype, n):
     assert rr == pytest.approx(size(r, r), rel=1e-12)
 
 
+# ---- direction_net -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("blocks", [(4, 6, 4), (2, 2, 2), (6, 4, 2)])
+@pytest.mark.parametrize("n", [(1, 1, 1), (2, 3, 4), (5, 1, 7)])
+def test_direction_net_equals_the_reference(kernels, n, blocks):
+    model = random_model(blocks=blocks)
+    weights, expected_weights = (
+        for_kernels(model, blocks, module) for module in (kernels, reference.direction_net)
+    )
+    np.testing.assert_allclose(weights[4], expected_weights[4], rtol=0, atol=1e-7)
+    r = np.random.default_rng(1).standard_normal(np.prod(n)).astype(np.float32)
+    (d, expected), work = empty_vectors(r.size, "f4", 2), np.empty(kernels.direction_net_work_size(n), "f4")
+    kernels.direction_net_apply(weights, n, r, d, work)
+    reference.direction_net.direction_net_apply(weights, n, r, expected)
+    np.testing.assert_allclose(d, expected, rtol=0, atol=1e-5 * abs(expected).max())
+
+
 # ---- the module, device or not -----------------------------------------------------------------------------
 
 # What only the CPU has, with the reason in csrc/conjugate_directions.cu: whole solves in one call.
-ONLY_CPU = {
-    "RunState",
-    *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil")),
-    *("conjugate_directions_dot", *(f"conjugate_directions_{way}_stencil" for way in ("toward", "along"))),
-    *("stencil_components", "stencil_project_out"),  # walks from cell to cell, once for a geometry
-}
 ONLY_CUDA = {"device_count"}
 NO_KERNELS = {"StencilGrid", "stencil_grid", "compiler", "version", "instruction_set", "openmp_threads"}
+NO_KERNELS |= {"direction_net_work_size"}
 
 
 @pytest.fixture
@@ -146,6 +161,11 @@ def arguments(module):
     single = module.stencil_grid((2, 2, 2), (0, 0, 0), (0, 0, 0), (1.0, 1.0, 1.0), 0.0, None, "f4")
     f, pair, faces, net = Claim("<f4", 8), Claim("<f4", 4), Claim("<f4", 12), np.ones(31, np.float32)
     place = (2, 2, 2), 1, False
+    floats = {k: Claim("<f4", k) for k in (8, 16, 432, 6 * 16, 6 * 6912, 12 * 6912)}
+    cells = floats[8]
+    inner = floats[6 * 6912], floats[12 * 6912], floats[6 * 16]
+    direction_net = ((2, 2, 2), floats[432], floats[16], *inner, floats[16], 0.0)
+    work = Claim("<f4", module.direction_net_work_size((2, 2, 2)))
     return {
         **{f"{stem}_matvec": (*A, x, x) for stem, A in matrices.items()},
         **{f"{stem}_matvec_dot": (*A, x, x) for stem, A in matrices.items()},
@@ -163,6 +183,8 @@ def arguments(module):
         "multilevel_ascend": (single, f, pair, 1.0, f, f, np.ones(2, np.float32), f, f, 1.0, x),
         "multilevel_restrict": (*place, f, f, pair),
         "multilevel_prolong": (*place, f, pair, 1.0, True, f),
+        "direction_net_pack": (floats[6 * 6912], floats[12 * 6912]),
+        "direction_net_apply": (direction_net, (2, 2, 2), cells, cells, work),
     }
 
 

@@ -7,6 +7,7 @@ from importlib import import_module
 # Sub-command -> module with add_arguments(parser) and run(args). Importing the module must not need torch.
 COMMANDS = {
     "multilevel": "pysolve.training.multilevel",
+    "direction_net": "pysolve.training.direction_net",
 }
 
 

@@ -8,6 +8,7 @@
 #include "conjugate_directions.cu"
 #undef PYSOLVE_INSTANTIATE
 #include "csr.cu"
+#include "direction_net.cu"
 #undef PYSOLVE_INSTANTIATE
 #include "multilevel.cu"
 #undef PYSOLVE_INSTANTIATE
@@ -175,6 +176,28 @@ void add_multilevel_of_one_type() {
   };
 }
 
+void add_direction_net() {
+  table["direction_net_work_size_f4"] = [](const index_t* n, void* const*, double* out) {
+    out[0] = double(cuda::direction_net_work_size(n));
+  };
+  table["direction_net_pack_f4"] = [](const index_t* n, void* const* a, double*) {
+    cuda::direction_net_pack(at<float>(a[0]), at<float>(a[1]), n[0]);
+  };
+  table["direction_net_apply_f4"] = [](const index_t* n, void* const* a, double*) {
+    const direction_net net{n[3],
+                            n[4],
+                            n[5],
+                            at<float>(a[0]),
+                            at<float>(a[1]),
+                            at<float>(a[2]),
+                            at<float>(a[3]),
+                            at<float>(a[4]),
+                            at<float>(a[5]),
+                            *at<float>(a[6])};
+    cuda::direction_net_apply(net, n, at<float>(a[7]), at<float>(a[8]), at<float>(a[9]));
+  };
+}
+
 template <class T>
 std::string type_name() {
   const char* kind = std::is_integral_v<T> ? "i" : std::is_same_v<T, real_t<T>> ? "f" : "c";
@@ -193,6 +216,7 @@ const bool filled = [] {
   PYSOLVE_FOR_VALUE(ADD_VALUE)
   PYSOLVE_FOR_REAL(ADD_REAL)
   add_multilevel_of_one_type();
+  add_direction_net();
   return true;
 }();
 
