@@ -35,7 +35,7 @@ PYSOLVE_INLINE void put(T* y, lanes<float> v, double factor) {
 template <class T>
 PYSOLVE_INLINE lanes<float> take(const T* b, double factor) {
   if constexpr (std::is_same_v<T, float>)
-    return load(b) * float(factor);
+    return load(b) * float(factor);  // the caller keeps the factor within the numbers of T
   else
     return __builtin_convertvector(load(b) * factor, lanes<float>);
 }
@@ -65,12 +65,14 @@ PYSOLVE_CLONES void rows_smooth(const grid<float>& A, const float* u, const floa
 }
 
 template <class Faces, class T>
-PYSOLVE_CLONES void rows_residual(const grid<float>& A, const T* b, double factor, const float* x, float* r,
-                                  index_t begin, index_t end) {
+PYSOLVE_CLONES void rows_residual(const grid<float>& A, const T* b, double factor, const float* inverse,
+                                  const float* x, float* r, index_t begin, index_t end) {
   rows<Faces>(
       A, x, begin, end,
-      [=](index_t k, lanes<float> v) PYSOLVE_LAMBDA { store(r + k, take(b + k, factor) - v); },
-      [=](index_t k, float v) PYSOLVE_LAMBDA { r[k] = float(double(b[k]) * factor) - v; });
+      [=](index_t k, lanes<float> v)
+          PYSOLVE_LAMBDA { store(r + k, load(inverse + k) > 0 ? take(b + k, factor) - v : lanes<float>{}); },
+      [=](index_t k, float v)
+          PYSOLVE_LAMBDA { r[k] = inverse[k] > 0 ? float(double(b[k]) * factor) - v : 0.0f; });
 }
 
 template <class T>
@@ -137,7 +139,7 @@ descent multilevel_descend(const grid<float>& A, const T* b, double factor, cons
         rows_smooth<Faces>(A, u, inverse, tau[k + 2], to[k % 2], 1.0, to[1 - k % 2], begin * rows,
                            end * rows);
       else
-        rows_residual<Faces>(A, b, factor, x, y, begin * rows, end * rows);
+        rows_residual<Faces>(A, b, factor, inverse, x, y, begin * rows, end * rows);
     });
   });
   return seen.get();

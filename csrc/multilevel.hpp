@@ -58,8 +58,8 @@ void multilevel_join(const pairing& p, const float* weights, const float* half, 
 // coarse = the sums over pairs of what is not along the axis: shifts, and faces across it (n: extents of that array).
 void multilevel_add(const pairing& p, const float* fine, float* coarse);
 
-// Down from a right-hand side: u = factor D b; n_steps steps from x = 0, the first two at once; y = factor b - A x.
-// Reports the largest |u|, and the largest |factor b| in solid cells, where the caller has to set b to 0.
+// Down from a right-hand side: u = factor D b; n_steps steps from x = 0, the first two at once; y = factor b - A x, 0 in
+// solid cells, as x is. Reports the largest |u|, and the largest |factor b| in solid cells.
 struct descent {
   double largest, solid;
 };

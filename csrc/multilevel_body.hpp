@@ -76,12 +76,14 @@ struct multilevel_residual_body {
   grid<float> A;
   const T* b;
   T factor;
-  const float* x;
+  const float *inverse, *x;
   float* r;
   PYSOLVE_BODY index_t n_blocks() const { return row_pieces(A.n).n_blocks(); }
   template <class Place>
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
-    over_cells<Weights, float>(A, x, at, [&](index_t i, float, float v) { r[i] = float(b[i] * factor) - v; });
+    over_cells<Weights, float>(A, x, at, [&](index_t i, float, float v) {
+      r[i] = inverse[i] > 0 ? float(b[i] * factor) - v : 0.0f;
+    });
   }
 };
 
@@ -160,7 +162,7 @@ descent run_multilevel_descend(Queue& queue, const grid<float>& A, const T* b, d
     queue.run(multilevel_start_body<W>{A, u, inverse, tau[0] + tau[1], tau[0] * tau[1], to[0]});
     for (int k = 0; k < n_steps - 2; ++k)
       queue.run(multilevel_smooth_body<W, float>{A, u, inverse, tau[k + 2], to[k % 2], 1, to[1 - k % 2]});
-    queue.run(multilevel_residual_body<W, T>{A, b, T(factor), x, y});
+    queue.run(multilevel_residual_body<W, T>{A, b, T(factor), inverse, x, y});
   });
   return {found.largest, found.solid};
 }

@@ -32,7 +32,7 @@ double stencil_residual(const grid<T>& A, const T* b, const T* x, T* r);
 template <class T>
 index_t stencil_components(const grid<T>& A, std::int32_t* labels);
 
-// d -= its mean on every component.  Host only. 2 v + 8 bytes a cell.
+// d -= its mean on every component; labels of no component are left alone.  Host only. 2 v + 8 bytes a cell.
 template <class T>
 void stencil_project_out(const std::int32_t* labels, index_t n_components, T* d, index_t n);
 

@@ -121,9 +121,8 @@ index_t components(const stencil_handle& handle, py::handle labels) {
 
 void project_out(py::handle labels, index_t n_components, py::handle d) {
   const vec<const std::int32_t> of = view<const std::int32_t>(labels, "labels");
-  if (n_components < 1) throw py::value_error("n_components must be positive");
-  for (index_t c = 0; c < of.size; ++c)
-    if (of.data[c] >= n_components) throw py::value_error("labels must lie below n_components");
+  if (n_components < 1 || n_components > of.size)
+    throw py::value_error("n_components must lie between 1 and the number of labels");
   with_real(d, "d", [&]<class T>() {
     const vec<T> out = view<T>(d, "d", of.size);
     without_gil([&] { backend::stencil_project_out(of.data, n_components, out.data, of.size); });

@@ -102,9 +102,9 @@ void mark_tied(const grid<T>& A, const std::int32_t* label, std::vector<char>& t
 }
 
 template <class T>
-PYSOLVE_CLONES void range_subtract(const std::int32_t* label, const T* mean, T* d, index_t begin,
-                                   index_t end) {
-  for (index_t c = begin; c < end; ++c) d[c] -= label[c] < 0 ? T(0) : mean[label[c]];
+PYSOLVE_CLONES void range_subtract(const std::int32_t* label, const T* mean, std::uint32_t count, T* d,
+                                   index_t begin, index_t end) {
+  for (index_t c = begin; c < end; ++c) d[c] -= std::uint32_t(label[c]) < count ? mean[label[c]] : T(0);
 }
 
 }  // namespace
@@ -138,12 +138,13 @@ void stencil_project_out(const std::int32_t* labels, index_t n_components, T* d,
   const blocks cut(n,
                    n_components > 64 ? n : 1 << 14);  // many sums, and a copy for each block, would not fit
   const int threads = n_threads(n * index_t(8 + sizeof(T)));
+  const auto count = std::uint32_t(n_components);
   std::vector<double> sums(cut.count * n_components), cells(cut.count * n_components);
   parallel_ranges(cut.count, threads, [&](index_t first, index_t last) {
     for (index_t b = first; b < last; ++b) {
       double *sum_of = &sums[b * n_components], *cells_of = &cells[b * n_components];
       for (index_t c = cut.begin(b); c < cut.end(b); ++c)
-        if (labels[c] >= 0) {
+        if (std::uint32_t(labels[c]) < count) {
           sum_of[labels[c]] += d[c];
           cells_of[labels[c]] += 1;
         }
@@ -159,7 +160,7 @@ void stencil_project_out(const std::int32_t* labels, index_t n_components, T* d,
     mean[k] = cells_of > 0 ? T(sum_of / cells_of) : T(0);
   }
   parallel_ranges(cut.count, threads, [&](index_t first, index_t last) {
-    if (first < last) range_subtract(labels, mean.data(), d, cut.begin(first), cut.end(last - 1));
+    if (first < last) range_subtract(labels, mean.data(), count, d, cut.begin(first), cut.end(last - 1));
   });
 }
 

@@ -24,34 +24,31 @@ class Hierarchy:
         self.weights = weights
         self.module = kernels(np.empty(0, np.float32))
         self.levels: list[Level] = []
-        self.spare: list[
-            list[dict[str, Any]]
-        ] = []  # workspaces, one for each cycle that ran at the same time
+        self.solve: Any = None  # the inverse on the coarsest box; None: set-up failed
         self.make(A)
 
     def make(self, A: Any) -> None:
         """Set up for the operator; arrays of an earlier set-up are used again as far as the levels are the same."""
-        box = self._finest(A)
-        old, self.levels = self.levels, []
+        old, self.levels, self.solve = self.levels, [], None
+        levels: list[Level] = []
+        box = self._finest(A, old[0].box if old else None)
         while box.size > SMALLEST and (axes := self._strong_axes(box)):
-            before = self.levels[-1] if self.levels else None
+            before = levels[-1] if levels else None
             smooths = not (before and before.smooths and before.axes == axes and len(axes) == 1)
-            k = len(self.levels)
+            k = len(levels)
             same = k < len(old) and (old[k].box, old[k].axes, old[k].smooths) == (box, axes, smooths)
-            self.levels.append(old[k] if same else Level(box, axes, smooths))
-            self.levels[-1].make(self.weights, self.module)
-            box = self.levels[-1].transfers[-1].box
-        self.coarsest = box
-        self.solve = pseudo_inverse(box)
-        if self.levels != old:
-            self.spare.clear()
+            levels.append(old[k] if same else Level(box, axes, smooths))
+            levels[-1].make(self.weights, self.module)
+            box = levels[-1].transfers[-1].box
+        if levels != old or not levels:
+            self.spare: list[Any] = []  # workspaces, one for each cycle that ran at the same time
+        self.coarsest, self.levels, self.solve = box, levels, pseudo_inverse(box)
 
-    def _finest(self, A: Any) -> Box:
+    def _finest(self, A: Any, old: Box | None) -> Box:
         """The box of A's own faces, divided by a power of two such that the largest is near 1."""
         weights, shift = list(A.weights), A.shift
-        self.scale = 2.0 ** -math.floor(math.log2(A.norm))
-        keeps = bool(self.levels) and fits(self.levels[0].box, A)
-        box = self.levels[0].box if keeps else box_of(A)
+        self.scale = _power_near(1 / min(max(A.norm, 1e-300), 1e300))
+        box = old if old is not None and fits(old, A) else box_of(A)
         axes = (0, 2) if len(A.grid_shape) == 2 else (0, 1, 2)
         for axis, w in zip(axes, weights, strict=True):
             box.weights[axis] = self._single(w, box.weights[axis])
@@ -85,17 +82,21 @@ class Hierarchy:
 
     # ---- the cycle ----------------------------------------------------------------------------------------------
 
-    def cycle(self, b: Any, z: Any) -> None:
-        """z = M b; float64 or float32, contiguous."""
+    def cycle(self, b: Any, z: Any) -> bool:
+        """z = M b, 0 in solid cells; float64 or float32, contiguous. Whether b is more than 0 in a solid cell."""
+        spare = self.spare
         try:
-            workspace = self.spare.pop()
+            workspace = spare.pop()
         except IndexError:
             workspace = [_buffers(level) for level in self.levels]
-        if self.levels:
-            self._at(0, workspace, b, z)
-        else:
-            z[:] = self.solve @ b * self.scale
-        self.spare.append(workspace)
+        if not self.levels:
+            size = float(np.max(np.abs(b), initial=0)) or 1.0
+            factor = min(_power_near(1 / size), 2.0**100)
+            z[:] = (self.solve @ (b * b.dtype.type(factor))) * (self.scale / factor)
+            return True
+        self._at(0, workspace, b, z)
+        spare.append(workspace)
+        return bool(workspace[0]["solid"])
 
     def _at(self, k: int, workspace: list[dict[str, Any]], b: Any, z: Any) -> Any:
         """One walk from level k down and up again, from the right-hand side b to z (None: an array of the level)."""
@@ -107,28 +108,30 @@ class Hierarchy:
             self._from_coarse(level, buffers, self._below(k, workspace), scale, False)
             return x
         grid, inverse, u, y = level.box.grid, level.inverse, buffers["u"], buffers["y"]
-        factor = self._descend(level, b, z is not None, tau, u, x, y)
+        factor, buffers["solid"] = self._descend(level, b, z is not None, tau, u, x, y)
         self._to_coarse(level, buffers, y)
         alpha, e = self._from_coarse(level, buffers, self._below(k, workspace), scale, True)
         if z is None:
             z = y if len(tau) % 2 else x
             last = 1.0
         else:
-            last = self.scale / factor
+            last = min(self.scale / factor, float(np.finfo(z.dtype).max))
         module.multilevel_ascend(grid, alpha, e, scale, u, inverse, tau, x, y, last, z)
         return z
 
-    def _descend(self, level: Level, b: Any, finest: bool, tau: Any, u: Any, x: Any, y: Any) -> float:
-        """Steps from x = 0 and the residual y; on the finest level of `factor` b, which is returned."""
-        descend, box = self.module.multilevel_descend, level.box
-        largest, solid = descend(box.grid, b, 1.0, level.inverse, tau, u, x, y)
-        factor = 1.0
-        if finest and not 1e-10 < largest < 1e10:
-            factor = 1 / largest if 0 < largest < np.inf else _factor_of(b)
-        if finest and (factor != 1.0 or solid > 0):
-            inside = np.where(level.inverse > 0, b, b.dtype.type(0)) if solid > 0 else b
-            descend(box.grid, inside, factor, level.inverse, tau, u, x, y)
-        return factor
+    def _descend(
+        self, level: Level, b: Any, finest: bool, tau: Any, u: Any, x: Any, y: Any
+    ) -> tuple[float, bool]:
+        """Steps from x = 0 and the residual y, of `factor` b. The factor, and whether b is not 0 in solid cells."""
+        descend, grid, inverse = self.module.multilevel_descend, level.box.grid, level.inverse
+        largest, solid = descend(grid, b, 1.0, inverse, tau, u, x, y)
+        if not finest or 1e-10 < largest < 1e10:
+            return 1.0, solid > 0
+        size = largest if 0 < largest < np.inf else float(np.max(np.abs(b), initial=0)) or 1.0
+        factor = min(_power_near(1 / size), 2.0**100 if b.dtype == np.float32 else np.inf)
+        if factor != 1.0:
+            largest, solid = descend(grid, b, factor, inverse, tau, u, x, y)
+        return factor, solid > 0
 
     def _below(self, k: int, workspace: list[dict[str, Any]]) -> Any:
         b = workspace[k]["coarse"][-1]
@@ -168,7 +171,8 @@ def _buffers(level: Level) -> dict[str, Any]:
     return buffers
 
 
-def _factor_of(b: Any) -> float:
-    """Brings the largest value of b near 1."""
-    largest = float(np.max(np.abs(b), initial=0))
-    return 2.0 ** -math.floor(math.log2(largest)) if 0 < largest < np.inf else 1.0
+def _power_near(value: float) -> float:
+    """The power of two below a positive number, within the exponents that both kinds of floats have."""
+    if not value < np.inf:
+        return 2.0**1000
+    return 2.0 ** min(max(math.floor(math.log2(value)), -1000), 1000) if value > 0 else 2.0**-1000

@@ -11,6 +11,7 @@ from pysolve._backend import empty
 from pysolve._multilevel_weights import DimensionWeights
 from pysolve._stencil_faces import SIDES
 
+SMALL, NULL = 1e-6, 1e-14  # eigenvalues of the last box, over the largest: solved with more, or none at all
 NEUMANN, PERIODIC = SIDES.index("neumann"), SIDES.index("periodic")
 
 
@@ -27,7 +28,7 @@ class Box:
 
     def has(self, axis: int) -> bool:
         """Whether it has faces along the axis at all: a 2-D box has none along the second."""
-        none = self.n[axis] == 1 and isinstance(self.weights[axis], float) and self.weights[axis] == 0
+        none = axis == 1 and self.n[1] == 1 and isinstance(self.weights[1], float) and self.weights[1] == 0
         return self.weights[axis] is not None and not none
 
     def n_faces(self, axis: int) -> int:
@@ -127,13 +128,24 @@ def box_of(A: Any) -> Box:
 
 
 def fits(box: Box, A: Any) -> bool:
-    """Whether the arrays of a box can take the faces of A."""
+    """Whether the arrays made for a box and for those below it can take the faces and the shift of A."""
     other = box_of(A)
-    numbers = isinstance(box.weights[0], float), isinstance(box.shift, float)
-    return (box.n, box.low, box.high) == (other.n, other.low, other.high) and numbers == (
-        isinstance(A.weights[0], float),
-        isinstance(A.shift, float),
+    weights = list(A.weights) if len(A.grid_shape) == 3 else [A.weights[0], 0.0, A.weights[1]]
+    if isinstance(weights[0], np.ndarray) and len(A.grid_shape) == 2:
+        weights[1] = None
+    other.weights = weights
+    return (box.n, box.low, box.high, *_layout(box, box.shift)) == (
+        other.n,
+        other.low,
+        other.high,
+        *_layout(other, A.shift),
     )
+
+
+def _layout(box: Box, shift: Any) -> tuple[Any, ...]:
+    """What there are arrays of: the kind of the faces, the axes that have any, and whether there is a shift."""
+    kind = "array" if isinstance(shift, np.ndarray) else shift > 0
+    return isinstance(box.weights[0], float), [box.has(axis) for axis in range(3)], kind
 
 
 def pseudo_inverse(box: Box) -> np.ndarray:
@@ -156,5 +168,9 @@ def pseudo_inverse(box: Box) -> np.ndarray:
     diagonal += box.shift
     matrix[np.diag_indices(box.size)] += diagonal
     d = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1)), 0)
-    inverse = np.linalg.pinv(d[:, None] * matrix * d, rcond=1e-12, hermitian=True)
-    return np.ascontiguousarray(d[:, None] * inverse * d, dtype=np.float32)
+    values, vectors = np.linalg.eigh(d[:, None] * matrix * d)
+    # A mode that hardly anything ties to 0 is solved for as if it were tied a little more: its inverse would drown all
+    # others in float32. The null space, and solid cells, are left at 0.
+    largest = values.max(initial=0.0)
+    inverse = np.where(values > NULL * largest, 1 / np.maximum(values, SMALL * largest or 1.0), 0)
+    return np.ascontiguousarray(d[:, None] * ((vectors * inverse) @ vectors.T) * d, dtype=np.float32)

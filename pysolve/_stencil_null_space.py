@@ -81,6 +81,8 @@ def components(A: Any) -> tuple[np.ndarray, int]:
         return np.broadcast_to(np.int32(-1 if grounded else 0), (n,)), 0 if grounded else 1
     labels = np.empty(n, dtype=np.int32)
     n_components = kernels(labels).stencil_components(A._kernel_args[0], labels)
+    if n_components <= 1 and labels.min() == labels.max():
+        return np.broadcast_to(labels[0], (n,)), n_components  # all cells alike: no array need be kept
     return labels, n_components
 
 

@@ -130,7 +130,9 @@ def make_system(A: Any, b: Any, x0: Any = None, M: Any = None, *, columns: bool 
     def start() -> np.ndarray:
         return _start(x0, b, function, dtype, scale)
 
-    M_writes = not getattr(M, "_leaves_its_argument", False)
+    M_writes = not vars(type(M)).get(
+        "_leaves_its_argument", False
+    )  # not inherited: a subclass may do as it likes
     return System(operator, function, diagonal, values, start(), b.shape, scale, start, M_writes)
 
 

@@ -1,4 +1,4 @@
-"""Multilevel: the kernels equal the reference; the cycle is positive definite, and its iterations are few."""
+"""Multilevel: the kernels equal the reference, and the cycle takes few iterations."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from multilevel_cases import (
     floats,
     pairings,
 )
-from stencil_cases import dense, operators, reference_grid
+from stencil_cases import operators, reference_grid
 from threadpoolctl import threadpool_limits
 
 import pysolve
@@ -89,26 +89,6 @@ def test_walks_are_the_same_with_any_number_of_threads(threads, boundary):
 # ---- the cycle ----------------------------------------------------------------------------------------------
 
 
-def matrix_of(M):
-    return np.array([M.matvec(unit) for unit in np.eye(M.shape[0])]).T
-
-
-@given(operators(extents=st.sampled_from([3, 5, 8]), last_extents=st.sampled_from([4, 9, 13])))
-@settings(max_examples=40, deadline=None)
-def test_cycle_is_symmetric_and_positive_definite(A):
-    """The theorem of the certificate, on the matrix of the cycle itself."""
-    if A.shape[0] > 700:
-        return
-    M = Multilevel(A, weights="untrained")
-    matrix = matrix_of(M)
-    np.testing.assert_allclose(matrix, matrix.T, rtol=0, atol=1e-5 * np.abs(matrix).max())
-    basis = A.null_space.toarray()
-    scaled = dense(A)
-    root = np.sqrt(np.diag(scaled))
-    scaled = root[:, None] * (matrix + basis @ basis.T * np.abs(matrix).max()) * root
-    assert np.linalg.eigvalsh((scaled + scaled.T) / 2).min() > 0
-
-
 SCENES = [
     gallery.poisson((33, 40)),
     gallery.poisson((17, 12, 19), boundary="neumann"),
@@ -126,7 +106,7 @@ SCENES = [
 @pytest.mark.parametrize("A", SCENES, ids=repr)
 def test_iterations_are_few(A):
     b = A.project_out_null_space(np.random.default_rng(3).standard_normal(A.shape[0]))
-    result = pysolve.cg(A, b, M=Multilevel(A, weights="untrained"), rtol=1e-8)
+    result = pysolve.cg(A, b, M=Multilevel(A), rtol=1e-8)
     assert result.converged
     assert np.linalg.norm(b - A @ result.x) <= 1e-8 * np.linalg.norm(b)
     assert result.iterations <= 32

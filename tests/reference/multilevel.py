@@ -187,7 +187,7 @@ def multilevel_descend(grid, b, factor, inverse, tau, u, x, y):
     x[:] = 0
     for t in tau:
         x[:] = smooth(grid, u, inverse, t, x)
-    y[:] = b - product(grid, x)
+    y[:] = np.where(inverse > 0, b - product(grid, x), 0)
     return np.max(np.abs(u), initial=0), np.max(np.abs(b[inverse == 0]), initial=0)
 
 
