@@ -30,15 +30,15 @@ def least_eigenvalue(A, M):
     A=operators(extents=st.sampled_from([3, 5, 8]), last_extents=st.sampled_from([4, 9, 13])),
     weights=st.sampled_from(WEIGHTS),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_cycle_is_symmetric_and_positive_definite(A, weights):
-    assume(A.shape[0] <= 700)
+    assume(A.shape[0] <= 400)
     assert least_eigenvalue(A, Multilevel(A, weights=weights)) > 0
 
 
-@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("weights", ["tuned", "default"])
 @pytest.mark.parametrize("share", [0.2, 0.35, 0.5])
-@pytest.mark.parametrize("shape", [(26, 27), (9, 10, 9)])
+@pytest.mark.parametrize("shape", [(17, 16), (7, 6, 7)])
 def test_cycle_is_definite_where_half_of_the_cells_are_solid(shape, share, weights):
     solid = np.random.default_rng(3).random(shape) < share
     for boundary in ("dirichlet", "neumann"):
