@@ -1,6 +1,6 @@
 """The solvers that a multigrid is compared with, each as a set-up that returns the solve.
 
-pyamg factors its coarsest level at the first use, so that one is part of its set-up here. Its settings, like
+pyamg factors its coarsest level at the first use, so that use is part of its set-up here. Its settings, like
 AMGCL's, are the fastest of those that were tried on the obstacle box and the free surface. Where a library
 brings a preconditioner and no solver, pysolve's cg iterates, which is faster than scipy's.
 """
@@ -9,6 +9,7 @@ import importlib
 from typing import Any
 
 import environment
+import numpy as np
 import plain
 import scipy.sparse.linalg as spla
 from multigrid import Make, Problem, Solve
@@ -52,7 +53,8 @@ def pyamg_cg(method: str, **options: Any) -> Make:
         import pyamg
 
         levels = getattr(pyamg, method)(problem.matrix, **options)
-        levels.aspreconditioner() @ problem.right
+        coarsest = levels.levels[-1].A
+        levels.coarse_solver(coarsest, np.zeros(coarsest.shape[0]))
 
         def solve() -> tuple[Any, int]:
             norms: list[float] = []
