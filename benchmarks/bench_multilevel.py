@@ -4,7 +4,7 @@ from typing import Any
 
 from . import cases, products
 
-WEIGHTS = ("textbook", "tuned", "default")
+WEIGHTS = ("textbook", "tuned", "untrained", "default")
 RTOL = 1e-6
 
 

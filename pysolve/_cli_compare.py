@@ -20,6 +20,8 @@ HEADER = [
 NOTE = """vs scipy: seconds (set-up + solve) of scipy's cg with the same preconditioner over those of the
 line, so above 1 is sooner than scipy"""
 
+SOLID = "the stored matrix has a row for each solid cell; the operator, matrix-free, passes over them"
+
 
 def compare(arguments: Namespace) -> int:
     """Run `pysolve compare`; 0 when every line of pysolve converged, else 1."""
@@ -35,6 +37,8 @@ def compare(arguments: Namespace) -> int:
     print(f"{title}\nmedians of {arguments.repeat}, interleaved; {threads_text()}\n")
     print(aligned(HEADER, [_row(line, lines, problem, failed) for line in lines]))
     print(f"\n{NOTE}")
+    if problem.operator is not None and problem.operator.decoupled.any():
+        print(SOLID)
     if absent:
         print("not installed: " + "; ".join(f"{name} ({INSTALL[name]})" for name in absent))
     if arguments.plot:

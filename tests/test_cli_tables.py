@@ -63,6 +63,13 @@ def test_compare_has_a_line_for_every_library_and_method(run, monkeypatch):
     assert "not installed: petsc4py (pip install" in out
 
 
+def test_compare_says_where_the_stored_matrix_has_rows_of_solid_cells(run, monkeypatch):
+    without(monkeypatch, "pyamg", "petsc4py")
+    said = "the stored matrix has a row for each solid cell"
+    assert said in run("compare", "obstacle_box:16x16", "--repeat", "1")[1]
+    assert said not in run("compare", "poisson:16x16", "--repeat", "1")[1]
+
+
 def test_compare_uses_pyamg_in_both_where_it_is_installed(run, monkeypatch):
     pytest.importorskip("pyamg")
     table = rows(run("compare", "poisson:16x16", "--repeat", "1")[1])
