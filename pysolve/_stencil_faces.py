@@ -111,6 +111,10 @@ def check_factors(anisotropy: Any, ndim: int) -> tuple[float, ...]:
     factors = tuple(anisotropy) if np.iterable(anisotropy) else (None,)
     if not all(is_number(factor) for factor in factors):
         raise TypeError(message)
+    try:
+        factors = tuple(float(factor) for factor in factors)
+    except OverflowError:  # an int beyond the largest float
+        raise ValueError(message) from None
     if len(factors) != ndim or not all(0 <= factor < np.inf for factor in factors):
         raise ValueError(message)
     return factors
@@ -135,7 +139,10 @@ def _scalar(value: Any, name: str, dtype: np.dtype) -> float:
 
 def _array(values: Any, name: str, expected: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """`values` in C order, of type `dtype`: one that nobody can write to is kept, any other is copied."""
-    given = np.asarray(values)
+    try:
+        given = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        raise ValueError(f"{name} must be an array of shape {expected}, got {values!r}") from None
     if given.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, got dtype {given.dtype}")
     if given.shape != expected:
@@ -209,7 +216,7 @@ def face_weights(a: np.ndarray, factors: Sequence[float], boundary: Any) -> list
             if side != "neumann":
                 along(faces, axis, end)[...] = cells if side == "dirichlet" else _harmonic_mean(first, last)
         with np.errstate(over="ignore"):  # an infinite weight is refused where it is checked
-            faces *= float(factor)
+            faces *= factor
         weights.append(faces)
     return weights
 

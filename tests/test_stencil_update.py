@@ -49,6 +49,11 @@ def test_update_of_shift_and_anisotropy():
         ({"coefficient": np.ones((5, 6)), "anisotropy": ("a", "b")}, r"anisotropy must hold 2 .*'a', 'b'"),
         ({"coefficient": np.ones((5, 6)), "anisotropy": (1, -1)}, r"anisotropy must hold 2 .*\(1, -1\)"),
         ({"coefficient": np.full((5, 6), 1e308), "anisotropy": (1, 10)}, r"weights\[1\] must be finite"),
+        ({"coefficient": np.ones((5, 6)), "anisotropy": (10**400, 1)}, "anisotropy must hold 2"),
+        (
+            {"coefficient": [[1, 2], [3]]},
+            r"coefficient must be an array of shape \(5, 6\), got \[\[1, 2\], \[3\]\]",
+        ),
         ({"coefficient": np.ones((5, 6)), "shift": "much"}, "shift must be a real number"),
         ({"coefficient": np.ones((2, 2))}, r"coefficient must have shape \(5, 6\)"),
         ({"coefficient": np.full((5, 6), np.nan)}, "coefficient must be finite"),
