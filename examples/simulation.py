@@ -31,6 +31,8 @@ from scipy.sparse.linalg import cg
 import pysolve
 
 RTOL = 1e-6
+SMALLEST = 8  # cells along a side
+PICTURES = ("png", "pdf", "svg")
 SOLVERS = ("scipy", "pyamg", "pysolve")
 # The fastest of the settings that were tried on problems like this one.
 PYAMG = {
@@ -233,7 +235,33 @@ def arguments(argv):
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--moving", action="store_true", help="the ball swings to and fro")
     parser.add_argument("--plot", metavar="FILE", help="draw the last step; needs matplotlib")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.steps < 1:
+        parser.error(f"argument --steps: must be at least 1, got {options.steps}")
+    if len(options.shape) not in (2, 3) or min(options.shape) < SMALLEST:
+        shape = " ".join(map(str, options.shape))
+        parser.error(f"argument --shape: must be 2 or 3 extents, each at least {SMALLEST}, got {shape}")
+    if options.plot is not None:
+        fault = why_not_drawn(options.plot)
+        if fault:
+            parser.error(f"argument --plot: {fault}")
+    return options
+
+
+def why_not_drawn(path):
+    """Why no picture can be drawn and written to `path`; empty if one can."""
+    if importlib.util.find_spec("matplotlib") is None:
+        return "needs matplotlib, which is not installed: pip install matplotlib"
+    kind = os.path.splitext(path)[1][1:].lower()
+    if kind not in PICTURES:
+        return f"must be a file that ends in {', '.join('.' + known for known in PICTURES)}, got {path!r}"
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        return f"cannot write {path!r}: there is no folder {folder!r}"
+    target = path if os.path.exists(path) else folder
+    if os.path.isdir(path) or not os.access(target, os.W_OK):
+        return f"cannot write {path!r}: it is a folder, or not writable"
+    return ""
 
 
 def main(argv=None):

@@ -61,17 +61,13 @@ def _check_suffix(path: str, known: tuple[str, ...], what: str) -> None:
 
 
 def _check_target(path: str, inputs: Inputs) -> None:
-    """The only sure way to know that a folder can be written is to write in it."""
     if os.path.isdir(path):
         raise InputError(f"cannot write '{path}': it is a folder")
     if any(os.path.realpath(path) == os.path.realpath(other) for other in inputs if other):
         raise InputError(f"'{path}' is used twice: a result never overwrites its input or another result")
     if os.path.exists(path) and not os.access(path, os.W_OK):
         raise InputError(f"cannot write '{path}': it is read-only")
-    trial = _writing.beside(os.path.realpath(path))
     try:
-        with open(trial, "xb"):
-            pass
-        os.unlink(trial)
+        _writing.check_writable(path)
     except OSError as error:
         raise InputError(f"cannot write '{path}': {error.strerror or first_line(error)}") from error

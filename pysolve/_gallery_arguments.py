@@ -1,19 +1,13 @@
 """Checks of the gallery's arguments: a message names the argument, its value and what was expected."""
 
 import math
-import numbers
 import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-
-def is_number(value: Any) -> bool:
-    """A real number: of Python, of NumPy, or in an array without axes."""
-    if isinstance(value, np.ndarray):
-        return value.ndim == 0 and value.dtype.kind in "iuf"
-    return isinstance(value, numbers.Real)
+from pysolve._stencil_faces import is_number
 
 
 def check_number(value: Any, name: str, expected: str, allowed: Callable[[float], bool]) -> float:
@@ -37,19 +31,6 @@ def check_positive(value: Any, name: str) -> float:
 def check_finite(value: Any, name: str) -> float:
     """`value` as a finite float."""
     return check_number(value, name, "finite", math.isfinite)
-
-
-def check_factors(anisotropy: Any, ndim: int) -> tuple[float, ...]:
-    """One finite factor for each axis, each at least 0; ones for None."""
-    if anisotropy is None:
-        return (1.0,) * ndim
-    message = f"anisotropy must hold {ndim} finite factors, each at least 0, got {anisotropy!r}"
-    factors = tuple(anisotropy) if np.iterable(anisotropy) else (None,)
-    if not all(is_number(factor) for factor in factors):
-        raise TypeError(message)
-    if len(factors) != ndim or not all(0 <= factor < math.inf for factor in factors):
-        raise ValueError(message)
-    return factors
 
 
 def check_axis(axis: Any, extents: tuple[int, ...]) -> int:

@@ -6,9 +6,18 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from pysolve._gallery_arguments import check_array, check_factors, check_positive, is_number
+from pysolve._gallery_arguments import check_array, check_positive
 from pysolve._stencil import StencilOperator
-from pysolve._stencil_faces import above, along, below, check_boundary, check_shape, face_weights
+from pysolve._stencil_faces import (
+    above,
+    along,
+    below,
+    check_boundary,
+    check_factors,
+    check_shape,
+    face_weights,
+    is_number,
+)
 
 
 def poisson(

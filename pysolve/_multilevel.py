@@ -10,9 +10,11 @@ import numpy as np
 
 from pysolve import _multilevel_weights
 from pysolve._backend import empty
+from pysolve._multilevel_files import operator_from_arrays, operator_to_arrays
 from pysolve._multilevel_hierarchy import Hierarchy
 from pysolve._stencil import StencilOperator
-from pysolve._writing import save_arrays
+from pysolve._stencil_faces import check_shape
+from pysolve._writing import check_path, save_arrays
 
 
 class Multilevel:
@@ -113,7 +115,7 @@ class Multilevel:
 
         Parameters
         ----------
-        A : StencilOperator, optional
+        A : StencilOperator, or sparse array or matrix of shape (n, n), optional
             Of the same extents as before; if omitted the one given last (after `StencilOperator.update`).
 
         Raises
@@ -121,7 +123,9 @@ class Multilevel:
         ValueError
             If its extents differ.
         """
-        A = self.A if A is None else _as_stencil(A, None)
+        if A is None:
+            A = self.A
+        A = _as_stencil(A, None if isinstance(A, StencilOperator) else self.A.grid_shape)
         if A.grid_shape != self.A.grid_shape:
             raise ValueError(f"A must have the extents {self.A.grid_shape}, but has {A.grid_shape}")
         start = time.perf_counter()
@@ -190,17 +194,8 @@ class Multilevel:
         ----------
         path : str or path-like
         """
-        A = self.A
         arrays = _multilevel_weights.to_arrays(self._weights)
-        arrays |= {f"face_weights_{axis}": np.asarray(w) for axis, w in enumerate(A.weights)}
-        arrays |= {
-            "grid_shape": np.array(A.grid_shape),
-            "boundary": np.array(A.boundary),
-            "shift": np.asarray(A.shift),
-            "dtype": np.array(A.dtype.str),
-            "name": np.array(self._weights.name),
-        }
-        save_arrays(path, arrays)
+        save_arrays(path, arrays | operator_to_arrays(self.A) | {"name": np.array(self._weights.name)})
 
     @classmethod
     def load(cls, path: Any) -> Multilevel:
@@ -219,22 +214,10 @@ class Multilevel:
         ValueError
             For a file that is truncated, of another kind or version, or fails the checks of weights and operator.
         """
-        arrays = _multilevel_weights.read_arrays(Path(path), str(path))
-        missing = {"grid_shape", "boundary", "shift", "dtype", "name", "face_weights_0"} - set(arrays)
-        if missing:
-            raise ValueError(
-                f"file '{path}' holds no saved Multilevel: it lacks {', '.join(sorted(missing))}"
-            )
-        weights = _multilevel_weights.from_arrays(arrays, str(arrays["name"]))
-        faces = [arrays[f"face_weights_{a}"] for a in range(3) if f"face_weights_{a}" in arrays]
-        A = StencilOperator(
-            tuple(arrays["grid_shape"].tolist()),
-            [float(w) if w.ndim == 0 else w for w in faces],
-            boundary=arrays["boundary"].tolist(),
-            shift=float(arrays["shift"]) if arrays["shift"].ndim == 0 else arrays["shift"],
-            dtype=str(arrays["dtype"]),
-        )
-        return cls(A, weights=weights)
+        name = check_path(path)
+        arrays = _multilevel_weights.read_arrays(Path(name), name)
+        A = operator_from_arrays(arrays, name)
+        return cls(A, weights=_multilevel_weights.from_arrays(arrays, str(arrays["name"])))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"A": self.A, "weights": self._weights}
@@ -250,7 +233,7 @@ class Multilevel:
 
 def _as_stencil(A: Any, shape: Any) -> StencilOperator:
     if isinstance(A, StencilOperator):
-        if shape is not None and tuple(shape) != A.grid_shape:
+        if shape is not None and check_shape(shape) != A.grid_shape:
             raise ValueError(f"shape must be that of A, {A.grid_shape}, but is {shape!r}")
         return A
     if shape is None:

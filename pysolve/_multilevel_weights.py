@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +135,10 @@ def amplification(tau: np.ndarray, largest: float) -> float:
     tau = np.asarray(tau, dtype=np.float64)
     if not (tau > 0).all():
         return np.inf
-    p = np.polynomial.Polynomial.fromroots(1 / tau) * np.prod(-tau)
+    with np.errstate(all="ignore"):
+        p = np.polynomial.Polynomial.fromroots(1 / tau) * np.prod(-tau)
     slope = p.deriv()
-    if not slope(0) < 0:
+    if not (np.isfinite(p.coef).all() and slope(0) < 0):
         return np.inf
     inside = [float(z.real) for z in slope.roots() if abs(z.imag) < 1e-9 and 0 < z.real < largest]
     return max(abs(float(p(mu))) for mu in (*inside, largest))
@@ -148,6 +147,7 @@ def amplification(tau: np.ndarray, largest: float) -> float:
 # ---- files ------------------------------------------------------------------------------------------------------
 
 SHAPES = {"tau": (2, None), "scale": (2,), "theta": (), "relaxation": (N_NET,), "resistance": (N_NET,)}
+SINGLE = ("tau", "relaxation", "resistance")  # in float32
 
 
 def to_arrays(weights: Weights) -> dict[str, np.ndarray]:
@@ -171,26 +171,34 @@ def load(path: Path, name: str) -> Weights:
 def read_arrays(path: Path, name: str) -> dict[str, np.ndarray]:
     """The arrays of an .npz file; ValueError where it is none, or only a part of one."""
     try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
+        return _members(path)
     except FileNotFoundError:
         raise
-    except (
-        ValueError,
-        EOFError,
-        OSError,
-        KeyError,
-        AttributeError,
-        TypeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise ValueError(f"{name!r} cannot be read: {error}") from None
+    except OSError as error:
+        raise ValueError(f"{name!r} cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # damaged archives and headers raise whatever is first to stumble over them
+        reason = "an array of Python objects" if "pickle" in str(error) else str(error)
+        raise ValueError(f"{name!r} cannot be read: it is not a file of arrays (.npz): {reason}") from None
+
+
+def _members(path: Path) -> dict[str, np.ndarray]:
+    with open(path, "rb") as stream:
+        start = stream.read(2)
+        stream.seek(0)
+        if start != b"PK":  # NumPy would read one array or a pickle
+            raise ValueError(f"it starts with {start!r}, an archive with b'PK'")
+        with np.load(stream, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    for key, value in arrays.items():
+        if not isinstance(value, np.ndarray):
+            raise ValueError(f"{key} is no array")
+    return arrays
 
 
 def from_arrays(arrays: dict[str, np.ndarray], name: str) -> Weights:
     version, kind = arrays.get("version"), str(arrays.get("kind"))
-    if kind != "multilevel" or version is None or version.shape != () or version != VERSION:
+    known = version is not None and version.shape == () and version.dtype.kind in "iu" and version == VERSION
+    if kind != "multilevel" or not known:
         raise ValueError(
             f"weights {name!r} must be a file of kind multilevel and version {VERSION}, not of kind {kind} and version "
             f"{version}"
@@ -212,11 +220,10 @@ def _dimension(arrays: dict[str, np.ndarray], dimension: int, name: str) -> Dime
             raise ValueError(
                 f"weights {name!r}: {key} must hold floats of shape {shape}, not {value.dtype} of {value.shape}"
             )
-        if not np.isfinite(value).all():
-            raise ValueError(f"weights {name!r}: {key} must be finite")
-        fields[field] = value
+        with np.errstate(over="ignore"):
+            fields[field] = np.ascontiguousarray(value, np.float32 if field in SINGLE else np.float64)
+        if not np.isfinite(fields[field]).all():
+            raise ValueError(f"weights {name!r}: {key} must be finite in {fields[field].dtype}")
     if not 2 <= fields["tau"].shape[1] <= 16:
         raise ValueError(f"weights {name!r}: tau_{dimension}d must hold 2 to 16 steps a level")
-    for field in ("tau", "relaxation", "resistance"):
-        fields[field] = np.ascontiguousarray(fields[field], dtype=np.float32)
-    return DimensionWeights(**fields | {"theta": float(fields["theta"])})
+    return DimensionWeights(**fields | {"theta": fields["theta"].item()})

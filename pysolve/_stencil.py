@@ -235,17 +235,17 @@ class StencilOperator(_stencil_null_space.NullSpace):
         Parameters
         ----------
         coefficient : array_like of shape `grid_shape`, optional
-            One in each cell, finite and at least 0; 0 makes a cell solid. Faces get the harmonic mean of their two
-            cells, or on a Dirichlet side the coefficient of the cell.
+            One in each cell, finite and at least 0. Faces get the harmonic mean of their two cells, or on a Dirichlet
+            side the coefficient of the cell. 0 closes the faces of a cell; it is solid where the shift is 0 too.
         anisotropy : sequence of float, optional
             A factor for the faces along each axis, if not 1.
         shift : float or array_like of shape `grid_shape`, optional
-            The new shift.
+            The new shift; if omitted the old one stays.
 
         Raises
         ------
         ValueError, TypeError
-            For values that are not allowed; the operator is as it was then.
+            For values that are not allowed, or none at all; the operator is as it was then.
 
         Examples
         --------

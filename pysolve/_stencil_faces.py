@@ -1,5 +1,6 @@
 """The faces of a box of cells: checks of `StencilOperator`'s arguments, and which faces are open."""
 
+import numbers
 import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -102,6 +103,30 @@ def check_shift(shift: Any, extents: tuple[int, ...], dtype: np.dtype) -> float 
     return _sealed(_array(shift, "shift", extents, dtype))
 
 
+def check_factors(anisotropy: Any, ndim: int) -> tuple[float, ...]:
+    """One finite factor for each axis, each at least 0; ones for None."""
+    if anisotropy is None:
+        return (1.0,) * ndim
+    message = f"anisotropy must hold {ndim} finite factors, each at least 0, got {anisotropy!r}"
+    factors = tuple(anisotropy) if np.iterable(anisotropy) else (None,)
+    if not all(is_number(factor) for factor in factors):
+        raise TypeError(message)
+    try:
+        factors = tuple(float(factor) for factor in factors)
+    except OverflowError:  # an int beyond the largest float
+        raise ValueError(message) from None
+    if len(factors) != ndim or not all(0 <= factor < np.inf for factor in factors):
+        raise ValueError(message)
+    return factors
+
+
+def is_number(value: Any) -> bool:
+    """A real number: of Python, of NumPy, or in an array without axes."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 0 and value.dtype.kind in "iuf"
+    return isinstance(value, numbers.Real)
+
+
 def _scalar(value: Any, name: str, dtype: np.dtype) -> float:
     if np.asarray(value).dtype.kind not in "iuf":
         raise TypeError(f"{name} must be a real number or an array, got {value!r}")
@@ -114,7 +139,10 @@ def _scalar(value: Any, name: str, dtype: np.dtype) -> float:
 
 def _array(values: Any, name: str, expected: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """`values` in C order, of type `dtype`: one that nobody can write to is kept, any other is copied."""
-    given = np.asarray(values)
+    try:
+        given = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        raise ValueError(f"{name} must be an array of shape {expected}, got {values!r}") from None
     if given.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, got dtype {given.dtype}")
     if given.shape != expected:
@@ -182,39 +210,39 @@ def face_weights(a: np.ndarray, factors: Sequence[float], boundary: Any) -> list
     weights = []
     for axis, (factor, sides) in enumerate(zip(factors, check_boundary(boundary, a.ndim), strict=True)):
         faces = np.zeros([k + (j == axis) for j, k in enumerate(a.shape)])
-        along(faces, axis, slice(1, -1))[...] = factor * _harmonic_mean(below(a, axis), above(a, axis))
+        along(faces, axis, slice(1, -1))[...] = _harmonic_mean(below(a, axis), above(a, axis))
         first, last = along(a, axis, 0), along(a, axis, -1)
         for end, cells, side in ((0, first, sides[0]), (-1, last, sides[1])):
             if side != "neumann":
-                mean = cells if side == "dirichlet" else _harmonic_mean(first, last)
-                along(faces, axis, end)[...] = factor * mean
+                along(faces, axis, end)[...] = cells if side == "dirichlet" else _harmonic_mean(first, last)
+        with np.errstate(over="ignore"):  # an infinite weight is refused where it is checked
+            faces *= factor
         weights.append(faces)
     return weights
 
 
 def _harmonic_mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    # In this order the product does not overflow, and a == b gives exactly a.
-    total = a + b
-    return 2 * (a * np.divide(b, total, out=np.zeros_like(total), where=total > 0))
+    # The quotient lies in [1, 2], so that nothing overflows or is lost; a == b gives exactly a.
+    larger, mean = np.maximum(a, b), a / 2 + b / 2
+    return np.minimum(a, b) * np.divide(larger, mean, out=np.ones_like(mean), where=mean > 0)
 
 
 def update(A: Any, coefficient: Any, anisotropy: Any, shift: Any) -> None:
-    """New weights and shift for `A`, all checked before any of them is set."""
-    weights, new_shift = A.weights, A.shift
+    """New weights and shift for `A`, all made and checked before any of them is set."""
+    if coefficient is None and anisotropy is not None:
+        raise ValueError(f"anisotropy needs a coefficient beside it, got anisotropy={anisotropy!r} alone")
+    if coefficient is None and shift is None:
+        raise TypeError("update must be given a coefficient, a shift or both, got neither")
+    weights, faces, new_shift = A.weights, A._faces, A.shift
     if coefficient is not None:
         cells = _array(coefficient, "coefficient", A.grid_shape, A.dtype)
-        factors = (1.0,) * cells.ndim if anisotropy is None else tuple(anisotropy)
-        if len(factors) != cells.ndim or not all(0 <= factor < np.inf for factor in factors):
-            raise ValueError(
-                f"anisotropy must hold {cells.ndim} finite factors, each at least 0, got {anisotropy!r}"
-            )
-        weights = check_weights(face_weights(cells, factors, A.boundary), A.grid_shape, A.boundary, A.dtype)
-    elif anisotropy is not None:
-        raise ValueError("anisotropy needs a coefficient")
+        factors = check_factors(anisotropy, cells.ndim)
+        given = face_weights(cells, factors, A.boundary)
+        weights = faces = check_weights(given, A.grid_shape, A.boundary, A.dtype)
     if shift is not None:
         new_shift = check_shift(shift, A.grid_shape, A.dtype)
-    A.weights, A.shift = weights, new_shift
-    A._decoupled = decoupled_cells(A._faces, A.shift, A.grid_shape)
+    decoupled = decoupled_cells(faces, new_shift, A.grid_shape)
+    A.weights, A.shift, A._decoupled = weights, new_shift, decoupled
 
 
 def decoupled_cells(faces: Sequence[np.ndarray], shift: Any, extents: tuple[int, ...]) -> np.ndarray:

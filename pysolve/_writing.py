@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Callable
@@ -11,9 +12,17 @@ from typing import Any, BinaryIO
 import numpy as np
 
 
+def check_path(path: Any) -> str:
+    """`path` as a string; TypeError where it is none."""
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(name, str):
+        raise TypeError(f"path must be a str or path-like, got {path!r}")
+    return name
+
+
 def write_whole(path: str | os.PathLike, write: Callable[[BinaryIO], Any]) -> None:
     """Let `write(file)` fill a temporary file beside `path`, then rename it: `path` is never half written."""
-    path = os.path.realpath(path)
+    given, path = check_path(path), os.path.realpath(path)
     temporary = beside(path)
     try:
         with open(temporary, "xb") as file:
@@ -21,9 +30,26 @@ def write_whole(path: str | os.PathLike, write: Callable[[BinaryIO], Any]) -> No
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename != temporary:
+            raise
+        raise OSError(error.errno, error.strerror, given) from None
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """OSError that names `path` unless a file can be written there; the only sure way to know is to write one."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    trial = beside(os.path.realpath(path))
+    try:
+        with open(trial, "xb"):
+            pass
+        os.unlink(trial)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
 def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:

@@ -202,6 +202,40 @@ def test_example_without_pyamg_says_so(example, monkeypatch, capsys):
     assert re.findall(r"^(\w+) +\d", out, re.M) == ["scipy", "pysolve"]
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--steps", "0"], "--steps: must be at least 1, got 0"),
+        (["--steps", "-1"], "--steps: must be at least 1, got -1"),
+        (["--shape", "16"], "--shape: must be 2 or 3 extents, each at least 8, got 16"),
+        (["--shape", "4", "4"], "--shape: must be 2 or 3 extents, each at least 8, got 4 4"),
+        (["--shape", "8", "8", "8", "8"], "got 8 8 8 8"),
+        (["--plot", "none/x.png"], "--plot: cannot write 'none/x.png': there is no folder 'none'"),
+        (["--plot", "x.txt"], "--plot: must be a file that ends in .png, .pdf, .svg, got 'x.txt'"),
+        (["--plot", ""], "--plot: must be a file"),
+        (["--plot", "folder.png"], "--plot: cannot write 'folder.png': it is a folder"),
+    ],
+)
+def test_option_that_does_not_fit_is_refused_before_anything_runs(
+    example, tmp_path, monkeypatch, capsys, options, named
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(example, "simulate", lambda *_: pytest.fail("the simulation has begun"))
+    monkeypatch.setattr(example.importlib.util, "find_spec", lambda name: name)
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(SystemExit) as caught:
+        example.main(options)
+    assert caught.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+def test_plot_without_matplotlib_is_refused_before_anything_runs(example, monkeypatch, capsys):
+    monkeypatch.setattr(example.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        example.main(["--plot", "x.png"])
+    assert "--plot: needs matplotlib" in capsys.readouterr().err
+
+
 def test_example_runs_as_a_script(tmp_path):
     command = [sys.executable, "-P", str(EXAMPLE), "--solver", "scipy", "--shape", "8", "8", "--steps", "1"]
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}

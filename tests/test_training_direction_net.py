@@ -45,6 +45,29 @@ def test_unknown_command_is_refused_and_the_known_ones_are_listed(capsys):
     assert "direction_net" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--out", "w.csv"], "--out: must be a file that ends in .npz, got w.csv"),
+        (["--out", "none/w.npz"], "--out: cannot be written: none/w.npz"),
+        (["--steps", "0"], "--steps: must be a whole number of at least 1, got 0"),
+        (["--rate", "-1"], "--rate: must be a finite number above 0, got -1"),
+        (["--seed", "-1"], "--seed: must be"),
+        (["--start", "none.npz"], "there is no file none.npz"),
+        ([], "go on from it with --resume"),
+    ],
+)
+def test_option_that_does_not_fit_is_refused_before_anything_runs(
+    tmp_path, monkeypatch, capsys, options, named
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.checkpoint.npz").touch()
+    with pytest.raises(SystemExit) as caught:
+        train("w.npz", *options)
+    assert caught.value.code == 2
+    assert named in capsys.readouterr().err
+
+
 # ---- data --------------------------------------------------------------------------------------------------
 
 

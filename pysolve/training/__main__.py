@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 from importlib import import_module
 
-# Sub-command -> module with add_arguments(parser) and run(args). Importing the module must not need torch.
+# Sub-command -> module with add_arguments(parser) and run(args), which calls args.refuse(message) where options do not
+# fit what is on disk. Importing the module must not need torch.
 COMMANDS = {
     "multilevel": "pysolve.training.multilevel",
     "direction_net": "pysolve.training.direction_net",
@@ -19,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         about = (module.__doc__ or name).partition("\n")[0]
         command = commands.add_parser(name, help=about, description=about)
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=module.run, refuse=command.error)
     args = parser.parse_args(argv)
     args.run(args)
 

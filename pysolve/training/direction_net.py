@@ -10,6 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from pysolve import _direction_net_weights
+from pysolve._multilevel_weights import read_arrays
+from pysolve.training.arguments import check_checkpoints, out_file, positive, read_by, whole_number
+
 RENEWED = 0.2  # chance of a slot of the batch to start anew; the others go on from their last step's residual
 
 
@@ -17,19 +21,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--architecture", choices=("64", "128"), default="64", help="depth of the network")
     add("--loss", choices=("energy", "residual"), default="energy", help="the paper's is residual")
-    add("--size", type=int, default=32, help="cells along each axis of the training boxes")
-    add("--steps", type=int, default=1000, help="steps of Adam")
-    add("--batch", type=int, default=10, help="residuals a step")
-    add("--rate", type=float, default=1e-3, help="first learning rate; falls to a twentieth along a cosine")
-    add("--seed", type=int, default=0, help="draws the first weights and all data")
-    add("--start", type=Path, help="weights to start from, in place of random ones")
-    add("--out", type=Path, required=True, help="file of weights to write; the curve goes beside it, as .csv")
+    add("--size", type=whole_number(1), default=32, help="cells along each axis of the training boxes")
+    add("--steps", type=whole_number(1), default=1000, help="steps of Adam")
+    add("--batch", type=whole_number(1), default=10, help="residuals a step")
+    add(
+        "--rate", type=positive, default=1e-3, help="first learning rate; falls to a twentieth along a cosine"
+    )
+    add("--seed", type=whole_number(0), default=0, help="draws the first weights and all data")
+    add("--start", type=read_by(_weights_file), help="weights to start from, in place of random ones")
+    add(
+        "--out",
+        type=out_file,
+        required=True,
+        help="file of weights to write; the curve goes beside it, as .csv",
+    )
     add("--half", action="store_true", help="round the weights that are written to float16")
     add("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
-    add("--checkpoint-every", type=int, default=50, help="steps between checkpoints")
+    add("--checkpoint-every", type=whole_number(1), default=50, help="steps between checkpoints")
+
+
+def _weights_file(text: str) -> Path:
+    _direction_net_weights.read(Path(text))
+    return Path(text)
 
 
 def run(args: argparse.Namespace) -> None:
+    checkpoint = args.out.with_suffix(".checkpoint.npz")
+    check_checkpoints(args, [checkpoint])
     try:
         import torch  # noqa: F401
     except ImportError:
@@ -37,10 +55,11 @@ def run(args: argparse.Namespace) -> None:
     from pysolve.training.direction_net_loop import Training
 
     training = Training(args)
-    checkpoint = args.out.with_suffix(".checkpoint.npz")
     if args.resume and checkpoint.exists():
-        with np.load(checkpoint, allow_pickle=False) as arrays:
-            training.restore(arrays)
+        try:
+            training.restore(read_arrays(checkpoint, str(checkpoint)))
+        except (ValueError, KeyError) as error:
+            args.refuse(f"'{checkpoint}' is no checkpoint of this training: {error}")
     elif args.resume:
         print(f"no checkpoint {checkpoint}: starting from the beginning", flush=True)
     started = time.perf_counter() - training.seconds

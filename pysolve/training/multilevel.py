@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -19,46 +20,67 @@ import numpy as np
 import pysolve
 from pysolve import _multilevel_weights as mw
 from pysolve._writing import save_arrays, write_whole
+from pysolve.training.arguments import check_checkpoints, out_file, read_by, whole_number
 from pysolve.training.evolution import Evolution
 from pysolve.training.multilevel_problems import PROBLEMS, SIZES, draw
 
 N_ITERATIONS = 8  # of CG, from which the rate is measured
 HELD_OUT = 1_000_000  # seed of the scenes that are looked at, never learned from
 N_HELD_OUT = 24
+SEEDS_APART = (
+    1000  # a generation draws its scenes from SEEDS_APART * seed + generation, always below HELD_OUT
+)
 SIGMA = 0.05
 N_NUMBERS = 4 + 2 + 2 * (mw.N_NET - 3) + 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", required=True, type=Path, help="file of weights to write (.npz)")
-    parser.add_argument(
-        "--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS), help="scenes to draw"
+    add = parser.add_argument
+    add(
+        "--out",
+        required=True,
+        type=out_file,
+        help="file of weights to write (.npz); the curve goes beside it, as .csv",
     )
-    parser.add_argument("--generations", type=int, default=120)
-    parser.add_argument("--candidates", type=int, default=16, help="of a generation")
-    parser.add_argument("--scenes", type=int, default=12, help="of a generation")
-    parser.add_argument("--dimensions", nargs="+", type=int, choices=(2, 3), default=[2, 3])
-    parser.add_argument(
-        "--sizes", nargs=2, type=int, help="sides of the boxes, both dimensions; smaller for a trial"
+    add("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS), help="scenes to draw")
+    add("--generations", type=whole_number(1, SEEDS_APART), default=120)
+    add("--candidates", type=whole_number(4), default=16, help="of a generation")
+    add("--scenes", type=whole_number(1), default=12, help="of a generation")
+    add("--dimensions", nargs="+", type=int, choices=(2, 3), default=[2, 3])
+    add(
+        "--sizes",
+        nargs=2,
+        type=whole_number(8),
+        help="sides of the boxes, both dimensions; smaller for a trial",
     )
-    parser.add_argument("--start", default="untrained", help="weights to start from: a name or a file")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--resume", action="store_true", help="go on where the checkpoint beside --out stands"
+    add(
+        "--start",
+        type=read_by(mw.find_weights),
+        default="untrained",
+        help="weights to start from: a name or a file",
     )
+    add("--seed", type=whole_number(0, HELD_OUT // SEEDS_APART - 1), default=0)
+    add("--resume", action="store_true", help="go on where the checkpoints beside --out stand")
 
 
 def run(args: argparse.Namespace) -> None:
     """Train one dimension after the other; the weights are written at the end, a checkpoint after each generation."""
-    start = mw.find_weights(args.start)
-    trained, curve = dict(start.dimensions), []
-    for dimension in args.dimensions:
-        found, rows = train(args, dimension, start.dimensions[dimension])
-        trained[dimension] = found
+    dimensions = list(dict.fromkeys(args.dimensions))
+    checkpoints = [_checkpoint(args, dimension) for dimension in dimensions]
+    check_checkpoints(args, checkpoints)
+    try:
+        begun = [begin(args, dimension) for dimension in dimensions]
+    except ValueError as error:
+        args.refuse(str(error))
+    trained, curve = dict(args.start.dimensions), []
+    for dimension, (evolution, rows) in zip(dimensions, begun, strict=True):
+        trained[dimension] = train(args, dimension, evolution, rows)
         curve += rows
     weights = mw.certified(mw.Weights(str(args.out), trained))
     mw.save(args.out, weights)
     _write_curve(args.out.with_suffix(".csv"), curve)
+    for checkpoint in checkpoints:
+        checkpoint.unlink(missing_ok=True)
     print(f"written: {args.out} and {args.out.with_suffix('.csv')}")
 
 
@@ -121,14 +143,27 @@ def mean_cost(systems: Any, dimension: int, w: mw.DimensionWeights, base: np.nda
 # ---- the loop ------------------------------------------------------------------------------------------------------
 
 
-def train(
-    args: argparse.Namespace, dimension: int, start: mw.DimensionWeights
-) -> tuple[mw.DimensionWeights, list]:
-    start = open_nets(start)
-    untrained = mw.BUILT_IN["untrained"][dimension]
+def begin(args: argparse.Namespace, dimension: int) -> tuple[Evolution, list]:
+    """The evolution at its start, or where the checkpoint stands, and the curve so far."""
+    start = open_nets(args.start.dimensions[dimension])
     evolution = Evolution(to_numbers(start), SIGMA, args.candidates, args.seed)
-    checkpoint = args.out.with_suffix(f".{dimension}d.checkpoint.npz")
-    curve = _resume(checkpoint, evolution) if args.resume and checkpoint.exists() else []
+    checkpoint = _checkpoint(args, dimension)
+    if not (args.resume and checkpoint.exists()):
+        return evolution, []
+    curve = _resume(checkpoint, evolution, _options(args, dimension))
+    if evolution.generation > args.generations:
+        raise ValueError(
+            f"checkpoint {checkpoint} has {evolution.generation} generations: --generations must be at least that, got "
+            f"{args.generations}"
+        )
+    return evolution, curve
+
+
+def train(args: argparse.Namespace, dimension: int, evolution: Evolution, curve: list) -> mw.DimensionWeights:
+    """Go on to the last generation; `curve` gets a row for each."""
+    start = open_nets(args.start.dimensions[dimension])
+    untrained = mw.BUILT_IN["untrained"][dimension]
+    options = _options(args, dimension)
     sizes = tuple(args.sizes) if args.sizes else SIZES[dimension]
 
     def systems_of(seed: int, n: int) -> tuple[Any, np.ndarray]:
@@ -138,17 +173,17 @@ def train(
     held_out = systems_of(HELD_OUT, N_HELD_OUT)
     began = time.perf_counter()
     while evolution.generation < args.generations:
-        systems, base = systems_of(1000 * args.seed + evolution.generation, args.scenes)
+        systems, base = systems_of(SEEDS_APART * args.seed + evolution.generation, args.scenes)
         candidates = [from_numbers(numbers, start) for numbers in evolution.ask()]
         costs = np.array([mean_cost(systems, dimension, w, base) for w in candidates])
         evolution.tell(costs)
         seen = np.exp(mean_cost(held_out[0], dimension, from_numbers(evolution.mean, start), held_out[1]))
         seconds = time.perf_counter() - began
         curve.append((dimension, evolution.generation, float(np.exp(np.median(costs))), float(seen), seconds))
-        _save_checkpoint(checkpoint, evolution, curve)
+        _save_checkpoint(_checkpoint(args, dimension), evolution, curve, options)
         _show(curve[-1], args.generations)
     print()
-    return from_numbers(evolution.mean, start), curve
+    return from_numbers(evolution.mean, start)
 
 
 def _show(row: Any, generations: int) -> None:
@@ -161,18 +196,45 @@ def _show(row: Any, generations: int) -> None:
     )
 
 
-def _save_checkpoint(path: Path, evolution: Evolution, curve: list) -> None:
-    arrays = evolution.to_arrays() | {"curve": np.array(curve)}
+# ---- checkpoints ------------------------------------------------------------------------------------------------
+
+
+def _checkpoint(args: argparse.Namespace, dimension: int) -> Path:
+    return args.out.with_suffix(f".{dimension}d.checkpoint.npz")
+
+
+def _options(args: argparse.Namespace, dimension: int) -> dict[str, Any]:
+    """What a resumed run must share with the one that was interrupted, as it is in the checkpoint."""
+    options = {name: getattr(args, name) for name in ("problems", "candidates", "scenes", "seed")}
+    sizes = args.sizes or list(SIZES[dimension])
+    return options | {"sizes": sizes, "start": args.start.name, "dimension": dimension}
+
+
+def _save_checkpoint(path: Path, evolution: Evolution, curve: list, options: dict[str, Any]) -> None:
+    arrays = evolution.to_arrays() | {"curve": np.array(curve), "options": np.array(json.dumps(options))}
     save_arrays(path, arrays)
 
 
-def _resume(path: Path, evolution: Evolution) -> list:
+def _resume(path: Path, evolution: Evolution, options: dict[str, Any]) -> list:
+    """Put the evolution where the checkpoint stands; ValueError where that is of another training."""
     arrays = mw.read_arrays(path, str(path))
-    missing = {*Evolution.FIELDS, "rng", "curve"} - set(arrays)
+    missing = {*Evolution.FIELDS, "rng", "curve", "options"} - set(arrays)
     if missing:
         raise ValueError(f"'{path}' is no checkpoint of this training: it lacks {', '.join(sorted(missing))}")
-    evolution.restore(arrays)
-    return [(int(d), int(g), c, h, s) for d, g, c, h, s in arrays["curve"].tolist()]
+    try:
+        kept = dict(json.loads(str(arrays["options"])))
+        curve = [(int(d), int(g), c, h, s) for d, g, c, h, s in arrays["curve"].tolist()]
+        other = [name for name, value in options.items() if kept.get(name) != value]
+        if not other:
+            evolution.restore(arrays)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"'{path}' is no checkpoint of this training: {error}") from None
+    if other:
+        differ = ", ".join(f"--{name} {kept.get(name)}, not {options[name]}" for name in other)
+        raise ValueError(
+            f"checkpoint {path} was made with {differ}: a resumed run must have the same options"
+        )
+    return curve
 
 
 def _write_curve(path: Path, curve: list) -> None:
