@@ -28,7 +28,7 @@ def runs_by_cells(system: System) -> bool:
 
     Energies are summed in the type of the vectors, so weights near the ends of its range are left to the other steps.
     """
-    if system.A._kind != "stencil" or system.M is None or system.M_writes:
+    if system.A._kind != "stencil" or system.M_into is None:
         return False
     reach = 1e6 if system.dtype.itemsize == 4 else 1e60
     return bool(1 / reach < system.A.norm < reach)
@@ -92,12 +92,12 @@ class CompiledSteps(Steps):
 class StencilSteps(Steps):
     """Steps of CG on a stencil operator with an M of ours, fixed and symmetric: A p is not stored.
 
-    Four vectors, x, r, p and the buffer, and what M returns.
+    Five vectors: x, r, p, M r and the buffer.
     """
 
     def __init__(self, system: System, column: int) -> None:
         super().__init__(system, column)
-        self.M = system.M
+        self.M, self.z = system.M_into, empty(self.n, self.dtype, self.b)
         self.p, self.buffer = zeros(self.n, self.dtype, self.b), empty(self.n, self.dtype, self.b)
         self.rho = 0.0
         self.kernels, self.grid = kernels(self.x), self.A._kernel_args[0]
@@ -121,11 +121,11 @@ class StencilSteps(Steps):
         """p = M r + beta p, and the step along it; 0, with `failure` set, where there is none to take."""
         assert self.M is not None
         with np.errstate(over="ignore", invalid="ignore"):
-            z = self.M(self.r)
-            z[self.A._decoupled] = 0  # an M of another geometry may have its say there
-            rho = self.kernels.conjugate_directions_dot(self.r, z)
+            self.M(self.r, self.z)
+            self.z[self.A._decoupled] = 0  # an M of another geometry may have its say there
+            rho = self.kernels.conjugate_directions_dot(self.r, self.z)
         beta = rho / self.rho if self.rho > 0 else 0.0
-        pAp, pp = self.kernels.conjugate_directions_toward_stencil(self.grid, z, beta, self.p)
+        pAp, pp = self.kernels.conjugate_directions_toward_stencil(self.grid, self.z, beta, self.p)
         self.rho = rho
         alpha = rho / pAp if pAp > self.floor * pp else 0.0
         if alpha > 0 and np.isfinite(alpha):

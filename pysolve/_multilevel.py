@@ -98,7 +98,6 @@ class Multilevel:
     """
 
     __array_ufunc__ = None
-    _leaves_its_argument = True  # the solvers need not make a copy for it
 
     def __init__(self, A: Any, *, shape: Any = None, weights: Any = "default") -> None:
         self._weights = _multilevel_weights.find_weights(weights)
@@ -169,15 +168,22 @@ class Multilevel:
     rmatvec = matmat = __matmul__ = matvec
 
     def _apply(self, r: np.ndarray) -> np.ndarray:
+        z = empty(r.size, r.dtype)
+        self._apply_into(r, z)
+        return z
+
+    def _apply_into(self, r: np.ndarray, z: np.ndarray) -> None:
+        """z = M r, for contiguous vectors of float32 or float64; r is left as it is."""
         A, right = self.A, r
         if self._hierarchy.solve is None:  # an update was interrupted
             self._set_up(A)
         if A.n_components > 0:
-            right = A.project_out_null_space(r.copy())
-        z = empty(r.size, r.dtype)
+            z[:] = r  # which is read before z is written
+            right = A.project_out_null_space(z)
         if self._hierarchy.cycle(right, z) and A._decoupled.size:
             z[A._decoupled] = r[A._decoupled]
-        return A.project_out_null_space(z) if A.n_components > 0 else z
+        if A.n_components > 0:
+            A.project_out_null_space(z)
 
     @property
     def levels(self) -> list[tuple[int, ...]]:

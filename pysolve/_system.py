@@ -98,6 +98,7 @@ class System:
     scale: float  # a power of two
     start: Callable[[], np.ndarray]  # makes x anew
     M_writes: bool = True  # M may write to its argument
+    M_into: Callable[[Any, Any], None] | None = None  # (r, z): z = M r, where M is of ours
     packed: Any = None  # once a method has asked for it: A packed, or A itself where that is better
 
     @property
@@ -130,10 +131,9 @@ def make_system(A: Any, b: Any, x0: Any = None, M: Any = None, *, columns: bool 
     def start() -> np.ndarray:
         return _start(x0, b, function, dtype, scale)
 
-    M_writes = not vars(type(M)).get(
-        "_leaves_its_argument", False
-    )  # not inherited: a subclass may do as it likes
-    return System(operator, function, diagonal, values, start(), b.shape, scale, start, M_writes)
+    ours = "_apply_into" in vars(type(M))  # not inherited: a subclass may do as it likes
+    M_into = M._apply_into if ours else None
+    return System(operator, function, diagonal, values, start(), b.shape, scale, start, not ours, M_into)
 
 
 def check_square(A: Any) -> None:
