@@ -61,13 +61,16 @@ install: $(STAMPS)/core
 demo: $(STAMPS)/core $(STAMPS)/extra-plot
 	$(BIN)/pysolve demo
 
+# Every example in a docstring and in README; pysolve.training has none, and some of it needs torch to be imported.
+DOCTESTS := --doctest-modules --doctest-glob=README.md --ignore-glob='*/pysolve/training/*' --pyargs pysolve README.md
+
 # The script, not `python -m pytest`, which would import the source folder, where no _core is.
 test: $(STAMPS)/core $(STAMPS)/extra-test
 	$(BIN)/pytest $(PYTEST_ARGS)
-	$(BIN)/pytest --quiet --doctest-modules --doctest-glob=README.md --pyargs pysolve README.md
+	$(BIN)/pytest --quiet $(DOCTESTS)
 
 doctest: $(STAMPS)/core $(STAMPS)/extra-test
-	$(BIN)/pytest --doctest-modules --doctest-glob=README.md --pyargs pysolve README.md
+	$(BIN)/pytest $(DOCTESTS)
 
 # libgomp spins while it waits, which stalls the others whenever a core is shared.
 bench bench-multilevel asv bench-check: export OMP_WAIT_POLICY ?= passive
