@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from pysolve import _multilevel_weights
+from pysolve._array_files import read_arrays, save_arrays
 from pysolve._backend import empty
 from pysolve._multilevel_files import operator_from_arrays, operator_to_arrays
 from pysolve._multilevel_hierarchy import Hierarchy
 from pysolve._stencil import StencilOperator
 from pysolve._stencil_faces import check_shape
-from pysolve._writing import check_path, save_arrays
+from pysolve._writing import check_path
 
 
 class Multilevel:
@@ -221,7 +222,7 @@ class Multilevel:
             For a file that is truncated, of another kind or version, or fails the checks of weights and operator.
         """
         name = check_path(path)
-        arrays = _multilevel_weights.read_arrays(Path(name), name)
+        arrays = read_arrays(Path(name), name)
         A = operator_from_arrays(arrays, name)
         return cls(A, weights=_multilevel_weights.from_arrays(arrays, str(arrays["name"])))
 

@@ -10,11 +10,11 @@ import numpy as np
 from pysolve._backend import empty, kernels
 from pysolve._multilevel_levels import Box, Level, box_of, fits, pseudo_inverse
 from pysolve._multilevel_weights import DimensionWeights
+from pysolve._stencil_products import three_axes
 
 SMALLEST = 64  # cells of a level that is solved at once
-LEAST = (
-    2.0**-60
-)  # of the largest face: a weaker one counts as this weak, so that no cell comes loose in float32
+# Of the largest face: a weaker one counts as this weak, so that no cell comes loose in float32.
+LEAST = 2.0**-60
 
 
 class Hierarchy:
@@ -46,20 +46,17 @@ class Hierarchy:
 
     def _finest(self, A: Any, old: Box | None) -> Box:
         """The box of A's own faces, divided by a power of two such that the largest is near 1."""
-        weights, shift = list(A.weights), A.shift
         self.scale = _power_near(1 / min(max(A.norm, 1e-300), 1e300))
         box = old if old is not None and fits(old, A) else box_of(A)
-        axes = (0, 2) if len(A.grid_shape) == 2 else (0, 1, 2)
-        for axis, w in zip(axes, weights, strict=True):
-            box.weights[axis] = self._single(w, box.weights[axis])
-        if len(axes) == 2:
-            box.weights[1] = 0.0 if isinstance(weights[0], float) else None
-        box.shift = self._single(shift, box.shift)
+        box.weights = [self._single(w, out) for w, out in zip(three_axes(A)[2], box.weights, strict=True)]
+        box.shift = self._single(A.shift, box.shift)
         box.make_grid(self.module)
         return box
 
     def _single(self, values: Any, out: Any) -> Any:
-        """Values times the scale in float32, none but zeros weaker than LEAST; into `out` where it fits."""
+        """Values times the scale in float32, none but zeros weaker than LEAST; into `out` if it is an array."""
+        if values is None:
+            return None
         if isinstance(values, float):
             return max(values * self.scale, LEAST) if values > 0 else 0.0
         if not isinstance(out, np.ndarray):

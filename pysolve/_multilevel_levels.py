@@ -10,6 +10,7 @@ import numpy as np
 from pysolve._backend import empty
 from pysolve._multilevel_weights import DimensionWeights
 from pysolve._stencil_faces import SIDES
+from pysolve._stencil_products import side_codes, three_axes
 
 SMALL, NULL = 1e-6, 1e-14  # eigenvalues of the last box, over the largest: solved with more, or none at all
 NEUMANN, PERIODIC = SIDES.index("neumann"), SIDES.index("periodic")
@@ -108,7 +109,7 @@ class Level:
     def n_bytes(self, itemsize: int) -> int:
         """That one cycle moves here, with right-hand sides and results of `itemsize` bytes a value."""
         n, boxes = self.box.size, [self.box, *(transfer.box for transfer in self.transfers)]
-        moved = sum((10 + 14 * (k == 0) + 10 * (k > 0)) * box.size for k, box in enumerate(boxes[:-1]))
+        moved = sum((24 if k == 0 else 20) * box.size for k, box in enumerate(boxes[:-1]))
         if not self.smooths:
             return moved
         arrays = isinstance(self.box.weights[0], np.ndarray)
@@ -119,33 +120,23 @@ class Level:
 
 
 def box_of(A: Any) -> Box:
-    n, sides = list(A.grid_shape), list(A.boundary)
-    if len(n) == 2:
-        n.insert(1, 1)
-        sides.insert(1, ("neumann", "neumann"))
-    low, high = (tuple(SIDES.index(pair[end]) for pair in sides) for end in (0, 1))
-    return Box(tuple(n), low, high)
+    """The box of A's cells, which has no arrays yet."""
+    extents, sides, _ = three_axes(A)
+    return Box(tuple(extents), *side_codes(sides))
 
 
 def fits(box: Box, A: Any) -> bool:
     """Whether the arrays made for a box and for those below it can take the faces and the shift of A."""
     other = box_of(A)
-    weights = list(A.weights) if len(A.grid_shape) == 3 else [A.weights[0], 0.0, A.weights[1]]
-    if isinstance(weights[0], np.ndarray) and len(A.grid_shape) == 2:
-        weights[1] = None
-    other.weights = weights
-    return (box.n, box.low, box.high, *_layout(box, box.shift)) == (
-        other.n,
-        other.low,
-        other.high,
-        *_layout(other, A.shift),
-    )
+    other.weights, other.shift = three_axes(A)[2], A.shift
+    return _layout(box) == _layout(other)
 
 
-def _layout(box: Box, shift: Any) -> tuple[Any, ...]:
-    """What there are arrays of: the kind of the faces, the axes that have any, and whether there is a shift."""
-    kind = "array" if isinstance(shift, np.ndarray) else shift > 0
-    return isinstance(box.weights[0], float), [box.has(axis) for axis in range(3)], kind
+def _layout(box: Box) -> tuple[Any, ...]:
+    """The extents and sides, and what there are arrays of: faces, the axes that have any, and a shift."""
+    shift = "array" if isinstance(box.shift, np.ndarray) else box.shift > 0
+    axes = [box.has(axis) for axis in range(3)]
+    return box.n, box.low, box.high, isinstance(box.weights[0], float), axes, shift
 
 
 def pseudo_inverse(box: Box) -> np.ndarray:

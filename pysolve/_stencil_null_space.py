@@ -20,10 +20,6 @@ class NullSpace:
     _components: tuple[np.ndarray, int] | None
 
     @property
-    def _faces(self) -> tuple[np.ndarray, ...]:
-        raise NotImplementedError
-
-    @property
     def decoupled(self) -> np.ndarray:
         """bool ndarray of shape `grid_shape`: the cells whose row is that of the identity."""
         mask = np.zeros(self.shape[0], dtype=bool)

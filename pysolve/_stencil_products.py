@@ -32,21 +32,34 @@ def _widened(A: Any) -> Any:
     return A._wide
 
 
-def make_grid(A: Any) -> Any:
-    """The kernels' handle of `A`: always three axes, a 2-D box having extent 1 along the second."""
+def three_axes(A: Any) -> tuple[list[Any], list[Any], list[Any]]:
+    """Extents, sides and weights of `A` along three axes: a 2-D box has extent 1, and no faces, along the second."""
     extents, weights, sides = list(A.grid_shape), list(A.weights), list(A.boundary)
     for axis, extent in enumerate(extents):
         if extent == 1 and sides[axis][0] == "periodic":
             sides[axis] = ("neumann", "neumann")  # closed: it joins the cell to itself
-    constant = isinstance(weights[0], float)
     if len(extents) == 2:
+        constant = isinstance(weights[0], float)
         if not constant:
             weights = [weights[0].reshape(-1, 1, extents[1]), weights[1].reshape(extents[0], 1, -1)]
         extents.insert(1, 1)
         sides.insert(1, ("neumann", "neumann"))
         weights.insert(1, 0.0 if constant else None)
+    return extents, sides, weights
+
+
+def side_codes(sides: list[Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The kernels' codes of the low and of the high sides."""
     low, high = (tuple(SIDES.index(pair[end]) for pair in sides) for end in (0, 1))
+    return low, high
+
+
+def make_grid(A: Any) -> Any:
+    """The kernels' handle of `A`."""
+    extents, sides, weights = three_axes(A)
     shift = A.shift if isinstance(A.shift, float) else A.shift.ravel()
     decoupled = A._decoupled if A._decoupled.size else None
     module = kernels(np.empty(0, dtype=A.dtype))
-    return module.stencil_grid(tuple(extents), low, high, tuple(weights), shift, decoupled, A.dtype.str[1:])
+    return module.stencil_grid(
+        tuple(extents), *side_codes(sides), tuple(weights), shift, decoupled, A.dtype.str[1:]
+    )

@@ -9,8 +9,6 @@ import secrets
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-import numpy as np
-
 
 def check_path(path: Any) -> str:
     """`path` as a string; TypeError where it is none."""
@@ -50,11 +48,6 @@ def check_writable(path: str | os.PathLike) -> None:
         os.unlink(trial)
     except OSError as error:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
-
-
-def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
-    """An .npz file of these arrays."""
-    write_whole(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
 
 def beside(path: str) -> str:

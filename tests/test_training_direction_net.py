@@ -9,6 +9,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from pysolve import DirectionNet, StencilOperator, cg, gallery
+from pysolve._array_files import save_arrays
 from pysolve.training import __main__ as command
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
@@ -166,17 +167,15 @@ def test_interrupted_run_that_goes_on_gives_the_same_weights(tmp_path, monkeypat
 
 @needs_torch
 def test_checkpoint_is_never_half_written(tmp_path, monkeypatch):
-    from pysolve.training.direction_net import write_whole
-
     path = tmp_path / "c.npz"
-    write_whole(path, {"a": np.arange(3)})
+    save_arrays(path, {"a": np.arange(3)})
 
     def killed(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        write_whole(path, {"a": np.arange(9)})
+        save_arrays(path, {"a": np.arange(9)})
     np.testing.assert_array_equal(weights(path)["a"], np.arange(3))
 
 

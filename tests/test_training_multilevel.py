@@ -5,6 +5,7 @@ import pytest
 
 from pysolve import Multilevel, cg, gallery
 from pysolve import _multilevel_weights as mw
+from pysolve._array_files import read_arrays
 from pysolve.training import __main__ as command
 from pysolve.training import multilevel
 from pysolve.training.evolution import Evolution
@@ -139,7 +140,7 @@ def test_checkpoint_is_neither_overwritten_nor_taken_for_another_training(interr
 )
 def test_checkpoint_of_something_else_is_refused(interrupted, refused, changes, named):
     checkpoint = interrupted.with_name("w.2d.checkpoint.npz")
-    arrays = mw.read_arrays(checkpoint, "checkpoint") | (changes or {})
+    arrays = read_arrays(checkpoint, "checkpoint") | (changes or {})
     if changes == {}:
         del arrays["options"]
     np.savez(checkpoint, **arrays)

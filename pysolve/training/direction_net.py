@@ -2,16 +2,14 @@
 
 import argparse
 import csv
-import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pysolve import _direction_net_weights
-from pysolve._multilevel_weights import read_arrays
+from pysolve._array_files import read_arrays, save_arrays
 from pysolve.training.arguments import check_checkpoints, out_file, positive, read_by, whole_number
 
 RENEWED = 0.2  # chance of a slot of the batch to start anew; the others go on from their last step's residual
@@ -71,20 +69,10 @@ def run(args: argparse.Namespace) -> None:
             left = training.seconds / training.step * (args.steps - training.step)
             print(f"step {training.step}/{args.steps}  loss {loss:.4f}  {left:.0f} s left", flush=True)
         if training.step % args.checkpoint_every == 0 or last:
-            write_whole(checkpoint, training.state())
-    write_whole(args.out, training.weights(np.float16 if args.half else np.float32))
+            save_arrays(checkpoint, training.state())
+    save_arrays(args.out, training.weights(np.float16 if args.half else np.float32))
     write_curve(args.out.with_suffix(".csv"), training.losses)
     checkpoint.unlink(missing_ok=True)
-
-
-def write_whole(path: Path, arrays: dict[str, Any]) -> None:
-    """The file is either the old one or the whole new one, whenever the process ends."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    with open(unfinished, "wb") as file:
-        np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
 
 
 def write_curve(path: Path, losses: list[float]) -> None:

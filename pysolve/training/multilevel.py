@@ -19,7 +19,8 @@ import numpy as np
 
 import pysolve
 from pysolve import _multilevel_weights as mw
-from pysolve._writing import save_arrays, write_whole
+from pysolve._array_files import read_arrays, save_arrays
+from pysolve._writing import write_whole
 from pysolve.training.arguments import check_checkpoints, out_file, read_by, whole_number
 from pysolve.training.evolution import Evolution
 from pysolve.training.multilevel_problems import PROBLEMS, SIZES, draw
@@ -27,11 +28,9 @@ from pysolve.training.multilevel_problems import PROBLEMS, SIZES, draw
 N_ITERATIONS = 8  # of CG, from which the rate is measured
 HELD_OUT = 1_000_000  # seed of the scenes that are looked at, never learned from
 N_HELD_OUT = 24
-SEEDS_APART = (
-    1000  # a generation draws its scenes from SEEDS_APART * seed + generation, always below HELD_OUT
-)
+# A generation draws its scenes from SEEDS_APART * seed + generation, always below HELD_OUT.
+SEEDS_APART = 1000
 SIGMA = 0.05
-N_NUMBERS = 4 + 2 + 2 * (mw.N_NET - 3) + 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -217,7 +216,7 @@ def _save_checkpoint(path: Path, evolution: Evolution, curve: list, options: dic
 
 def _resume(path: Path, evolution: Evolution, options: dict[str, Any]) -> list:
     """Put the evolution where the checkpoint stands; ValueError where that is of another training."""
-    arrays = mw.read_arrays(path, str(path))
+    arrays = read_arrays(path, str(path))
     missing = {*Evolution.FIELDS, "rng", "curve", "options"} - set(arrays)
     if missing:
         raise ValueError(f"'{path}' is no checkpoint of this training: it lacks {', '.join(sorted(missing))}")
