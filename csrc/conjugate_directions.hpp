@@ -6,6 +6,7 @@
 //
 // Reference: tests/reference/conjugate_directions.py.
 #pragma once
+#include "run_state.hpp"
 #include "view.hpp"
 
 namespace pysolve::PYSOLVE_BACKEND {
@@ -49,18 +50,6 @@ energy_report conjugate_directions_toward_stencil(const grid<T>& A, const T* z, 
 // x += alpha p, r -= alpha A p; returns r^H r.  5 n v bytes, and the weights.
 template <class T>
 double conjugate_directions_along_stencil(const grid<T>& A, double alpha, T* x, T* r, const T* p);
-
-// Where a run of conjugate gradients stands.
-enum class run_end : int { steps = 0, tolerance = 1, not_positive = 2, not_finite = 3 };
-struct run_state {
-  double rho = 0;        // r^H M r; 0: not yet known
-  double beta = 0;       // the next direction is M r + beta p; 0: a new start, p must be finite
-  double tolerance = 0;  // stop when norm(r) of the recurrence is at most this
-  double floor = 0;      // stop when p^H A p <= floor p^H p: A is singular or indefinite along p
-  index_t n_steps = 0;   // at most this many; on return, how many were done
-  run_end end = run_end::steps;
-  double curvature = 0;  // p^H A p / p^H p of the last direction
-};
 
 // Up to n_steps iterations of CG, preconditioned with a diagonal (inverse_diagonal, or null for none), within one
 // parallel region; norms[k] = norm(r) after step k. A step that cannot be taken leaves x and
