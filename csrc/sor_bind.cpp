@@ -7,6 +7,7 @@
 #include "sor_stencil_bind.hpp"
 #endif
 #if defined(PYSOLVE_BACKEND_cpu)
+#include "sor_solve_bind.hpp"
 #include "sor_split.hpp"
 #endif
 
@@ -147,6 +148,17 @@ void precondition_csr(const split_handle& handle, double omega, py::handle r, py
   });
 }
 
+py::tuple solve_csr(const split_handle& handle, py::handle indptr, py::handle indices, py::handle data,
+                    py::handle b, py::handle x, py::handle work, double omega, py::object sweep, double rtol,
+                    double atol, index_t maxiter) {
+  const auto method = solve_method_of(omega, sweep, "natural");
+  return with_sound_split(handle, [&]<class T>(const backend::sor_split<T>& A) {
+    return with_index(indptr, "indptr", [&]<class I>() {
+      return solve_split<I, T>(A, indptr, indices, data, b, x, work, method, {rtol, atol, maxiter});
+    });
+  });
+}
+
 template <class F>
 auto property(F f) {
   return [f](const split_handle& handle) { return with_split(handle, f); };
@@ -176,6 +188,10 @@ void bind_split(py::module_& m) {
         py::arg("omega"), py::arg("x"), py::arg("r"), py::arg("work"), py::arg("norms"), py::arg("state"));
   m.def("sor_precondition_csr", &precondition_csr, "z = M^-1 r, the SSOR preconditioner", py::arg("split"),
         py::arg("omega"), py::arg("r"), py::arg("z"));
+  m.def("sor_solve_csr", &solve_csr, "A whole solve: its end, the norms of its residuals, and its tolerance",
+        py::arg("split"), py::arg("indptr"), py::arg("indices"), py::arg("data"), py::arg("b"), py::arg("x"),
+        py::arg("work"), py::arg("omega"), py::arg("sweep").none(true), py::arg("rtol"), py::arg("atol"),
+        py::arg("maxiter"));
 }
 #endif
 

@@ -7,7 +7,10 @@
 #include "instantiate.hpp"
 #include "simd.hpp"
 #include "sor_split.hpp"
+#if __has_include("sor_stencil.hpp")
 #include "sor_stencil.hpp"
+#define HAS_ST
+#endif
 #include "stencil.hpp"
 
 namespace pysolve::cpu {
@@ -96,18 +99,20 @@ struct csr_kernels {
   }
 };
 
+#ifdef HAS_ST
 template <class T>
 struct stencil_kernels {
   const grid<T>& A;
   double residual(const T* b, const T* x, T* r) const { return stencil_residual(A, b, x, r); }
   void sor(const T* b, T* x, const solve_method& m, double* norms, run_state& state) const {
-    sor_run_stencil(A, b, x, m.omega, m.direction, m.order, norms, state);
+    sor_run_stencil(A, b, x, m.omega, m.direction, m.order == sor_order::multicolor, norms, state);
   }
   void ssor_cg(double omega, T* x, T* r, T* work, double* norms, run_state& state) const {
     ssor_cg_run_stencil(A, omega, x, r, work, norms, state);
   }
 };
 
+#endif
 template <class Kernels, class T>
 solve_report solve(const Kernels& kernels, const T* b, T* x, T* work, index_t n, const solve_method& method,
                    const solve_control& control) {
@@ -122,21 +127,25 @@ solve_report sor_solve_csr(const sor_split<T>& split, const csr<I, T>& A, const 
   return solve(csr_kernels<I, T>{split, A}, b, x, work, A.n_rows, method, control);
 }
 
+#ifdef HAS_ST
 template <class T>
 solve_report sor_solve_stencil(const grid<T>& A, const T* b, T* x, T* work, const solve_method& method,
                                const solve_control& control) {
   return solve(stencil_kernels<T>{A}, b, x, work, A.size(), method, control);
 }
 
+#endif
 #define PYSOLVE_INSTANTIATE(I, T)                                                              \
   template solve_report sor_solve_csr(const sor_split<T>&, const csr<I, T>&, const T*, T*, T*, \
                                       const solve_method&, const solve_control&);
 PYSOLVE_FOR_INDEX_VALUE(PYSOLVE_INSTANTIATE)
 #undef PYSOLVE_INSTANTIATE
+#ifdef HAS_ST
 #define PYSOLVE_INSTANTIATE(T)                                                                   \
   template solve_report sor_solve_stencil(const grid<T>&, const T*, T*, T*, const solve_method&, \
                                           const solve_control&);
 PYSOLVE_FOR_REAL(PYSOLVE_INSTANTIATE)
 #undef PYSOLVE_INSTANTIATE
 
+#endif
 }  // namespace pysolve::cpu

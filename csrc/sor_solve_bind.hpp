@@ -45,9 +45,9 @@ py::tuple solve_split(const cpu::sor_split<T>& split, py::handle indptr, py::han
       without_gil([&] { return cpu::sor_solve_csr(split, A, v.b, v.x, v.work, method, control); }));
 }
 
-inline py::tuple solve_stencil(const stencil_handle& handle, const std::string& order, py::handle b, py::handle x,
-                               py::handle work, double omega, py::object sweep, double rtol, double atol,
-                               index_t maxiter) {
+inline py::tuple solve_stencil(const stencil_handle& handle, const std::string& order, py::handle b,
+                               py::handle x, py::handle work, double omega, py::object sweep, double rtol,
+                               double atol, index_t maxiter) {
   return with_grid(handle, [&]<class T>(const grid<T>& A) {
     const solve_vectors_of<T> v(A.size(), b, x, work);
     const auto method = solve_method_of(omega, sweep, order);

@@ -131,10 +131,16 @@ def check_omega(omega: Any) -> float:
     return float(omega)
 
 
+def relative_asymmetry(split: Any) -> float:
+    """The largest ``|a_ij - conj(a_ji)|`` over the norm of the matrix."""
+    return 0.0 if split.symmetric else float(split.asymmetry / split.norm)
+
+
 def check_symmetric(split: Any, given: np.dtype, dtype: np.dtype) -> None:
     """ValueError where the entries of the matrix are not those of a Hermitian one, up to rounding."""
-    if split.asymmetry > symmetry_tolerance(given, dtype):
+    asymmetry = relative_asymmetry(split)
+    if asymmetry > symmetry_tolerance(given, dtype):
         kind = "Hermitian" if dtype.kind == "c" else "symmetric"
         raise ValueError(
-            f"A must be {kind} (and positive definite), but it is not: relative asymmetry {split.asymmetry:.1e}"
+            f"A must be {kind} (and positive definite), but it is not: relative asymmetry {asymmetry:.1e}"
         )

@@ -14,7 +14,7 @@ from pysolve._backend import kernels
 from pysolve._csr import symmetry_tolerance
 from pysolve._iterate import SPARE, summary
 from pysolve._result import SolveResult, Status
-from pysolve._sor_matrix import SorWorkspace, split_of
+from pysolve._sor_matrix import SorWorkspace, relative_asymmetry, split_of
 from pysolve._stencil import StencilOperator
 
 N_VECTORS = 7  # the residual twice, and those of ssor_cg
@@ -137,6 +137,6 @@ def _matrix(A: Any, method: Relaxation, workspace: SorWorkspace | None) -> Any:
     split = split_of(arrays, method.order, workspace)
     if split.fault != "none":
         return None
-    if method.sweep is None and split.asymmetry > symmetry_tolerance(A.dtype):
+    if method.sweep is None and relative_asymmetry(split) > symmetry_tolerance(A.dtype):
         return None
     return split
