@@ -3,9 +3,7 @@
 
 #include "bind.hpp"
 #include "sor.hpp"
-#if __has_include("sor_stencil_bind.hpp")
 #include "sor_stencil_bind.hpp"
-#endif
 #if defined(PYSOLVE_BACKEND_cpu)
 #include "sor_solve_bind.hpp"
 #include "sor_split.hpp"
@@ -192,6 +190,10 @@ void bind_split(py::module_& m) {
         py::arg("split"), py::arg("indptr"), py::arg("indices"), py::arg("data"), py::arg("b"), py::arg("x"),
         py::arg("work"), py::arg("omega"), py::arg("sweep").none(true), py::arg("rtol"), py::arg("atol"),
         py::arg("maxiter"));
+  m.def("sor_solve_stencil", &solve_stencil,
+        "A whole solve: its end, the norms of its residuals, and its tolerance", py::arg("grid"),
+        py::arg("order"), py::arg("b"), py::arg("x"), py::arg("work"), py::arg("omega"),
+        py::arg("sweep").none(true), py::arg("rtol"), py::arg("atol"), py::arg("maxiter"));
 }
 #endif
 
@@ -203,9 +205,7 @@ void bind_sor(py::module_& m) {
 #if defined(PYSOLVE_BACKEND_cpu)
   bind_split(m);
 #endif
-#if __has_include("sor_stencil_bind.hpp")
-  bind_sor_stencil(m);  // MERGE: unconditional once csrc/sor_stencil_bind.hpp is here
-#endif
+  bind_sor_stencil(m);
 }
 
 }  // namespace pysolve::bind

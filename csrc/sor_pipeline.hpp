@@ -107,7 +107,8 @@ class slabs {
         const range r = range_of(thread, m, n_stages, backward);
         if (row < r.first_row || row >= r.last_row || r.begin >= r.end) continue;
         const bool starts = r.is_first && row == (backward ? r.last_row - 1 : r.first_row);
-        work(m, slab, planes_ ? row_piece{slab, row, r.begin, r.end} : row_piece{0, slab, r.begin, r.end}, starts);
+        work(m, slab, planes_ ? row_piece{slab, row, r.begin, r.end} : row_piece{0, slab, r.begin, r.end},
+             starts);
       }
   }
 };

@@ -209,7 +209,9 @@ class same_in_all_rows {
     PYSOLVE_INLINE const eight_cells<T>& first() const { return kind.first; }
     PYSOLVE_INLINE const eight_cells<T>& others() const { return kind.others; }
     template <class How>
-    PYSOLVE_INLINE const eight_cells<T>& last(index_t, How) const { return kind.last; }
+    PYSOLVE_INLINE const eight_cells<T>& last(index_t, How) const {
+      return kind.last;
+    }
   };
   PYSOLVE_INLINE row row_at(const grid<T>& A, index_t i, index_t j) const {
     return {kinds_[kind_of(A, i, j)]};
@@ -255,7 +257,8 @@ class by_cells {
   };
   PYSOLVE_INLINE row row_at(const grid<T>& A, index_t i, index_t j) const {
     const index_t n1 = A.n[1], n2 = A.n[2], at = i * n1 + j;
-    row r{A, i, j, omega_, nullptr, nullptr, nullptr, nullptr, nullptr, A.shift ? A.shift + at * n2 : nullptr};
+    row r{A,       i,       j,       omega_,  nullptr,
+          nullptr, nullptr, nullptr, nullptr, A.shift ? A.shift + at * n2 : nullptr};
     if (!A.weights[0]) return r;
     r.x0 = A.weights[0] + at * n2, r.x1 = r.x0 + n1 * n2;
     if (A.weights[1]) r.y0 = A.weights[1] + (i * (n1 + 1) + j) * n2, r.y1 = r.y0 + n2;
@@ -309,7 +312,8 @@ PYSOLVE_INLINE void descend(const Row& row, index_t n, index_t begin, index_t en
 // Whether the terms along axis 1 are there at all.
 template <class T>
 PYSOLVE_INLINE bool has_axis_1(const grid<T>& A) {
-  return A.weights[0] ? A.weights[1] != nullptr : A.n[1] > 1 || A.low[1] == side::dirichlet || A.high[1] == side::dirichlet;
+  return A.weights[0] ? A.weights[1] != nullptr
+                      : A.n[1] > 1 || A.low[1] == side::dirichlet || A.high[1] == side::dirichlet;
 }
 
 // f.template operator()<Faces>() for the kind of weights that A has.

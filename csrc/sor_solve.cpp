@@ -7,10 +7,7 @@
 #include "instantiate.hpp"
 #include "simd.hpp"
 #include "sor_split.hpp"
-#if __has_include("sor_stencil.hpp")
 #include "sor_stencil.hpp"
-#define HAS_ST
-#endif
 #include "stencil.hpp"
 
 namespace pysolve::cpu {
@@ -99,7 +96,6 @@ struct csr_kernels {
   }
 };
 
-#ifdef HAS_ST
 template <class T>
 struct stencil_kernels {
   const grid<T>& A;
@@ -112,7 +108,6 @@ struct stencil_kernels {
   }
 };
 
-#endif
 template <class Kernels, class T>
 solve_report solve(const Kernels& kernels, const T* b, T* x, T* work, index_t n, const solve_method& method,
                    const solve_control& control) {
@@ -127,25 +122,21 @@ solve_report sor_solve_csr(const sor_split<T>& split, const csr<I, T>& A, const 
   return solve(csr_kernels<I, T>{split, A}, b, x, work, A.n_rows, method, control);
 }
 
-#ifdef HAS_ST
 template <class T>
 solve_report sor_solve_stencil(const grid<T>& A, const T* b, T* x, T* work, const solve_method& method,
                                const solve_control& control) {
   return solve(stencil_kernels<T>{A}, b, x, work, A.size(), method, control);
 }
 
-#endif
 #define PYSOLVE_INSTANTIATE(I, T)                                                              \
   template solve_report sor_solve_csr(const sor_split<T>&, const csr<I, T>&, const T*, T*, T*, \
                                       const solve_method&, const solve_control&);
 PYSOLVE_FOR_INDEX_VALUE(PYSOLVE_INSTANTIATE)
 #undef PYSOLVE_INSTANTIATE
-#ifdef HAS_ST
 #define PYSOLVE_INSTANTIATE(T)                                                                   \
   template solve_report sor_solve_stencil(const grid<T>&, const T*, T*, T*, const solve_method&, \
                                           const solve_control&);
 PYSOLVE_FOR_REAL(PYSOLVE_INSTANTIATE)
 #undef PYSOLVE_INSTANTIATE
 
-#endif
 }  // namespace pysolve::cpu

@@ -4,7 +4,7 @@
 
 #include "sor_solve.hpp"
 #include "sor_split.hpp"
-#include "stencil_bind.hpp"
+#include "sor_stencil_bind.hpp"
 
 namespace pysolve::bind {
 
@@ -51,6 +51,7 @@ inline py::tuple solve_stencil(const stencil_handle& handle, const std::string& 
   return with_grid(handle, [&]<class T>(const grid<T>& A) {
     const solve_vectors_of<T> v(A.size(), b, x, work);
     const auto method = solve_method_of(omega, sweep, order);
+    if (method.order == cpu::sor_order::multicolor) sor_stencil::check_colours(A);
     return solve_tuple(without_gil(
         [&] { return cpu::sor_solve_stencil(A, v.b, v.x, v.work, method, {rtol, atol, maxiter}); }));
   });

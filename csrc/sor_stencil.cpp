@@ -51,7 +51,8 @@ class sor_runner {
   index_t most_together_ = 1;
   barrier meet_;
   std::vector<progress> progress_;
-  std::vector<double> squares_[2];  // eight by sweep of a group and slab; of one group while the next is under way
+  std::vector<double>
+      squares_[2];  // eight by sweep of a group and slab; of one group while the next is under way
   std::unique_ptr<T[]> kept_;
 
   // Where a thread stands.
@@ -177,7 +178,8 @@ class sor_runner {
                 if (m == 0 && keeps) keep(piece);
                 if (stages[m] == stage::residual) {
                   double* sum = squares + (m / each * cut_.count + slab) * n_lanes;
-                  descends ? add_residual<true>(s_, piece, starts, sum) : add_residual<false>(s_, piece, starts, sum);
+                  descends ? add_residual<true>(s_, piece, starts, sum)
+                           : add_residual<false>(s_, piece, starts, sum);
                 } else {
                   relax(stages[m], piece);
                 }
@@ -221,8 +223,9 @@ void sor_sweep_stencil(const grid<T>& A, const T* b, T* x, double omega, int col
   });
 }
 
-#define PYSOLVE_INSTANTIATE(T)                                                                                  \
-  template void sor_run_stencil(const grid<T>&, const T*, T*, double, sor_direction, bool, double*, run_state&); \
+#define PYSOLVE_INSTANTIATE(T)                                                                      \
+  template void sor_run_stencil(const grid<T>&, const T*, T*, double, sor_direction, bool, double*, \
+                                run_state&);                                                        \
   template void sor_sweep_stencil(const grid<T>&, const T*, T*, double, int);
 PYSOLVE_FOR_REAL(PYSOLVE_INSTANTIATE)
 

@@ -9,12 +9,9 @@
 // Bytes per cell and sweep with v = sizeof(T): 3 v (constant weights), 6 v (arrays, 3-D), divided by the number of sweeps
 // that are taken together in cache; flops 14 and 24 in the recurrence, 14 more for a norm.  Reference: tests/reference/stencil.py, as a matrix.
 #pragma once
-#include "run_state.hpp"
-#include "view.hpp"
+#include "sor.hpp"
 
 namespace pysolve::PYSOLVE_BACKEND {
-
-enum class sor_direction : int { forward = 0, backward = 1, symmetric = 2 };
 
 // The axis along which red and black cells cannot alternate, periodic of odd extent; -1 if there is none.
 template <class T>
@@ -45,6 +42,7 @@ void sor_precondition_stencil(const grid<T>& A, double omega, const T* r, T* z);
 //   ascending   x += alpha p, r -= alpha A p, (D/omega + L) y = r;  r.r, y.D y, from which beta follows
 //   descending  (D/omega + L^T) z = (2-omega)/omega D y, p = z + beta p;  p.A p, from which alpha follows
 template <class T>
-void ssor_cg_run_stencil(const grid<T>& A, double omega, T* x, T* r, T* work, double* norms, run_state& state);
+void ssor_cg_run_stencil(const grid<T>& A, double omega, T* x, T* r, T* work, double* norms,
+                         run_state& state);
 
 }  // namespace pysolve::PYSOLVE_BACKEND

@@ -23,8 +23,8 @@ void check_colours(const grid<T>& A) {
   const int axis = backend::sor_uncolourable_axis(A);
   if (axis >= 0)
     throw py::value_error("order 'multicolor' needs an even extent along a periodic axis, but axis " +
-                          std::to_string(axis) + " of (" + std::to_string(A.n[0]) + ", " + std::to_string(A.n[1]) +
-                          ", " + std::to_string(A.n[2]) + ") is odd");
+                          std::to_string(axis) + " of (" + std::to_string(A.n[0]) + ", " +
+                          std::to_string(A.n[1]) + ", " + std::to_string(A.n[2]) + ") is odd");
 }
 
 inline void sweep(const stencil_handle& handle, py::handle b, py::handle x, double omega, int colour) {
@@ -99,8 +99,8 @@ inline void cg_run(const stencil_handle& handle, double omega, py::handle x, py:
 namespace pysolve::bind {
 
 inline void bind_sor_stencil(py::module_& m) {
-  m.def("sor_sweep_stencil", &sor_stencil::sweep, "relaxes the cells of one colour", py::arg("grid"), py::arg("b"),
-        py::arg("x"), py::arg("omega"), py::arg("colour"));
+  m.def("sor_sweep_stencil", &sor_stencil::sweep, "relaxes the cells of one colour", py::arg("grid"),
+        py::arg("b"), py::arg("x"), py::arg("omega"), py::arg("colour"));
 #if defined(PYSOLVE_BACKEND_cpu)
   m.def("sor_run_stencil", &sor_stencil::run, "sweeps of sor with a stencil operator", py::arg("grid"),
         py::arg("b"), py::arg("x"), py::arg("omega"), py::arg("sweep"), py::arg("order"), py::arg("norms"),

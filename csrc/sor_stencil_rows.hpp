@@ -70,8 +70,7 @@ PYSOLVE_CLONES void relax_backward(const sor_system<Faces, T>& s, row_piece at) 
   T first_weight = 0;
   descend<Faces>(s.faces.row_at(s.A, at.i, at.j), n, at.begin, at.end,
                  [&](const eight_cells<T>& c, index_t k, auto how) PYSOLVE_LAMBDA {
-                   lanes<T> sum =
-                       around(c, r, b, s.has_y, k, how) + c.z0 * how.get_before(x + k, k, T(0));
+                   lanes<T> sum = around(c, r, b, s.has_y, k, how) + c.z0 * how.get_before(x + k, k, T(0));
                    if constexpr (how.is_last) sum[how.count - 1] += c.z1[how.count - 1] * right;
                    const lanes<T> v =
                        scan_backward<T>(c.backward, (1 - s.omega) * how.get(x + k) + c.g * sum, before);
@@ -119,7 +118,8 @@ PYSOLVE_CLONES void add_residual(const sor_system<Faces, T>& s, row_piece at, bo
   const auto add = [&](const eight_cells<T>& c, index_t k, auto how) PYSOLVE_LAMBDA {
     using D = lanes<double>;
     const D here = widen<T>(how.get(r.c + k));
-    const auto flow = [&](lanes<T> w, lanes<T> x) PYSOLVE_LAMBDA { return widen<T>(w) * (here - widen<T>(x)); };
+    const auto flow = [&](lanes<T> w, lanes<T> x)
+                          PYSOLVE_LAMBDA { return widen<T>(w) * (here - widen<T>(x)); };
     D v = widen<T>(how.get(b + k)) - flow(c.x0, how.get(r.xm + k)) - flow(c.x1, how.get(r.xp + k)) -
           flow(c.z0, how.get_before(r.c + k, k, left)) - flow(c.z1, how.get_next(r.c + k, right)) -
           widen<T>(c.s) * here;
