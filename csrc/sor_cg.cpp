@@ -66,7 +66,7 @@ PYSOLVE_CLONES cg_sums chunk_ascend(const sor_split<T>& A, const cg_vectors<T>& 
     const T y = (residual - Ly) * (omega / d);
     zy[2 * i + 1] = y;
     sums.rr += squared(residual);
-    sums.rz += squared(y) * double(d);
+    sums.rz += std::real(inner(y, y * d));  // d y may be a number where y^2 is none
   }
   sums.rz *= (2 - v.omega) / v.omega;
   return sums;
@@ -86,7 +86,7 @@ PYSOLVE_CLONES cg_sums chunk_descend(const sor_split<T>& A, const cg_vectors<T>&
     const real d = A.diagonal[i];
     const T y = zy[2 * i + 1], z = (2 - omega) * y - Uz * (omega / d);
     zy[2 * i] = z;
-    zAz += double(d) * (2 * std::real(inner(z, y)) - squared(z));
+    zAz += std::real(inner(z, (real(2) * y - z) * d));
   }
   return {0, zAz * (2 - v.omega) / v.omega};
 }

@@ -208,7 +208,7 @@ def test_divergence_is_noticed_and_said():
     assert result.status is S.DIVERGED
     assert result.info < 0
     assert "diverges" in result.message
-    assert result.iterations < 40
+    assert result.iterations <= 50
     assert np.isfinite(result.x).all()
 
 
