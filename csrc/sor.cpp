@@ -144,39 +144,40 @@ struct sweeps {
     return now;
   }
   // Sweep s + 1 where it is taken (of a symmetric one the forward half); returns norm(b - A x) after sweep s.
-  double step(index_t s, bool taken, index_t& round, int thread, int threads) {
+  double step(index_t s, bool taken, team_turns& turns, int thread, int threads) {
     const sweep_vectors<T> now = vectors(s);
     const auto over = [&]<bool ascending>(auto chunk) {
-      return std::sqrt(team.template pass<ascending>(round++, thread, threads,
-                                                     [&](index_t c) { return chunk(A, now, c); }));
+      return std::sqrt(
+          team.template pass<ascending>(turns, thread, threads, [&](index_t c) { return chunk(A, now, c); }));
     };
     if (direction == sor_direction::symmetric) return over.template operator()<true>(chunk_rise<T>);
     if (direction == sor_direction::forward)
       return over.template operator()<true>(taken ? chunk_sweep<true, T> : chunk_norm<true, T>);
     return over.template operator()<false>(taken ? chunk_sweep<false, T> : chunk_norm<false, T>);
   }
-  void start(const T* b_, const T* x, index_t& round, int thread, int threads) {
+  void start(const T* b_, const T* x, team_turns& turns, int thread, int threads) {
     to_schedule(A, b_, b, thread, threads);
     to_schedule(A, x, iterate[0], thread, threads);
     team.meet.wait(threads);
     if (direction != sor_direction::symmetric) return;
     const sweep_vectors<T> now = vectors(0);
-    team.template pass<true>(round++, thread, threads, [&](index_t c) { return chunk_product(A, now, c); });
+    team.template pass<true>(turns, thread, threads, [&](index_t c) { return chunk_product(A, now, c); });
   }
-  void finish(index_t s, index_t& round, int thread, int threads) {
+  void finish(index_t s, team_turns& turns, int thread, int threads) {
     if (direction != sor_direction::symmetric) return;
     const sweep_vectors<T> now = vectors(s);
-    team.template pass<false>(round++, thread, threads, [&](index_t c) { return chunk_fall(A, now, c); });
+    team.template pass<false>(turns, thread, threads, [&](index_t c) { return chunk_fall(A, now, c); });
   }
   // Run by every thread with a state of its own: all see the same norms.
   run_state run(int thread, int threads, const T* b_, T* x, double* norms, run_state s) {
     const index_t most = s.n_steps;
-    index_t round = 0, result = 0;
+    team_turns turns;
+    index_t result = 0;
     s.n_steps = 0;
     s.end = run_end::steps;
-    start(b_, x, round, thread, threads);
+    start(b_, x, turns, thread, threads);
     for (index_t k = 0; k <= most; ++k) {
-      const double norm = step(k, k < most, round, thread, threads);
+      const double norm = step(k, k < most, turns, thread, threads);
       if (k > 0) {
         if (thread == 0) norms[k - 1] = norm;
         s.n_steps = result = k;
@@ -188,7 +189,7 @@ struct sweeps {
         }
         if (s.end != run_end::steps) break;
       }
-      if (k < most) finish(k, round, thread, threads);
+      if (k < most) finish(k, turns, thread, threads);
     }
     if (result > 0) from_schedule(A, iterate[result % 3], x, thread, threads);
     return s;

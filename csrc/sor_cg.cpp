@@ -9,6 +9,7 @@
 //   rho = r^H z = (2 - omega)/omega y^H D y,   z^H A z = (2 - omega)/omega sum d (2 re(conj(z) y) - |z|^2),
 //   p^H A p = z^H A z - beta^2 (p^H A p of the direction before), since that one is conjugate to p.
 #include <cmath>
+#include <cstring>
 
 #include "instantiate.hpp"
 #include "sor_pass.hpp"
@@ -37,33 +38,56 @@ struct cg_sums {
   }
 };
 
+// Sums of a_ij z_j and a_ij y_j: real ones in two lanes, with one load of (z_j, y_j) for both.
+template <class T>
+struct pair_sums {
+  T first = T(), second = T();
+  PYSOLVE_INLINE void add(T a, const T* zy) {
+    first += a * zy[0];
+    second += a * zy[1];
+  }
+  PYSOLVE_INLINE T z() const { return first; }
+  PYSOLVE_INLINE T y() const { return second; }
+};
+template <>
+struct pair_sums<double> {
+  typedef double both __attribute__((vector_size(16)));
+  both sum = {0, 0};
+  PYSOLVE_INLINE void add(double a, const double* zy) {
+    both pair;
+    std::memcpy(&pair, zy, sizeof pair);
+    sum += a * pair;
+  }
+  PYSOLVE_INLINE double z() const { return sum[0]; }
+  PYSOLVE_INLINE double y() const { return sum[1]; }
+};
+
 // Where `steps` is set: the step along p; always y = K^-1 r.
 template <bool steps, class T>
 PYSOLVE_CLONES cg_sums chunk_ascend(const sor_split<T>& A, const cg_vectors<T>& v, cg_step step, index_t c) {
   using real = real_t<T>;
   entries<true, T> past(A.lower, c);
   const real alpha = real(step.alpha), beta = real(step.beta), omega = real(v.omega);
+  const real of_y = real((2 - v.omega) / v.omega), of_z = real((v.omega - 1) / v.omega);
+  const real* diagonal = A.diagonal.get();
   T *x = v.x, *r = v.r, *p = v.p, *q = v.q, *zy = v.zy;
   cg_sums sums;
   for (index_t i = A.chunk[c]; i < A.chunk[c + 1]; ++i) {
-    T Lz = T(), Ly = T();
-    past.row(i, [&](T a, index_t j) PYSOLVE_LAMBDA {
-      if constexpr (steps) Lz += a * zy[2 * j];
-      Ly += a * zy[2 * j + 1];
-    });
-    const real d = A.diagonal[i], scale = d / omega;
+    const real d = diagonal[i], factor = omega / d;
+    pair_sums<T> L;  // L z and L y
+    past.row(i, [&](T a, index_t j) PYSOLVE_LAMBDA { L.add(a, zy + 2 * j); });
     T residual = r[i];
     if constexpr (steps) {
       const T z = zy[2 * i];
       const T direction = z + beta * p[i];
-      const T product = Lz + scale * ((2 - omega) * zy[2 * i + 1] + (omega - 1) * z) + beta * q[i];
+      const T product = L.z() + d * (of_y * zy[2 * i + 1] + of_z * z) + beta * q[i];
       p[i] = direction;
       q[i] = product;
       x[i] += alpha * direction;
       residual -= alpha * product;
       r[i] = residual;
     }
-    const T y = (residual - Ly) * (omega / d);
+    const T y = (residual - L.y()) * factor;
     zy[2 * i + 1] = y;
     sums.rr += squared(residual);
     sums.rz += std::real(inner(y, y * d));  // d y may be a number where y^2 is none
@@ -78,13 +102,14 @@ PYSOLVE_CLONES cg_sums chunk_descend(const sor_split<T>& A, const cg_vectors<T>&
   using real = real_t<T>;
   entries<false, T> past(A.upper, c);
   const real omega = real(v.omega);
+  const real* diagonal = A.diagonal.get();
   T* zy = v.zy;
   double zAz = 0;
   for (index_t i = A.chunk[c + 1]; i-- > A.chunk[c];) {
+    const real d = diagonal[i], factor = omega / d;
     T Uz = T();
     past.row(i, [&](T a, index_t j) PYSOLVE_LAMBDA { Uz += a * zy[2 * j]; });
-    const real d = A.diagonal[i];
-    const T y = zy[2 * i + 1], z = (2 - omega) * y - Uz * (omega / d);
+    const T y = zy[2 * i + 1], z = (2 - omega) * y - Uz * factor;
     zy[2 * i] = z;
     zAz += std::real(inner(z, (real(2) * y - z) * d));
   }
@@ -98,16 +123,16 @@ struct ssor_cg {
   team_of_passes<T, cg_sums> team;
 
   // y of r as it stands; rho of a new start.
-  double begin(index_t& round, int thread, int threads) {
+  double begin(team_turns& turns, int thread, int threads) {
     return team
-        .template pass<true>(round++, thread, threads,
+        .template pass<true>(turns, thread, threads,
                              [&](index_t c) { return chunk_ascend<false>(A, v, cg_step(), c); })
         .rz;
   }
   // One iteration; false where it cannot be taken. s.curvature is p^H A p of the last direction.
-  bool iterate(run_state& s, double& norm, index_t& round, int thread, int threads) {
+  bool iterate(run_state& s, double& norm, team_turns& turns, int thread, int threads) {
     const double zAz =
-        team.template pass<false>(round++, thread, threads, [&](index_t c) { return chunk_descend(A, v, c); })
+        team.template pass<false>(turns, thread, threads, [&](index_t c) { return chunk_descend(A, v, c); })
             .rz;
     const double pAp = zAz - s.beta * s.beta * s.curvature;
     const cg_step step{s.rho / pAp, s.beta};
@@ -119,7 +144,7 @@ struct ssor_cg {
       s.end = run_end::not_finite;
     if (s.end != run_end::steps) return false;
     const cg_sums sums = team.template pass<true>(
-        round++, thread, threads, [&](index_t c) { return chunk_ascend<true>(A, v, step, c); });
+        turns, thread, threads, [&](index_t c) { return chunk_ascend<true>(A, v, step, c); });
     norm = std::sqrt(sums.rr);
     s.beta = sums.rz / s.rho;
     s.rho = sums.rz;
@@ -128,7 +153,7 @@ struct ssor_cg {
   }
   run_state run(int thread, int threads, T* x, T* r, double* norms, run_state s) {
     const index_t most = s.n_steps;
-    index_t round = 0;
+    team_turns turns;
     s.n_steps = 0;
     s.end = run_end::steps;
     to_schedule(A, x, v.x, thread, threads);
@@ -138,10 +163,10 @@ struct ssor_cg {
     team.meet.wait(threads);
     if (fresh) {
       s.beta = s.curvature = 0;
-      s.rho = begin(round, thread, threads);
+      s.rho = begin(turns, thread, threads);
     }
     double norm = 0;
-    while (s.n_steps < most && s.end == run_end::steps && iterate(s, norm, round, thread, threads)) {
+    while (s.n_steps < most && s.end == run_end::steps && iterate(s, norm, turns, thread, threads)) {
       if (thread == 0) norms[s.n_steps] = norm;
       ++s.n_steps;
       if (!std::isfinite(norm))

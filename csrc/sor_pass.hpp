@@ -3,7 +3,11 @@
 // With several threads, blocks are dealt out in turn, and each thread takes its own in order. Before a chunk it
 // waits until the chunks of other threads' blocks that this one reads from are done: the threads follow each other
 // through the matrix as a pipeline. Every row does the same sums as with one thread, so that the bits are equal.
+//
+// Such a pipeline stands still while one of its threads has no core to run on. Where a thread had to wait for long,
+// the first one does the next passes alone, and the team is tried again later.
 #pragma once
+#include <chrono>
 #include <thread>
 
 #include "parallel.hpp"
@@ -12,15 +16,36 @@
 
 namespace pysolve::cpu {
 
+// A wait beyond this says that another thread is not running: a chunk takes about a microsecond.
+constexpr std::chrono::microseconds stall(200);
+constexpr index_t alone_at_first = 16;  // passes after a first stall; twice as many after each further one
+
 struct alignas(64) progress {
   std::atomic<index_t> done{0};  // the rank of the last chunk that its thread has done
-  void await(index_t rank) const {
-    for (int spins = 0; done.load(std::memory_order_acquire) < rank; ++spins) {
+
+  // False where that took longer than a running thread would.
+  bool await(index_t rank) const {
+    for (int spins = 0; spins < 2000; ++spins) {
+      if (done.load(std::memory_order_acquire) >= rank) return true;
 #if defined(__x86_64__)
       __builtin_ia32_pause();
 #endif
-      if (spins > 2000) std::this_thread::yield();
     }
+    const auto begin = std::chrono::steady_clock::now();
+    while (done.load(std::memory_order_acquire) < rank) std::this_thread::yield();
+    return std::chrono::steady_clock::now() - begin < stall;
+  }
+};
+
+// When a team is to work and when its first thread alone, as each thread knows it: all see the same stalls.
+struct team_turns {
+  index_t round = 0;  // of the next pass
+  index_t together_from = 0, alone = alone_at_first;
+  void after_pass(bool stalled) {
+    ++round;
+    if (!stalled) return;
+    together_from = round + alone;
+    alone *= 2;
   }
 };
 
@@ -30,23 +55,29 @@ struct team_of_passes {
   const sor_split<T>& A;
   std::vector<progress> at;
   std::vector<Sum> part;
+  std::atomic<bool> stalled[2] = {false, false};
   barrier meet;
   team_of_passes(const sor_split<T>& A_, int threads)
       : A(A_), at(std::size_t(threads)), part(std::size_t(2 * A_.n_chunks)) {}
 
-  // part[c] = f(c) for every chunk in order, as the `round`-th pass (from 0); returns their sum to every thread.
+  // part[c] = f(c) for every chunk in order; returns their sum to every thread.
   template <bool ascending, class F>
-  Sum pass(index_t round, int thread, int threads, F&& f) {
+  Sum pass(team_turns& turns, int thread, int threads, F&& f) {
+    const index_t round = turns.round;
     Sum* sums = part.data() + (round & 1) * A.n_chunks;
-    if (threads <= 1)
+    if (threads > 1 && round >= turns.together_from) {
+      for (index_t turn = thread; turn < A.n_blocks; turn += threads)
+        block<ascending>(round, turn, thread, threads, sums, f);
+    } else if (thread == 0) {
       for (index_t c = 0; c < A.n_chunks; ++c) {
         const index_t own = ascending ? c : A.n_chunks - 1 - c;
         sums[own] = f(own);
       }
-    else
-      for (index_t turn = thread; turn < A.n_blocks; turn += threads)
-        block<ascending>(round, turn, thread, threads, sums, f);
+    }
     meet.wait(threads);
+    turns.after_pass(threads > 1 && stalled[round & 1].load(std::memory_order_relaxed));
+    // All read the other one before the barrier they have passed; a stall that this overwrites will be seen again.
+    if (thread == 0) stalled[(round + 1) & 1].store(false, std::memory_order_relaxed);
     return sum(sums, A.n_chunks);
   }
 
@@ -61,7 +92,8 @@ struct team_of_passes {
       for (index_t w = half.wait_start[c]; w < half.wait_start[c + 1]; ++w) {
         const index_t g = half.waits[w], of = A.block_of[g];
         const int owner = int((ascending ? of : A.n_blocks - 1 - of) % threads);
-        if (owner != thread) at[owner].await(rank(g));
+        if (owner != thread && !at[owner].await(rank(g)))
+          stalled[round & 1].store(true, std::memory_order_relaxed);
       }
       sums[c] = f(c);
       at[thread].done.store(rank(c), std::memory_order_release);

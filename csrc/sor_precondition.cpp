@@ -59,8 +59,11 @@ void sor_precondition_csr(const sor_split<T>& A, double omega, const T* r, T* z)
   const int threads = pass_threads(A, A.sweep_bytes());
   team_of_passes<T, int> team(A, threads);
   parallel_team(threads, [&](int thread, int size) {
-    team.template pass<true>(0, thread, size, [&](index_t c) { return chunk_forward(A, omega, r, y, c); });
-    team.template pass<false>(1, thread, size, [&](index_t c) { return chunk_backward(A, omega, y, z, c); });
+    team_turns turns;
+    team.template pass<true>(turns, thread, size,
+                             [&](index_t c) { return chunk_forward(A, omega, r, y, c); });
+    team.template pass<false>(turns, thread, size,
+                              [&](index_t c) { return chunk_backward(A, omega, y, z, c); });
   });
 }
 

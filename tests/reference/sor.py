@@ -72,7 +72,7 @@ def sor_precondition(A, omega, r, order=None):
 
 
 def ssor_cg(A, x, r, omega, n_steps, tolerance=-1.0, order=None):
-    """Textbook conjugate gradients with that M on x and r = b - A x in place; the norms of r."""
+    """Textbook conjugate gradients with that M on x and r = b - A x in place; the norms of r, to 0 at most."""
     A, M, norms = dense(A), ssor_matrix(A, omega, order), []
     z = np.linalg.solve(M, r)
     p, rho = z.copy(), np.vdot(r, z).real
@@ -82,7 +82,7 @@ def ssor_cg(A, x, r, omega, n_steps, tolerance=-1.0, order=None):
         x += alpha * p
         r -= alpha * q
         norms.append(np.linalg.norm(r))
-        if norms[-1] <= tolerance:
+        if norms[-1] <= max(tolerance, 0):
             break
         z = np.linalg.solve(M, r)
         rho, before = np.vdot(r, z).real, rho
