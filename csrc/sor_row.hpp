@@ -81,18 +81,29 @@ PYSOLVE_INLINE V last_of(V v) {
   return __builtin_shufflevector(v, v, 7, 7, 7, 7, 7, 7, 7, 7);
 }
 
-// ---- the last cells of a row, fewer than eight: zeros stand in for the others ----
+// ---- the last cells of a row, fewer than eight: zeros stand in for the others. Written out: a loop would become a call.
 template <class T>
 PYSOLVE_INLINE lanes<T> load_part(const T* p, index_t count) {
   T padded[n_lanes] = {};
-  for (index_t l = 0; l < count; ++l) padded[l] = p[l];
+  if (count > 0) padded[0] = p[0];
+  if (count > 1) padded[1] = p[1];
+  if (count > 2) padded[2] = p[2];
+  if (count > 3) padded[3] = p[3];
+  if (count > 4) padded[4] = p[4];
+  if (count > 5) padded[5] = p[5];
+  if (count > 6) padded[6] = p[6];
+  if (count > 7) padded[7] = p[7];
   return load(padded);
 }
 template <class T>
 PYSOLVE_INLINE void store_part(T* p, lanes<T> v, index_t count) {
-  T values[n_lanes];
-  store(values, v);
-  for (index_t l = 0; l < count; ++l) p[l] = values[l];
+  if (count > 0) p[0] = v[0];
+  if (count > 1) p[1] = v[1];
+  if (count > 2) p[2] = v[2];
+  if (count > 3) p[3] = v[3];
+  if (count > 4) p[4] = v[4];
+  if (count > 5) p[5] = v[5];
+  if (count > 6) p[6] = v[6];
 }
 
 // How to read and write the cells of a row from k on, and those one before or one after them: eight with others after
@@ -137,6 +148,10 @@ template <class T>
 struct eight_cells {
   lanes<T> x0, x1, y0, y1, z0, z1, s, d, g;
   scan_factors<T> forward, backward;  // of g z0 and of g z1
+  // Member by member: what is not used is not read, and the rest stays in registers.
+  PYSOLVE_INLINE eight_cells copy() const {
+    return {x0, x1, y0, y1, z0, z1, s, d, g, forward, backward};
+  }
   PYSOLVE_INLINE void finish(T omega) {
     const lanes<T> faces = ((x0 + x1) + (y0 + y1)) + (z0 + z1);
     const lanes<T> sum = faces + s, one = lanes<T>{} + T(1);
@@ -276,7 +291,7 @@ PYSOLVE_INLINE void ascend(const Row& row, index_t n, index_t begin, index_t end
   index_t k = begin;
   if (k == 0 && k < stop) step(row.first(), k, inside<T>{}), k += n_lanes;
   if constexpr (Faces::is_constant) {
-    const eight_cells<T> others = row.others();
+    const eight_cells<T> others = row.others().copy();
     for (; k < stop; k += n_lanes) step(others, k, inside<T>{});
   } else {
     for (; k < stop; k += n_lanes) step(row.at(k, inside<T>{}), k, inside<T>{});
@@ -301,7 +316,7 @@ PYSOLVE_INLINE void descend(const Row& row, index_t n, index_t begin, index_t en
   }
   const index_t stop = std::max(begin, index_t(1));
   if constexpr (Faces::is_constant) {
-    const eight_cells<T> others = row.others();
+    const eight_cells<T> others = row.others().copy();
     for (; k >= stop; k -= n_lanes) step(others, k, inside<T>{});
   } else {
     for (; k >= stop; k -= n_lanes) step(row.at(k, inside<T>{}), k, inside<T>{});

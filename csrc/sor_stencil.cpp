@@ -94,8 +94,10 @@ class sor_runner {
     state.end = run_end::steps;
     double last = 0, rate = 0;
     while (at.done < most && state.end == run_end::steps) {
-      const index_t together = std::min(most - at.done, next_group(last, rate, state.tolerance));
-      const bool keeps = asks_ && (together > 1 || at.kept_at < 0);
+      const double left = sweeps_left(last, rate, state.tolerance);
+      const index_t together = std::min(most - at.done, next_group(left));
+      // Any x that is kept will do to go back from; the nearer, the shorter the way.
+      const bool keeps = asks_ && (at.kept_at < 0 || (together > 1 && left < double(3 * most_together_)));
       if (keeps) at.kept_at = at.done;
       group(at, team, together, keeps, asks_);
       index_t counted = 0;
@@ -118,11 +120,14 @@ class sor_runner {
     return state;
   }
 
-  // How many sweeps to take together: no more than are likely to be needed.
-  index_t next_group(double last, double rate, double tolerance) const {
-    if (!asks_ || most_together_ == 1 || !(rate > 0) || !(rate < 1)) return most_together_;
-    const double left = std::log(tolerance / last) / std::log(rate);
-    return left < double(most_together_) ? std::max(index_t(1), index_t(left)) : most_together_;
+  // How many sweeps are left, by the rate of the last one; 0 when nothing is known.
+  static double sweeps_left(double last, double rate, double tolerance) {
+    if (!(rate > 0)) return 0;
+    return rate < 1 && tolerance > 0 ? std::log(tolerance / last) / std::log(rate) : HUGE_VAL;
+  }
+  // How many to take together: no more than are likely to be needed.
+  index_t next_group(double left) const {
+    return left > 0 && left < double(most_together_) ? std::max(index_t(1), index_t(left)) : most_together_;
   }
 
   double norm_of(const place& at, index_t sweep) const {

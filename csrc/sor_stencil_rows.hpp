@@ -91,13 +91,14 @@ PYSOLVE_CLONES void relax_colour(const sor_system<Faces, T>& s, row_piece at, in
   const bool wraps = s.A.low[2] == side::periodic;
   const T left = wraps ? r.left : T(0), right = wraps ? r.right : T(0);
   const bool even = (at.i + at.j + colour) % 2 == 0;
+  lanes<T> previous = lanes<T>{} + (at.begin > 0 ? x[at.begin - 1] : left);  // not read again: it was just written
   ascend<Faces>(s.faces.row_at(s.A, at.i, at.j), n, at.begin, at.end,
                 [&](const eight_cells<T>& c, index_t k, auto how) PYSOLVE_LAMBDA {
                   ask_for(r.xp, k);
                   ask_for(b, k);
                   const lanes<T> here = how.get(x + k);
-                  const lanes<T> before = how.get_before(x + k, k, left);
-                  const lanes<T> after = how.get_next(x + k, right);
+                  const lanes<T> before = up1(previous, here), after = how.get_next(x + k, right);
+                  previous = here;
                   const lanes<T> sum = around(c, r, b, s.has_y, k, how) + c.z0 * before + c.z1 * after;
                   const lanes<T> v = (1 - s.omega) * here + c.g * sum;
                   how.put(x + k, even ? __builtin_shufflevector(v, here, 0, 9, 2, 11, 4, 13, 6, 15)
