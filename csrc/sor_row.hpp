@@ -116,6 +116,7 @@ struct inside {
     return k > 0 ? load(p - 1) : up1(lanes<T>{} + left, load(p));
   }
   PYSOLVE_INLINE lanes<T> get_next(const T* p, T) const { return load(p + 1); }
+  PYSOLVE_INLINE lanes<T> own(lanes<T> v) const { return v; }
   PYSOLVE_INLINE void put(T* p, lanes<T> v) const { store(p, v); }
 };
 template <class T>
@@ -139,6 +140,12 @@ struct last_few {
     lanes<T> v = load_part(p + 1, count - 1);
     v[count - 1] = right;
     return v;
+  }
+  // Zero in lanes of no cell, where a scan has gone on.
+  PYSOLVE_INLINE lanes<T> own(lanes<T> v) const {
+    T values[n_lanes];
+    store(values, v);
+    return load_part(values, count);
   }
   PYSOLVE_INLINE void put(T* p, lanes<T> v) const { store_part(p, v, count); }
 };
@@ -281,6 +288,12 @@ class by_cells {
     return r;
   }
 };
+
+// Asks for memory of the row ahead in the order of a pass, which nobody has read before; descending, of that behind.
+template <class T>
+PYSOLVE_INLINE void ask_for_next(const T* row, index_t k) {
+  __builtin_prefetch(row + k + prefetch_bytes / index_t(sizeof(T)));
+}
 
 // step(eight_cells, k, how to read and write) along cells [begin, end) of a row of n, begin and end multiples of
 // eight or n; ascending or descending.

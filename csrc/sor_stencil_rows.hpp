@@ -19,12 +19,6 @@ struct sor_system {
       : A(A_), faces(A_, omega_), omega(omega_), b(b_), x(x_), has_y(has_axis_1(A_)) {}
 };
 
-// Asks for memory of the row ahead in the order of the sweep, which nobody has read before.
-template <class T>
-PYSOLVE_INLINE void ask_for(const T* row, index_t k) {
-  __builtin_prefetch(row + k + prefetch_bytes / index_t(sizeof(T)));
-}
-
 // sum_f w_f x_f + b over the faces of eight cells but the one that the scan is along.
 template <class T, class How>
 PYSOLVE_INLINE lanes<T> around(const eight_cells<T>& c, const row_of<T>& r, const T* b, bool has_y, index_t k,
@@ -42,19 +36,17 @@ PYSOLVE_CLONES void relax_forward(const sor_system<Faces, T>& s, row_piece at) {
   const T* b = s.b + (r.c - s.x);
   const bool wraps = s.A.low[2] == side::periodic;
   lanes<T> before = lanes<T>{} + (at.begin > 0 ? x[at.begin - 1] : wraps ? r.left : T(0));
-  T last_weight = 0;
   ascend<Faces>(s.faces.row_at(s.A, at.i, at.j), n, at.begin, at.end,
                 [&](const eight_cells<T>& c, index_t k, auto how) PYSOLVE_LAMBDA {
-                  ask_for(r.xp, k);
-                  ask_for(b, k);
+                  ask_for_next(r.xp, k);
+                  ask_for_next(b, k);
                   const lanes<T> sum = around(c, r, b, s.has_y, k, how) + c.z1 * how.get_next(x + k, T(0));
-                  const lanes<T> v =
-                      scan_forward<T>(c.forward, (1 - s.omega) * how.get(x + k) + c.g * sum, before);
-                  how.put(x + k, v);
+                  lanes<T> v = scan_forward<T>(c.forward, (1 - s.omega) * how.get(x + k) + c.g * sum, before);
                   before = last_of(v);
-                  if constexpr (how.is_last) last_weight = (c.g * c.z1)[how.count - 1];
+                  if constexpr (how.is_last)
+                    if (wraps) v[how.count - 1] += (c.g * c.z1)[how.count - 1] * (k == 0 ? v[0] : x[0]);
+                  how.put(x + k, v);
                 });
-  if (wraps && at.end == n) x[n - 1] += last_weight * x[0];
 }
 
 template <class Faces, class T>
@@ -67,18 +59,19 @@ PYSOLVE_CLONES void relax_backward(const sor_system<Faces, T>& s, row_piece at) 
   // What lies after the row is added to its last cell, which need not be the last of eight.
   lanes<T> before = lanes<T>{} + (at.end < n ? x[at.end] : T(0));
   const T right = wraps ? r.right : T(0);
-  T first_weight = 0;
   descend<Faces>(s.faces.row_at(s.A, at.i, at.j), n, at.begin, at.end,
                  [&](const eight_cells<T>& c, index_t k, auto how) PYSOLVE_LAMBDA {
                    lanes<T> sum = around(c, r, b, s.has_y, k, how) + c.z0 * how.get_before(x + k, k, T(0));
                    if constexpr (how.is_last) sum[how.count - 1] += c.z1[how.count - 1] * right;
-                   const lanes<T> v =
-                       scan_backward<T>(c.backward, (1 - s.omega) * how.get(x + k) + c.g * sum, before);
-                   how.put(x + k, v);
+                   lanes<T> v = scan_backward<T>(c.backward, (1 - s.omega) * how.get(x + k) + c.g * sum, before);
                    before = first_of(v);
-                   if (k == 0) first_weight = c.g[0] * c.z0[0];
+                   if (k == 0 && wraps) {
+                     T last = x[n - 1];
+                     if constexpr (how.is_last) last = v[how.count - 1];
+                     v[0] += (c.g * c.z0)[0] * last;
+                   }
+                   how.put(x + k, v);
                  });
-  if (wraps && at.begin == 0) x[0] += first_weight * x[n - 1];
 }
 
 // Cells with (i + j + k) % 2 == colour.
@@ -94,8 +87,8 @@ PYSOLVE_CLONES void relax_colour(const sor_system<Faces, T>& s, row_piece at, in
   lanes<T> previous = lanes<T>{} + (at.begin > 0 ? x[at.begin - 1] : left);  // not read again: it was just written
   ascend<Faces>(s.faces.row_at(s.A, at.i, at.j), n, at.begin, at.end,
                 [&](const eight_cells<T>& c, index_t k, auto how) PYSOLVE_LAMBDA {
-                  ask_for(r.xp, k);
-                  ask_for(b, k);
+                  ask_for_next(r.xp, k);
+                  ask_for_next(b, k);
                   const lanes<T> here = how.get(x + k);
                   const lanes<T> before = up1(previous, here), after = how.get_next(x + k, right);
                   previous = here;
