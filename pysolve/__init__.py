@@ -8,6 +8,7 @@ from pysolve._jacobi import Jacobi
 from pysolve._multilevel import Multilevel
 from pysolve._result import ConvergenceError, SolveResult, Status
 from pysolve._sell import PackedMatrix
+from pysolve._solve_sequence import SolveSequence
 from pysolve._stencil import StencilOperator
 
 __version__ = show_config()["version"]
@@ -19,6 +20,7 @@ __all__ = [
     "Multilevel",
     "PackedMatrix",
     "SolveResult",
+    "SolveSequence",
     "Status",
     "StencilOperator",
     "cg",
