@@ -201,7 +201,7 @@ class RowPattern:
     """
 
     def __init__(self, laplacian: StencilOperator) -> None:
-        side = laplacian.grid_shape[0]
+        side, self.laplacian = laplacian.grid_shape[0], laplacian
         self.A: csr_array = laplacian.tocsr()
         data, indptr = self.A.data, self.A.indptr
         identity = (self.A.indices == np.repeat(np.arange(side * side), np.diff(indptr))).astype(float)
@@ -212,6 +212,9 @@ class RowPattern:
         targets = data[:first], data[first:last].reshape(side - 2, -1), data[last:]
         rows = slice(0, first), slice(first, second), slice(last, None)
         self.parts = [(t, data[row].copy(), identity[row]) for t, row in zip(targets, rows, strict=True)]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.laplacian,)  # what is copied part by part would no longer be one matrix
 
     def shifted(self, a: float) -> csr_array:
         """I + a K."""

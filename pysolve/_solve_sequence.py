@@ -74,10 +74,10 @@ class SolveSequence:
     if it takes `callback`: after the first iteration past the limit (`callback` raises ``StopIteration``, which
     pysolve's solvers know and SciPy's let pass). Others run to their end.
 
-    **What the policy is told.** The cost of the call; for an arm that was stopped, the cost up to there with
-    ``censored=True``; for one that broke down, returned no finite x or raised ArithmeticError, LinAlgError,
-    RuntimeError or MemoryError, the cost of the call with ``failed=True``. Other exceptions are wrong calls, and pass.
-    Nothing where no work was to be done (`x0` solves the system) or the default fails on the system too.
+    **What the policy is told.** The cost of the call; for an arm that was stopped, or ended by `maxiter`, the cost up
+    to there with ``censored=True``; for one that broke down, returned no finite x or raised ArithmeticError,
+    LinAlgError, RuntimeError or MemoryError, the cost of the call with ``failed=True``. Other exceptions are wrong
+    calls, and pass. Nothing where no work was to be done (`x0` solves the system), or the default fails too.
 
     Several threads may call one sequence: solves run side by side, only asking and telling are in turn. Which arm a
     call gets then depends on the order in which calls end.
@@ -111,9 +111,8 @@ class SolveSequence:
     ... }
     >>> fastest = pysolve.SolveSequence(solvers, rng=0)
     >>> A = pysolve.gallery.poisson((32, 32))
-    >>> x, info = fastest(A, A @ (A @ x[:1024]))
-    >>> info
-    0
+    >>> [fastest(A, k * A.diagonal()).info for k in range(1, 7)]
+    [0, 0, 0, 0, 0, 0]
     """
 
     def __init__(
@@ -219,7 +218,7 @@ class SolveSequence:
             self._yardstick.add(context, float(spent))
         if trial is None:
             return
-        if first.end == "cut" or (first.end == "short" and last is first):
+        if first.end == "cut" or (first.end == "short" and last.end != "converged"):
             self.policy.tell(trial, self._cost(first), censored=True)
         elif last.end == "converged":
             self.policy.tell(trial, cost, failed=first.end == "failed")

@@ -20,6 +20,8 @@ STATE, POLICY = "sequence.json", "policy"
 
 def save(sequence: Any, path: str | os.PathLike) -> None:
     """Write the archive, whole or not at all."""
+    if not callable(getattr(sequence.policy, "save", None)):
+        raise TypeError(f"policy cannot be saved: {type(sequence.policy).__name__} has no save")
     content = io.BytesIO()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -61,9 +63,13 @@ def load(cls: Any, path: str | os.PathLike, method: Any, policy: Any) -> Any:
             f"file {name!r} is not of this version: it says {state.get('format')!r}, version {state.get('version')!r}, "
             f"this is {FORMAT!r}, version {VERSION}"
         )
+    if not {"method", "arms", "policy"} <= set(state):
+        raise ValueError(f"file {name!r} holds no saved SolveSequence: it lacks its method, arms or policy")
+    method = _method(state, method, name)
+    restored = _policy(str(state["policy"]), policy_file, policy)
     try:
-        return _made(cls, state, policy_file, _method(state, method, name), policy)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        return _made(cls, state, method, restored)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"file {name!r} holds no saved SolveSequence: {error!r}") from None
 
 
@@ -92,10 +98,10 @@ def _method(state: dict[str, Any], method: Any, name: str) -> Any:
     return method
 
 
-def _made(cls: Any, state: dict[str, Any], policy_file: bytes, method: Any, policy: Any) -> Any:
+def _made(cls: Any, state: dict[str, Any], method: Any, policy: Any) -> Any:
     arms = None if isinstance(method, dict) else state["arms"]
     chosen = {name: state[name] for name in ("cost", "backstop", "default", "domain")}
-    sequence = cls(method, arms=arms, policy=_policy(state["policy"], policy_file, policy), **chosen)
+    sequence = cls(method, arms=arms, policy=policy, **chosen)
     sequence.history = [_call(row) for row in state["history"]]
     sequence._yardstick = Yardstick.from_state(state["yardstick"])
     return sequence
