@@ -9,7 +9,6 @@ from typing import Any
 
 from pysolve import _solve_sequence_arguments as arguments
 from pysolve import _solve_sequence_files as files
-from pysolve._iterate import check_control
 from pysolve._solve_sequence_backstop import Yardstick
 from pysolve._solve_sequence_methods import auto_policy
 from pysolve._solve_sequence_picture import picture
@@ -63,9 +62,9 @@ class SolveSequence:
     has not reduced the residual. Where the default costs about Y on the systems around, that is at most
     ``(1 + backstop) Y``.
 
-    Y is the largest of the three costs of the default whose contexts are nearest, out of the last 16. The first call
+    Y is the largest of the three costs of the default whose contexts are nearest, out of the last 8. The first call
     takes the default to know it. It is measured again whenever the policy takes the default; after 8, 16, ... 1024
-    calls without that, and after 8 again when a measurement is off by more than a factor of two; where the context
+    calls without that, and after 8 again when a measurement is off by more than a factor of four; where the context
     lies farther outside the contexts measured than these lie apart; and where the default needs more than Y to end
     what another arm began. A default that fails bounds nothing.
 
@@ -175,20 +174,20 @@ class SolveSequence:
         SequenceResult
             Unpacks as ``x, info``; its `arm` is the one that was chosen.
         """
-        rtol, atol, maxiter = check_control(rtol, atol, maxiter, None)
         context = arguments.checked_context(context, self.domain)
-        system = self._method.prepare(A, b, x0, rtol, atol)
+        system = self._method.prepare(A, b, x0, rtol, atol, maxiter)
         if system.solved is not None:
-            return self._ended(system, [system.solved], arm=self.default, context=context, measured=False)
+            return self._ended(system, [system.solved], 0.0, self.default, context, False)
         with self._lock:
             trial, limit = self._chosen(context)
         arm = self.default if trial is None else self._method.check_arm(trial.value, "the policy's choice")
-        attempts = [self._method.attempt(arm, system, maxiter, math.inf if arm == self.default else limit)]
-        if arm != self.default and attempts[0].end != "converged":
-            attempts += self._default_goes_on(system, attempts[0], maxiter)
+        attempts = [self._method.attempt(arm, system, math.inf if arm == self.default else limit)]
+        if attempts[0].end != "converged" and arm != self.default:
+            attempts += self._default_goes_on(system, attempts[0])
+        cost = sum(map(self._cost, attempts))
         with self._lock:
-            self._learn(trial, arm, context, attempts)
-        return self._ended(system, attempts, arm=arm, context=context, measured=trial is None)
+            self._learn(trial, arm, context, attempts, cost)
+        return self._ended(system, attempts, cost, arm, context, trial is None)
 
     def _chosen(self, context: float | None) -> tuple[Any, float]:
         """A trial of the policy, or None to measure the default; and the limit on the cost of other arms."""
@@ -197,18 +196,16 @@ class SolveSequence:
         self._yardstick.n_calls += 1
         return self.policy.ask(context), self.backstop * self._yardstick.cost(context)
 
-    def _default_goes_on(self, system: System, first: Attempt, maxiter: int | None) -> list[Attempt]:
+    def _default_goes_on(self, system: System, first: Attempt) -> list[Attempt]:
         """The default's attempt from where another arm stood; none where no iteration is left."""
-        if maxiter is not None and isinstance(self.method, str):
-            maxiter -= first.iterations
-            if maxiter <= 0:
-                return []
-        return [self._method.attempt(self.default, system.after(first), maxiter, math.inf)]
+        rest = system.after(first, self.method == "sor" or self.method == "ssor_cg")
+        return [] if rest.maxiter == 0 else [self._method.attempt(self.default, rest, math.inf)]
 
-    def _learn(self, trial: Any, arm: Any, context: float | None, attempts: list[Attempt]) -> None:
+    def _learn(
+        self, trial: Any, arm: Any, context: float | None, attempts: list[Attempt], cost: float
+    ) -> None:
         """Tell the policy what its choice has cost, and keep what the default has cost."""
         first, last = attempts[0], attempts[-1]
-        cost = sum(map(self._cost, attempts))
         if not any(attempt.iterations for attempt in attempts):  # x0 was the solution
             return
         spent = last.iterations if self._method.counts_iterations else last.seconds
@@ -226,10 +223,11 @@ class SolveSequence:
     def _cost(self, attempt: Attempt) -> float:
         return float(attempt.iterations) if self.cost == "iterations" else attempt.seconds
 
-    def _ended(self, system: System, attempts: list[Attempt], **about: Any) -> SequenceResult:
-        cost = sum(map(self._cost, attempts))
-        result = merged(system, attempts, about["arm"], cost)
-        self.history.append(Call.of(result, attempts, **about))
+    def _ended(
+        self, system: System, attempts: list[Attempt], cost: float, arm: Any, *about: Any
+    ) -> SequenceResult:
+        result = merged(system, attempts, arm, cost)
+        self.history.append(Call.of(result, attempts, *about))
         return result
 
     @property

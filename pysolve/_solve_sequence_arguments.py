@@ -77,7 +77,7 @@ def checked_context(context: Any, domain: tuple[float, float] | None) -> float |
     """A float in the domain, or None."""
     if context is None:
         return None
-    if not isinstance(context, numbers.Real) or not math.isfinite(context):
+    if not isinstance(context, float | numbers.Real) or not math.isfinite(context):
         raise ValueError(f"context must be None or one finite number, not {context!r}")
     c = float(context)
     if domain is not None and not domain[0] <= c <= domain[1]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from operator import itemgetter
 from typing import Any
 
-KEPT = 16  # measurements, the latest
+KEPT = 8  # measurements, the latest
 NEAREST = 3  # of them count: the largest of those whose contexts are nearest
+OFF = 4  # a measurement is, where it differs by more than this factor
 FIRST_GAP, LAST_GAP = 8, 1024  # calls between two measurements
 
 
@@ -30,25 +32,22 @@ class Yardstick:
             return True
         if context is None:
             return False
-        contexts = [c for c, _ in self.measured]
-        low, high = min(contexts), max(contexts)
+        low, high = min(self.measured)[0], max(self.measured)[0]
         return not 2 * low - high <= context <= 2 * high - low
 
     def cost(self, context: float | None) -> float:
         """The default's recent cost near this context; infinite where it is not known."""
-        if not self.measured:
-            return math.inf
         if len(self.measured) <= NEAREST:
-            return max(cost for _, cost in self.measured)
+            return max((cost for _, cost in self.measured), default=math.inf)
         c = 0.0 if context is None else context
         latest_first = reversed(self.measured)
         nearest = sorted(latest_first, key=lambda measured: abs(measured[0] - c))[:NEAREST]
-        return max(cost for _, cost in nearest)
+        return max(nearest, key=itemgetter(1))[1]
 
     def add(self, context: float | None, cost: float) -> None:
         """The default has cost this much; infinite where it failed, which counts until it has not."""
         known = self.cost(context)
-        agrees = not self.measured or cost / 2 <= known <= 2 * cost
+        agrees = not self.measured or cost / OFF <= known <= OFF * cost
         self.gap = min(2 * self.gap, LAST_GAP) if agrees else FIRST_GAP
         self.n_calls = 0
         if math.isinf(known):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._iterate import check_control
 from pysolve._result import SolveResult, Status
 from pysolve._solve_sequence_system import Attempt, CheckedSystem, System, attempt_of
 
@@ -17,6 +18,7 @@ from pysolve._solve_sequence_system import Attempt, CheckedSystem, System, attem
 # ConvergenceError is one). Any other exception is a wrong call, and passes.
 NUMERICAL = (ArithmeticError, np.linalg.LinAlgError, RuntimeError, MemoryError)
 NOT_NUMERICAL = (NotImplementedError, RecursionError)
+INTEGERS = (int, type(None))
 ARGUMENTS = frozenset(("x0", "rtol", "atol", "maxiter", "callback"))
 
 
@@ -51,12 +53,15 @@ class Relaxation:
             raise ValueError(f"{name} must lie in (0, 2), but is {arm!r}")
         return float(arm)
 
-    def prepare(self, *arguments: Any) -> System:
-        """The system, which the solve will check."""
-        return System(*arguments)
+    def prepare(self, A: Any, b: Any, x0: Any, rtol: Any, atol: Any, maxiter: Any) -> System:
+        """The system, which the solve will check; here only what may be no number is looked at."""
+        if not (type(rtol) is float is type(atol) and type(maxiter) in INTEGERS):
+            rtol, atol, maxiter = check_control(rtol, atol, maxiter, None)
+        return System(A, b, x0, rtol, atol, maxiter)
 
-    def attempt(self, arm: Any, system: System, maxiter: int | None, limit: float) -> Attempt:
-        """Solve with this omega, for at most `maxiter` iterations and at most `limit`."""
+    def attempt(self, arm: Any, system: System, limit: float) -> Attempt:
+        """Solve with this omega, for at most `maxiter` iterations of the call and at most `limit`."""
+        maxiter = system.maxiter
         cap = None if limit == math.inf else math.ceil(limit)
         is_limited = cap is not None and (maxiter is None or cap < maxiter)
         start = time.perf_counter()
@@ -92,13 +97,13 @@ class Solvers:
             raise ValueError(f"{name} must be one of {list(self.solvers)}, but is {arm!r}")
         return arm
 
-    def prepare(self, *arguments: Any) -> System:
+    def prepare(self, A: Any, b: Any, x0: Any, rtol: Any, atol: Any, maxiter: Any) -> System:
         """The system, checked."""
-        return CheckedSystem(*arguments)
+        return CheckedSystem(A, b, x0, *check_control(rtol, atol, maxiter, None))
 
-    def attempt(self, arm: Any, system: Any, maxiter: int | None, limit: float) -> Attempt:
+    def attempt(self, arm: Any, system: Any, limit: float) -> Attempt:
         """Solve with this solver, as long as its cost is below `limit` where it can be stopped."""
-        watch, cap = None, None
+        watch, cap, maxiter = None, None, system.maxiter
         given = {"x0": system.x0, "rtol": system.rtol, "atol": system.atol, "maxiter": maxiter}
         if limit < math.inf and self.counts_iterations:
             if maxiter is None or math.ceil(limit) < maxiter:

@@ -26,18 +26,14 @@ class Call(NamedTuple):
 
     @classmethod
     def of(
-        cls,
-        result: SequenceResult,
-        attempts: list[Attempt],
-        *,
-        arm: Any,
-        context: float | None,
-        measured: bool,
+        cls, result: SequenceResult, attempts: list[Attempt], context: float | None, measured: bool
     ) -> Call:
         """The entry of a call that gave this result."""
-        seconds = sum(attempt.seconds for attempt in attempts)
-        outcome = result.status, result.aborted, result.failed
-        return cls(arm, result.cost, result.iterations, seconds, context, *outcome, measured)
+        seconds = attempts[0].seconds if len(attempts) == 1 else sum(attempt.seconds for attempt in attempts)
+        return cls(
+            *(result.arm, result.cost, result.iterations, seconds, context, result.status),
+            *(result.aborted, result.failed, measured),
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -68,9 +64,14 @@ class SequenceResult(SolveResult):
 def merged(system: System, attempts: list[Attempt], arm: Any, cost: float) -> SequenceResult:
     """One result of the arm's attempt and the default's: all iterations, and the better x."""
     first, last = attempts[0], attempts[-1]
+    outcome = {"arm": arm, "cost": cost, "aborted": first.end == "cut", "failed": first.end == "failed"}
+    if last is first and first.x is not None:
+        times = first.n_fallbacks, first.setup_time, first.solve_time
+        told = first.status, first.iterations, first.norms, first.message
+        return SequenceResult(first.x, first.info, *told, *times, **outcome)
     norms = np.concatenate([first.norms, *(attempt.norms[1:] for attempt in attempts[1:])])
     x = last.x
-    if last.end != "converged" and (x is None or len(attempts) > 1):  # the default may have made things worse
+    if last.end != "converged":  # the default may have made things worse
         known = [(attempt.norms[-1], attempt.x) for attempt in attempts if attempt.x is not None]
         start = (first.norms[0], system.start())
         norms[-1], x = min([*known, start], key=lambda found: found[0])
@@ -86,8 +87,5 @@ def merged(system: System, attempts: list[Attempt], arm: Any, cost: float) -> Se
         n_fallbacks=sum(attempt.n_fallbacks for attempt in attempts),
         setup_time=sum(attempt.setup_time for attempt in attempts),
         solve_time=sum(attempt.solve_time for attempt in attempts),
-        arm=arm,
-        cost=cost,
-        aborted=first.end == "cut",
-        failed=first.end == "failed",
+        **outcome,
     )

@@ -49,6 +49,7 @@ class System:
     x0: Any
     rtol: float
     atol: float
+    maxiter: int | None
     solved: Attempt | None = None  # where nothing is to be done
     first: float | None = None  # norm of the residual at the start
 
@@ -56,24 +57,28 @@ class System:
         """x at the start, in an array of its own."""
         return np.zeros(np.shape(self.b)) if self.x0 is None else np.array(self.x0)
 
-    def after(self, attempt: Attempt) -> System:
-        """The same system with the start where an attempt has got to; unchanged where that is no nearer."""
-        if attempt.x is None or not attempt.norms[-1] < attempt.norms[0]:
-            return self
-        changed = copy.copy(self)
-        changed.x0, changed.first = attempt.x, float(attempt.norms[-1])
-        return changed
+    def after(self, attempt: Attempt, counts: bool) -> System:
+        """The same system for another to go on with; `counts` if the iterations done are no longer there to do.
+
+        It starts where the attempt has got to, or where that did where this is no nearer.
+        """
+        rest = copy.copy(self)
+        if counts and self.maxiter is not None:
+            rest.maxiter = max(0, self.maxiter - attempt.iterations)
+        if attempt.x is not None and attempt.norms[-1] < attempt.norms[0]:
+            rest.x0, rest.first = attempt.x, float(attempt.norms[-1])
+        return rest
 
 
 class CheckedSystem(System):
     """The arguments checked, for solvers that come from outside."""
 
-    def __init__(self, A: Any, b: Any, x0: Any, rtol: float, atol: float) -> None:
+    def __init__(self, A: Any, b: Any, x0: Any, rtol: float, atol: float, maxiter: int | None) -> None:
         check_square(A)
         n = A.shape[0]
         b = check_vector(b, n, "b", columns=False)
         self.product: Callable[[Any], Any] = A.__matmul__ if hasattr(A, "__matmul__") else A.matvec
-        super().__init__(A, b, None if x0 is None else _start(x0, b), rtol, atol)
+        super().__init__(A, b, None if x0 is None else _start(x0, b), rtol, atol, maxiter)
         norm_b = _arrays.norm(b)
         self.tolerance = max(rtol * norm_b, atol)
         if norm_b == 0:

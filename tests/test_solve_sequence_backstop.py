@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from solve_sequence_cases import A, B, Scripted, Steady
 
 from pysolve import SolveSequence
-from pysolve._solve_sequence_backstop import FIRST_GAP, LAST_GAP, NEAREST, Yardstick
+from pysolve._solve_sequence_backstop import FIRST_GAP, KEPT, LAST_GAP, NEAREST, Yardstick
 
 
 def measurements(costs, contexts=None):
@@ -54,7 +54,7 @@ def test_cost_is_that_of_the_nearest_recent_contexts(pairs, context):
     yardstick = Yardstick()
     for c, cost in pairs:
         yardstick.add(c, cost)
-    recent = pairs[-16:]
+    recent = pairs[-KEPT:]
     bound = sorted(abs(c - context) for c, _ in recent)[:NEAREST][-1]
     near = [cost for c, cost in recent if abs(c - context) <= bound]
     assert min(near) <= yardstick.cost(context) <= max(near)
