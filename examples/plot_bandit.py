@@ -3,8 +3,8 @@ A relaxation parameter that is learned from the solves
 ======================================================
 
 How many iterations SSOR-CG takes depends on omega, and the best omega on the system. In a simulation the systems
-change; a *policy* chooses omega for each from what the earlier ones have cost, and from a number that it is told about the
-system, its *context*. Here that is the conductivity of a heat equation, which changes in time.
+change; a *policy* chooses omega for each from what the earlier ones have cost, and from a number that it is told about
+the system, its *context*. Here that is the conductivity of a heat equation, which changes in time.
 """
 
 import matplotlib.pyplot as plt

@@ -17,7 +17,7 @@ class Yardstick:
     """Costs of the default arm, with the contexts at which they were measured.
 
     A new measurement is wanted at the first call, after `gap` calls without one (8, 16, ... 1024; 8 again when one
-    is off by more than a factor of two), and where the context lies farther outside the contexts measured than these
+    is off by more than a factor of four), and where the context lies farther outside the contexts measured than these
     lie apart, so that a context that drifts is met by few measurements, each at twice the range.
     """
 

@@ -65,20 +65,21 @@ class Steady:
         x0 = np.zeros_like(b) if x0 is None else x0
         self.starts.append(np.array(x0))
         solution = np.linalg.solve(A, b)
-        whole = np.linalg.norm(solution)
-        left = int(np.ceil(self.cost * np.linalg.norm(solution - x0) / whole - 1e-9))
-        x, norms, status = x0, [np.linalg.norm(b - A @ x0)], Status.CONVERGED
-        for k in range(1, left + 1):
-            if maxiter is not None and k > maxiter:
-                status = Status.MAXITER
-                break
-            time.sleep(self.sleep)
-            x = solution if k == left else x0 + (solution - x0) * (k / left)
-            norms.append(np.linalg.norm(b - A @ x))
-            try:
-                if callback is not None:
-                    callback(x)
-            except StopIteration:
-                status = Status.STOPPED
-                break
-        return result(x, len(norms) - 1, status, np.array(norms))
+        way = solution - x0
+        left = int(np.ceil(self.cost * np.linalg.norm(way) / np.linalg.norm(solution) - 1e-9))
+        done, status = (
+            (left, Status.CONVERGED) if maxiter is None or left <= maxiter else (maxiter, Status.MAXITER)
+        )
+        if callback is not None:
+            for k in range(1, done + 1):
+                time.sleep(self.sleep)
+                try:
+                    callback(x0 + way * (k / left))
+                except StopIteration:
+                    done, status = k, Status.STOPPED
+                    break
+        else:
+            time.sleep(self.sleep * done)
+        x = solution if done == left else x0 + way * (done / left)
+        norms = np.linalg.norm(b - A @ x0) * (1 - np.arange(done + 1) / max(left, 1))
+        return result(x, done, status, norms)
