@@ -15,7 +15,7 @@ OPTIONS := PYSOLVE_CUDA=$(PYSOLVE_CUDA) PYSOLVE_OPENMP=$(PYSOLVE_OPENMP) CXX=$(C
 CXX_FILES := $(wildcard csrc/*.hpp csrc/*.cpp csrc/*.cu csrc/*.cuh tools/*.cpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test doctest bench bench-multilevel bench-sequences bench-full asv bench-check docs lint format tidy cuda-check cuda-compiled asan tsan clean FORCE
+.PHONY: help install demo test doctest bench bench-multilevel bench-relaxation bench-sequences bench-full asv bench-check docs lint format tidy cuda-check cuda-compiled asan tsan clean FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo 'make test        the tests and every documented example   (PYTEST_ARGS="-k stencil")'
 	@echo 'make bench       the comparison table: pysolve beside its peers, and each kernel beside the machine'
 	@echo 'make bench-multilevel   the same of the learned V-cycle     (TABLE_ARGS="--rows cycle")'
+	@echo 'make bench-relaxation   the same of SOR and SSOR-CG         (TABLE_ARGS="--rows csr")'
 	@echo 'make bench-sequences    omega learned over sequences of systems (TABLE_ARGS="--rows low"); bench-full: hours'
 	@echo 'make asv         the asv benchmarks, kept for tracking     (BENCH=bench_stencil)'
 	@echo 'make docs        the documentation, in docs/_build/html'
@@ -74,12 +75,15 @@ doctest: $(STAMPS)/core $(STAMPS)/extra-test
 	$(BIN)/pytest $(DOCTESTS)
 
 # libgomp spins while it waits, which stalls the others whenever a core is shared.
-bench bench-multilevel bench-sequences bench-full asv bench-check: export OMP_WAIT_POLICY ?= passive
+bench bench-multilevel bench-relaxation bench-sequences bench-full asv bench-check: export OMP_WAIT_POLICY ?= passive
 bench: $(STAMPS)/core $(STAMPS)/extra-bench
 	$(BIN)/python benchmarks/table.py $(TABLE_ARGS)
 
 bench-multilevel: $(STAMPS)/core $(STAMPS)/extra-bench
 	$(BIN)/python benchmarks/multilevel.py $(TABLE_ARGS)
+
+bench-relaxation: $(STAMPS)/core $(STAMPS)/extra-bench
+	$(BIN)/python benchmarks/relaxation.py $(TABLE_ARGS)
 
 bench-sequences: $(STAMPS)/core $(STAMPS)/extra-bench
 	$(BIN)/python benchmarks/sequences.py $(TABLE_ARGS)
@@ -98,6 +102,7 @@ bench-check: $(STAMPS)/core $(STAMPS)/extra-bench
 	$(BIN)/asv run --python=same --quick --show-stderr $(if $(BENCH),--bench '$(BENCH)')
 	$(BIN)/python benchmarks/table.py --quick
 	$(BIN)/python benchmarks/multilevel.py --quick
+	$(BIN)/python benchmarks/relaxation.py --quick
 	$(BIN)/python benchmarks/sequences.py --quick
 
 docs: $(STAMPS)/core $(STAMPS)/extra-docs

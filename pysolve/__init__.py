@@ -9,11 +9,16 @@ from pysolve._multilevel import Multilevel
 from pysolve._result import ConvergenceError, SolveResult, Status
 from pysolve._sell import PackedMatrix
 from pysolve._solve_sequence import SolveSequence
+from pysolve._sor import sor, ssor_cg
+from pysolve._sor_matrix import SorWorkspace
+from pysolve._sor_theory import jacobi_radius, optimal_omega, sor_radius
+from pysolve._ssor import SSOR
 from pysolve._stencil import StencilOperator
 
 __version__ = show_config()["version"]
 
 __all__ = [
+    "SSOR",
     "ConvergenceError",
     "DirectionNet",
     "Jacobi",
@@ -21,10 +26,16 @@ __all__ = [
     "PackedMatrix",
     "SolveResult",
     "SolveSequence",
+    "SorWorkspace",
     "Status",
     "StencilOperator",
     "cg",
     "conjugate_directions",
     "gallery",
+    "jacobi_radius",
+    "optimal_omega",
     "show_config",
+    "sor",
+    "sor_radius",
+    "ssor_cg",
 ]

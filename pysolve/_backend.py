@@ -39,8 +39,8 @@ def kernels(x: Any) -> types.ModuleType:
 def empty(shape: int | tuple[int, ...], dtype: Any, like: Any = None, offset: int = 0) -> Any:
     """An uninitialised array on the device of `like` (default: the host).
 
-    On the host it starts at a cache line, so that no vector load straddles two, and a large one `offset` bytes
-    into a page: the processor tells loads from the stores before them by their place within a page first, and
+    On the host one of a page or more starts at a cache line, so that no vector load straddles two, and a large one
+    `offset` bytes into a page: the processor tells loads from the stores before them by their place within a page first, and
     products ran at half their speed where the result began some bytes after the vector.
     """
     if on_device(like):
@@ -50,6 +50,8 @@ def empty(shape: int | tuple[int, ...], dtype: Any, like: Any = None, offset: in
     shape = (shape,) if isinstance(shape, int) else shape
     dtype = np.dtype(dtype)
     n_bytes = math.prod(shape) * dtype.itemsize
+    if n_bytes < PAGE and offset == 0:  # where finding the line would cost more than it brings
+        return np.empty(shape, dtype)
     grain = PAGE if n_bytes >= LARGE else LINE
     memory = np.empty(n_bytes + grain, dtype=np.uint8)
     start = (offset - memory.ctypes.data) % grain

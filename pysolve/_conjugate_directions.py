@@ -13,9 +13,10 @@ from pysolve._conjugate_directions_runs import (
     runs_by_cells,
     runs_compiled,
 )
-from pysolve._conjugate_directions_steps import DirectionSteps, Steps
-from pysolve._iterate import check_control, solve_columns
+from pysolve._conjugate_directions_steps import DirectionSteps
+from pysolve._iterate import SPARE, check_control, solve_columns
 from pysolve._result import SolveResult
+from pysolve._steps import Steps
 from pysolve._system import System, make_system
 
 
@@ -208,5 +209,5 @@ def conjugate_directions(
             return CompiledSteps(system, column)
         return DirectionSteps(system, column, n_keep=operator.index(n_keep), trusted=False)
 
-    spare = 0 if M is None else 100
+    spare = 0 if M is None else SPARE
     return solve_columns(lambda: make_system(A, b, x0, M), steps, rtol, atol, maxiter, callback, spare)

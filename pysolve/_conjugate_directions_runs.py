@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from pysolve._backend import empty, kernels, zeros
-from pysolve._conjugate_directions_steps import Steps
 from pysolve._jacobi import Jacobi
 from pysolve._result import Status
 from pysolve._sell import PackedMatrix
+from pysolve._steps import Steps
 from pysolve._stopping import CHECK_EVERY
 from pysolve._system import System
 

@@ -175,3 +175,33 @@ def direction_net_pack(kernels: Array, packed: Array) -> None: ...
 def direction_net_apply(
     weights: tuple[Any, ...], n: tuple[int, int, int], r: Array, d: Array, work: Array
 ) -> None: ...
+
+# sor
+def sor_sweep_csr(
+    indptr: Array, indices: Array, data: Array, rows: Array, b: Array, x: Array, omega: float
+) -> None: ...
+
+class SorSplit:
+    fault: Literal["none", "indptr", "index", "value", "duplicate", "diagonal"]
+    row: int
+    column: int
+    value: complex
+    n: int
+    n_levels: int
+    n_colors: int
+    nbytes: int
+    norm: float
+    symmetric: bool
+    asymmetry: float
+    def __init__(
+        self, indptr: Array, indices: Array, data: Array, order: Literal["natural", "multicolor"]
+    ) -> None: ...
+    def update(self, indptr: Array, indices: Array, data: Array) -> bool: ...
+
+def sor_run_csr(
+    split: SorSplit, b: Array, x: Array, omega: float, sweep: int, norms: Array, state: RunState
+) -> None: ...
+def ssor_cg_run_csr(
+    split: SorSplit, omega: float, x: Array, r: Array, work: Array, norms: Array, state: RunState
+) -> None: ...
+def sor_precondition_csr(split: SorSplit, omega: float, r: Array, z: Array) -> None: ...

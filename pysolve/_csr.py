@@ -60,10 +60,14 @@ class CsrMatrix:
     def nbytes(self) -> int:
         return sum(array.nbytes for array in self._kernel_args)
 
+    def tocsr(self) -> sp.csr_array:
+        """The matrix as SciPy knows it, on the same arrays."""
+        indptr, indices, data = self._kernel_args
+        return sp.csr_array((data, indices, indptr), shape=self.shape)
+
     def diagonal(self) -> np.ndarray:
         """The diagonal of the matrix."""
-        indptr, indices, data = self._kernel_args
-        return sp.csr_array((data, indices, indptr), shape=self.shape).diagonal()
+        return self.tocsr().diagonal()
 
 
 def _check(

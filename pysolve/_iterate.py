@@ -16,6 +16,7 @@ from pysolve._result import SolveResult, Status
 from pysolve._stopping import CHECK_EVERY, Stopping
 from pysolve._system import System
 
+SPARE = 100  # iterations that a method may take beyond 10 n where that is more than conjugate gradients need
 LARGE = 1 << 24  # unknowns from which an interrupt (Ctrl-C) should not have to wait for CHECK_EVERY steps
 
 
@@ -132,6 +133,7 @@ _CODES = {
     Status.SINGULAR: -3,
     Status.BREAKDOWN: -4,
     Status.STOPPED: -5,
+    Status.DIVERGED: -6,
 }
 
 
@@ -179,15 +181,19 @@ def _norms(system: System, columns: list[Stopping], iterations: int) -> np.ndarr
     return norms if len(system.shape) == 2 and system.shape[1] != 1 else norms[:, 0].copy()
 
 
+def summary(status: Status, norm: float, tolerance: float, iterations: int) -> str:
+    """The status as a sentence with its figures."""
+    return f"{status} (residual {norm:.3g}, tolerance {tolerance:.3g}, {iterations} iterations)"
+
+
 def _message(system: System, columns: list[Stopping], worst: Stopping | None) -> str:
     """The status as a sentence with figures, and what else the user should know."""
     shown = worst if worst is not None else max(columns, key=lambda c: c.norms[-1], default=None)
     if shown is None or shown.steps is None:
         return str(Status.CONVERGED)
-    parts = [
-        f"{shown.status} (residual {shown.norms[-1] / system.scale:.3g}, "
-        f"tolerance {shown.tolerance / system.scale:.3g}, {shown.iterations} iterations)"
-    ]
+    assert shown.status is not None
+    norm, tolerance = shown.norms[-1] / system.scale, shown.tolerance / system.scale
+    parts = [summary(shown.status, norm, tolerance, shown.iterations)]
     if n_rejected := sum(c.steps.n_fallbacks for c in columns if c.steps is not None):
         parts.append(f"{n_rejected} directions of M were rejected")
     if shown.steps.notes:

@@ -30,6 +30,7 @@ class Status(enum.Enum):
     SINGULAR = "A is singular, and b has a part that no x can reproduce"
     BREAKDOWN = "a number that is not finite, or a direction of no use, came up; the x returned is finite"
     STOPPED = "the callback stopped the solve"
+    DIVERGED = "the residual grows without bound: the iteration diverges for this A and these parameters"
 
     def __str__(self) -> str:
         return self.value

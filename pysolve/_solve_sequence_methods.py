@@ -13,6 +13,8 @@ import numpy as np
 from pysolve._iterate import check_control
 from pysolve._result import SolveResult, Status
 from pysolve._solve_sequence_system import Attempt, CheckedSystem, System, attempt_of
+from pysolve._sor import sor, ssor_cg
+from pysolve._sor_matrix import SorWorkspace
 
 # What a solver may raise for a system that it cannot solve (SuperLU says "exactly singular" with a RuntimeError, and
 # ConvergenceError is one). Any other exception is a wrong call, and passes.
@@ -32,10 +34,7 @@ class Relaxation:
         self._set_up()
 
     def _set_up(self) -> None:
-        from pysolve import _sor
-        from pysolve._sor_matrix import SorWorkspace
-
-        self._solve: Callable[..., SolveResult] = getattr(_sor, self.name)
+        self._solve: Callable[..., SolveResult] = {"sor": sor, "ssor_cg": ssor_cg}[self.name]
         self._workspace = SorWorkspace()
 
     def __getstate__(self) -> dict[str, Any]:

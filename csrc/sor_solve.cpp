@@ -1,0 +1,142 @@
+#include "sor_solve.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "csr.hpp"
+#include "instantiate.hpp"
+#include "simd.hpp"
+#include "sor_split.hpp"
+#include "sor_stencil.hpp"
+#include "stencil.hpp"
+
+namespace pysolve::cpu {
+namespace {
+
+// norm(b) where b is in the range that needs no scaling and not 0, else 0; four sums side by side.
+template <class T>
+PYSOLVE_CLONES double plain_norm(const T* b, index_t n) {
+  double sums[4] = {};
+  index_t i = 0;
+  for (; i + 4 <= n; i += 4)
+    for (int k = 0; k < 4; ++k) sums[k] += squared(b[i + k]);
+  for (; i < n; ++i) sums[0] += squared(b[i]);
+  const double norm = std::sqrt((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  return norm > smallest * std::sqrt(double(n)) && norm < largest ? norm : 0;  // NaN and inf: 0
+}
+
+// Steps is one method on one system: residual() -> norm(b - A x), left in a buffer; restart() takes that buffer for
+// r; run(norms, state) -> up to state.n_steps steps.
+template <class Steps>
+solve_report solve_whole(Steps&& steps, double norm_b, const solve_control& control) {
+  solve_report report;
+  if (!(norm_b > 0)) return report;
+  report.tolerance = std::max(control.rtol * norm_b, control.atol);
+  std::vector<double>& norms = report.norms;
+  norms.push_back(steps.residual());
+  const double first = norms[0];
+  if (!std::isfinite(first)) return report;
+  if (first <= report.tolerance) {
+    report.end = solve_end::converged;
+    return report;
+  }
+  steps.restart();
+  run_state state;
+  state.tolerance = report.tolerance;
+  for (index_t done = 0; done < control.maxiter;) {
+    state.n_steps = std::min(check_every, control.maxiter - done);
+    norms.resize(done + 1 + state.n_steps);
+    steps.run(norms.data() + done + 1, state);
+    done += state.n_steps;
+    norms.resize(done + 1);
+    if (state.end != run_end::steps && state.end != run_end::tolerance) return report;
+    const double recurred = norms.back(), truth = norms.back() = steps.residual();
+    if (truth <= report.tolerance) {
+      report.end = solve_end::converged;
+      return report;
+    }
+    if (state.end == run_end::tolerance || !(truth <= gap * recurred) || truth > growth * first)
+      return report;
+  }
+  report.end = solve_end::maxiter;
+  return report;
+}
+
+// What both methods have in common: A is a matrix or a stencil operator, `kernels` calls what is made for it.
+template <class Kernels, class T>
+struct relaxation {
+  const Kernels& kernels;
+  const T* b;
+  T *x, *work;
+  const solve_method& method;
+  index_t n;
+  T* r = work;
+  T* buffer = work + n;
+
+  double residual() { return std::sqrt(kernels.residual(b, x, buffer)); }
+  void restart() { std::swap(r, buffer); }
+  void run(double* norms, run_state& state) {
+    if (method.conjugate_gradients)
+      kernels.ssor_cg(method.omega, x, r, work + 2 * n, norms, state);
+    else
+      kernels.sor(b, x, method, norms, state);
+  }
+};
+
+template <class I, class T>
+struct csr_kernels {
+  const sor_split<T>& split;
+  const csr<I, T>& A;
+  double residual(const T* b, const T* x, T* r) const { return csr_residual(A, b, x, r); }
+  void sor(const T* b, T* x, const solve_method& m, double* norms, run_state& state) const {
+    sor_run_csr(split, b, x, m.omega, m.direction, norms, state);
+  }
+  void ssor_cg(double omega, T* x, T* r, T* work, double* norms, run_state& state) const {
+    ssor_cg_run_csr(split, omega, x, r, work, norms, state);
+  }
+};
+
+template <class T>
+struct stencil_kernels {
+  const grid<T>& A;
+  double residual(const T* b, const T* x, T* r) const { return stencil_residual(A, b, x, r); }
+  void sor(const T* b, T* x, const solve_method& m, double* norms, run_state& state) const {
+    sor_run_stencil(A, b, x, m.omega, m.direction, m.order == sor_order::multicolor, norms, state);
+  }
+  void ssor_cg(double omega, T* x, T* r, T* work, double* norms, run_state& state) const {
+    ssor_cg_run_stencil(A, omega, x, r, work, norms, state);
+  }
+};
+
+template <class Kernels, class T>
+solve_report solve(const Kernels& kernels, const T* b, T* x, T* work, index_t n, const solve_method& method,
+                   const solve_control& control) {
+  return solve_whole(relaxation<Kernels, T>{kernels, b, x, work, method, n}, plain_norm(b, n), control);
+}
+
+}  // namespace
+
+template <class I, class T>
+solve_report sor_solve_csr(const sor_split<T>& split, const csr<I, T>& A, const T* b, T* x, T* work,
+                           const solve_method& method, const solve_control& control) {
+  return solve(csr_kernels<I, T>{split, A}, b, x, work, A.n_rows, method, control);
+}
+
+template <class T>
+solve_report sor_solve_stencil(const grid<T>& A, const T* b, T* x, T* work, const solve_method& method,
+                               const solve_control& control) {
+  return solve(stencil_kernels<T>{A}, b, x, work, A.size(), method, control);
+}
+
+#define PYSOLVE_INSTANTIATE(I, T)                                                              \
+  template solve_report sor_solve_csr(const sor_split<T>&, const csr<I, T>&, const T*, T*, T*, \
+                                      const solve_method&, const solve_control&);
+PYSOLVE_FOR_INDEX_VALUE(PYSOLVE_INSTANTIATE)
+#undef PYSOLVE_INSTANTIATE
+#define PYSOLVE_INSTANTIATE(T)                                                                   \
+  template solve_report sor_solve_stencil(const grid<T>&, const T*, T*, T*, const solve_method&, \
+                                          const solve_control&);
+PYSOLVE_FOR_REAL(PYSOLVE_INSTANTIATE)
+#undef PYSOLVE_INSTANTIATE
+
+}  // namespace pysolve::cpu
