@@ -43,7 +43,7 @@ class SolveSequence:
     default : object, optional
         The arm that is safe: omega 1 (symmetric Gauss-Seidel), the first name of a dict.
     domain : pair of float, optional
-        The range of the contexts, for the policy "auto"; contexts outside are refused.
+        The range of the contexts, for the policy "auto"; with it every call needs a context, in that range.
     rng : None, int or numpy.random.Generator, optional
         For the policy "auto".
 

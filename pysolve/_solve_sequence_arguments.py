@@ -74,11 +74,11 @@ def checked_domain(domain: Any) -> tuple[float, float] | None:
 
 
 def checked_context(context: Any, domain: tuple[float, float] | None) -> float | None:
-    """A float in the domain, or None."""
-    if context is None:
+    """A float in the domain; without a domain also None."""
+    if context is None and domain is None:
         return None
     if not isinstance(context, float | numbers.Real) or not math.isfinite(context):
-        raise ValueError(f"context must be None or one finite number, not {context!r}")
+        raise ValueError(f"context must be {'' if domain else 'None or '}one finite number, not {context!r}")
     c = float(context)
     if domain is not None and not domain[0] <= c <= domain[1]:
         raise ValueError(f"context must lie in the domain {domain}, but is {context!r}")

@@ -114,10 +114,10 @@ def _call(row: list[Any]) -> Call:
 
 def _policy(name: str, policy_file: bytes, given: Any) -> Any:
     if given is None:
-        from pysolve import _bandit
+        import pysolve  # which imports this
 
-        given = getattr(_bandit, name, None) if name.isidentifier() and not name.startswith("_") else None
-        if given is None:
+        given = getattr(pysolve, name, None) if name in pysolve.__all__ else None
+        if not callable(getattr(given, "load", None)):
             raise ValueError(f"the policy is a {name}, which is none of pysolve's: pass its class as policy")
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, POLICY)

@@ -88,7 +88,7 @@ class Solvers:
             if not callable(solver):
                 raise TypeError(f"method[{name!r}] must be a solver to call, not {solver!r}")
         self.solvers, self.counts_iterations = dict(solvers), counts_iterations
-        self._takes = {name: _arguments(solver) for name, solver in solvers.items()}
+        self._arguments = {name: _arguments(solver) for name, solver in solvers.items()}
 
     def check_arm(self, arm: Any, name: str) -> Any:
         """`arm` as the name of a solver."""
@@ -103,14 +103,24 @@ class Solvers:
     def attempt(self, arm: Any, system: Any, limit: float) -> Attempt:
         """Solve with this solver, as long as its cost is below `limit` where it can be stopped."""
         watch, cap, maxiter = None, None, system.maxiter
-        given = {"x0": system.x0, "rtol": system.rtol, "atol": system.atol, "maxiter": maxiter}
+        given = {
+            "x0": system.x0,
+            "rtol": system.rtol,
+            "atol": system.atol,
+            "maxiter": maxiter,
+            "callback": None,
+        }
         if limit < math.inf and self.counts_iterations:
             if maxiter is None or math.ceil(limit) < maxiter:
                 given["maxiter"] = cap = math.ceil(limit)
         elif limit < math.inf:
             watch = given["callback"] = Watch(limit, system.b.shape)
-        takes = self._takes[arm]
-        arguments = {name: value for name, value in given.items() if name in takes and value is not None}
+        takes, needs = self._arguments[arm]
+        arguments = {
+            name: value
+            for name, value in given.items()
+            if name in takes and (value is not None or name in needs)
+        }
         start = time.perf_counter()
         try:
             answer = self.solvers[arm](system.A, system.b, **arguments)
@@ -192,20 +202,21 @@ def _failure(arm: Any, why: str, system: System, seconds: float) -> Attempt:
     return Attempt("failed", None, Status.BREAKDOWN, -4, norms, message, seconds)
 
 
-def _arguments(solver: Callable[..., Any]) -> frozenset[str]:
-    """The arguments beside A and b that a solver takes by name."""
+def _arguments(solver: Callable[..., Any]) -> tuple[frozenset[str], frozenset[str]]:
+    """The arguments beside A and b that a solver takes by name, and those of them that it cannot do without."""
     try:
         parameters = inspect.signature(solver).parameters.values()
     except (TypeError, ValueError):  # a compiled function without a signature
-        return ARGUMENTS
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return ARGUMENTS
+        return ARGUMENTS, frozenset()
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return ARGUMENTS & {p.name for p in parameters if p.kind in by_name}
+    takes = {p.name: p.default is p.empty for p in parameters if p.kind in by_name}
+    needs = frozenset(name for name, needed in takes.items() if needed)
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return ARGUMENTS if takes_all else ARGUMENTS & takes.keys(), ARGUMENTS & needs
 
 
 def auto_policy(arms: list[Any], domain: tuple[float, float] | None, rng: Any) -> Any:
     """The policy "auto"."""
-    from pysolve import _bandit
+    from pysolve._bandit_thompson import AutoPolicy
 
-    return _bandit.auto_policy(arms, domain=domain, rng=rng)
+    return AutoPolicy(arms, domain, rng=rng)

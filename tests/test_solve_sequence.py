@@ -117,10 +117,12 @@ def test_arguments_that_a_solver_does_not_name_are_not_given():
         "bare": lambda A, b: np.linalg.solve(A, b),
         "some": lambda A, b, *, atol, rtol: given.append((atol, rtol)) or (np.linalg.solve(A, b), 0),
         "all": lambda A, b, **more: given.append(sorted(more)) or (np.linalg.solve(A, b), 0),
+        "all of them": lambda A, b, x0, maxiter, callback, **more: (np.linalg.solve(A, b), 0),
         "set": partial(sla.gmres, restart=5, callback_type="x"),
     }
     sequence = SolveSequence(solvers, policy=Scripted(*solvers))
-    results = [sequence(A, B, np.ones_like(B), rtol=1e-9, atol=1e-12, maxiter=50) for _ in range(5)]
+    results = [sequence(A, B, np.ones_like(B), rtol=1e-9, atol=1e-12, maxiter=50) for _ in range(6)]
+    results += [sequence(A, B) for _ in range(5)]
     assert all(found.info == 0 for found in results)
     assert given[0] == (1e-12, 1e-9)
     assert given[1][:2] == ["atol", "callback"]

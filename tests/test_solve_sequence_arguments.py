@@ -57,20 +57,29 @@ def test_wrong_argument_is_named(given, error, text):
         ({"rtol": -1}, ValueError, "rtol must be finite and at least 0"),
         ({"atol": "0"}, TypeError, "atol must be a real number"),
         ({"maxiter": 1.5}, TypeError, "maxiter must be an integer"),
-        ({"context": np.ones(2)}, ValueError, "context must be None or one finite number"),
-        ({"context": "1"}, ValueError, "context must be None or one finite number"),
-        ({"context": float("nan")}, ValueError, "context must be None or one finite number"),
-        ({"context": lambda t: t}, ValueError, "context must be None or one finite number"),
+        ({"context": np.ones(2)}, ValueError, "context must be one finite number"),
+        ({"context": "1"}, ValueError, "context must be one finite number"),
+        ({"context": float("nan")}, ValueError, "context must be one finite number"),
+        ({"context": lambda t: t}, ValueError, "context must be one finite number"),
+        ({"context": None}, ValueError, "context must be one finite number, not None"),
         ({"context": 2.5}, ValueError, "context must lie in the domain (0.0, 2.0), but is 2.5"),
     ],
 )
 def test_wrong_argument_of_a_call_is_named_and_changes_nothing(given, error, text):
     sequence = SolveSequence(SOLVERS, policy=Scripted("fast"), domain=(0, 2), cost="iterations")
-    sequence(A, B)
+    sequence(A, B, context=1.0)
     with pytest.raises(error, match=re.escape(text)):
-        sequence(**({"A": A, "b": B} | given))
+        sequence(**({"A": A, "b": B, "context": 1.0} | given))
     assert len(sequence.history) == 1
     assert sequence(A, B, context=np.float32(2.0)).info == 0
+
+
+@pytest.mark.parametrize("context", [np.ones(2), "1", float("nan")])
+def test_context_without_a_domain_is_a_number_or_none(context):
+    sequence = SolveSequence(SOLVERS, policy=Scripted("fast"), cost="iterations")
+    assert sequence(A, B).info == sequence(A, B, context=-7).info == 0
+    with pytest.raises(ValueError, match="context must be None or one finite number"):
+        sequence(A, B, context=context)
 
 
 def test_policy_that_chooses_what_is_no_arm_is_named():
