@@ -63,8 +63,8 @@ class SolveSequence:
     ``(1 + backstop) Y``.
 
     Y is the largest of the three costs of the default whose contexts are nearest, out of the last 8. The first call
-    takes the default to know it. It is measured again whenever the policy takes the default; after 8, 16, ... 1024
-    calls without that, and after 8 again when a measurement is off by more than a factor of four; where the context
+    takes the default to know it. It is measured again whenever the policy takes the default; after 16, 32, ... 1024
+    calls without that, and after 16 again when a measurement is off by more than a factor of four; where the context
     lies farther outside the contexts measured than these lie apart; and where the default needs more than Y to end
     what another arm began. A default that fails bounds nothing.
 

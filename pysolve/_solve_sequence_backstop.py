@@ -10,13 +10,13 @@ from typing import Any
 KEPT = 8  # measurements, the latest
 NEAREST = 3  # of them count: the largest of those whose contexts are nearest
 OFF = 4  # a measurement is, where it differs by more than this factor
-FIRST_GAP, LAST_GAP = 8, 1024  # calls between two measurements
+FIRST_GAP, LAST_GAP = 16, 1024  # calls between two measurements
 
 
 class Yardstick:
     """Costs of the default arm, with the contexts at which they were measured.
 
-    A new measurement is wanted at the first call, after `gap` calls without one (8, 16, ... 1024; 8 again when one
+    A new measurement is wanted at the first call, after `gap` calls without one (16, 32, ... 1024; 16 again when one
     is off by more than a factor of four), and where the context lies farther outside the contexts measured than these
     lie apart, so that a context that drifts is met by few measurements, each at twice the range.
     """

@@ -56,6 +56,8 @@ class Relaxation:
         """The system, which the solve will check; here only what may be no number is looked at."""
         if not (type(rtol) is float is type(atol) and type(maxiter) in INTEGERS):
             rtol, atol, maxiter = check_control(rtol, atol, maxiter, None)
+        if isinstance(x0, str):
+            raise TypeError(f"x0 must be an array or None, not {x0!r}")
         return System(A, b, x0, rtol, atol, maxiter)
 
     def attempt(self, arm: Any, system: System, limit: float) -> Attempt:

@@ -174,6 +174,29 @@ def test_maxiter_of_a_method_bounds_the_arm_and_the_default_together():
     assert free.iterations > Y
 
 
+def test_seconds_of_a_method_are_told_and_its_arms_stopped_by_iterations():
+    matrix, b = pysolve.gallery.poisson((40, 40), format="csr"), np.ones(1600)
+    sequence = SolveSequence("ssor_cg", policy=Scripted(1.7, 1.999), cost="seconds", backstop=1)
+    results = [sequence(matrix, b, rtol=1e-8) for _ in range(3)]
+    assert [found.aborted for found in results] == [False, False, True]
+    assert [call.cost for call in sequence.history] == [call.seconds for call in sequence.history]
+    assert all(0 < call.cost < 1 for call in sequence.history)
+    (_, first, *_), (_, second, censored, _) = sequence.policy.told
+    assert first == sequence.history[1].seconds
+    assert second < sequence.history[2].seconds
+    assert censored
+
+
+def test_solves_of_a_method_that_were_solved_already_are_not_told():
+    matrix, b = pysolve.gallery.poisson((8, 8), format="csr"), np.ones(64)
+    for cost in ("iterations", "seconds"):
+        sequence = SolveSequence("ssor_cg", policy=Scripted(1.5), cost=cost)
+        x = sequence(matrix, b, rtol=1e-10).x
+        assert sequence(matrix, b, x, rtol=1e-8).iterations == 0
+        assert sequence(matrix, 0 * b).iterations == 0
+        assert sequence.policy.told == []
+
+
 def test_auto_policy_finds_a_cheap_omega():
     matrix, b = pysolve.gallery.poisson((30, 30), format="csr"), np.ones(900)
     sequence = SolveSequence("ssor_cg", rng=0)

@@ -107,3 +107,32 @@ def test_one_arm_is_enough():
     sequence = SolveSequence({"only": Steady(3)}, policy=Scripted("only"), cost="iterations")
     assert [sequence(A, B).cost for _ in range(3)] == [3, 3, 3]
     assert Trial(1, "only").value == sequence.default
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "text"),
+    [
+        ({"A": np.diag([1.0, -1.0])}, ValueError, "diagonal"),
+        ({"b": np.ones(3)}, ValueError, "b must have shape"),
+        ({"x0": "Mb"}, TypeError, "x0 must be an array or None"),
+        ({"rtol": np.nan}, ValueError, "rtol must be finite"),
+        ({"rtol": "0"}, TypeError, "rtol must be a real number"),
+        ({"maxiter": -1}, ValueError, "maxiter must be at least 0"),
+        ({"maxiter": 1.5}, TypeError, "maxiter must be an integer"),
+    ],
+)
+def test_wrong_argument_of_a_method_is_named(given, error, text):
+    sequence = SolveSequence("ssor_cg", policy=Scripted(1.5))
+    for _ in range(2):
+        with pytest.raises(error, match=text):
+            sequence(**({"A": np.eye(2), "b": np.ones(2)} | given))
+    assert sequence.history == []
+
+
+def test_singular_and_indefinite_systems_end_as_the_method_ends():
+    sequence = SolveSequence("ssor_cg", policy=Scripted(1.5))
+    for _ in range(3):
+        found = sequence(np.array([[1.0, 2.0], [2.0, 1.0]]), np.array([1.0, -1.0]))
+        assert found.info != 0
+        assert np.isfinite(found.x).all()
+    assert sequence.policy.told == []

@@ -17,14 +17,18 @@ POLICIES: dict[str, Callable[[Any, Any, int], Any]] = {
     "ChebCB": lambda arms, domain, seed: pysolve.ChebCB(arms, domain=domain, rng=seed),
     "Thompson": lambda arms, domain, seed: pysolve.ThompsonSampling(arms, rng=seed),
     "Thompson, context": lambda arms, domain, seed: pysolve.ThompsonSampling(arms, domain=domain, rng=seed),
+    "auto": lambda arms, domain, seed: pysolve.AutoPolicy(arms, domain, rng=seed),
     "successive reject": lambda arms, domain, seed: pysolve.SuccessiveReject(arms, rng=seed),
 }
 
 
-def replay(policy: Any, costs: Costs) -> np.ndarray:
+BLIND = {"Thompson"}  # not shown the contexts; the others use or ignore them
+
+
+def replay(policy: Any, costs: Costs, contexts: list[float | None]) -> np.ndarray:
     """The cost of every system, each answered by the arm that the policy asks for."""
     spent = np.empty(costs.T, dtype=np.int64)
-    for t, (context, row) in enumerate(zip(costs.contexts.tolist(), costs.table, strict=True)):
+    for t, (context, row) in enumerate(zip(contexts, costs.table, strict=True)):
         trial = policy.ask(context)
         spent[t] = row[trial.index]
         policy.tell(trial, float(spent[t]))
@@ -33,4 +37,6 @@ def replay(policy: Any, costs: Costs) -> np.ndarray:
 
 def replays(name: str, costs: Costs, seeds: int) -> np.ndarray:
     """The same for several seeds: (seeds, T)."""
-    return np.array([replay(POLICIES[name](ARMS, costs.domain, seed), costs) for seed in range(seeds)])
+    contexts = [None] * costs.T if name in BLIND else costs.contexts.tolist()
+    policies = [POLICIES[name](ARMS, costs.domain, seed) for seed in range(seeds)]
+    return np.array([replay(policy, costs, contexts) for policy in policies])
