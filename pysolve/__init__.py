@@ -8,6 +8,7 @@ from pysolve._jacobi import Jacobi
 from pysolve._multilevel import Multilevel
 from pysolve._result import ConvergenceError, SolveResult, Status
 from pysolve._sell import PackedMatrix
+from pysolve._solve_sequence import SolveSequence
 from pysolve._sor import sor, ssor_cg
 from pysolve._sor_matrix import SorWorkspace
 from pysolve._sor_theory import jacobi_radius, optimal_omega, sor_radius
@@ -24,6 +25,7 @@ __all__ = [
     "Multilevel",
     "PackedMatrix",
     "SolveResult",
+    "SolveSequence",
     "SorWorkspace",
     "Status",
     "StencilOperator",

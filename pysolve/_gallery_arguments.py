@@ -33,6 +33,18 @@ def check_finite(value: Any, name: str) -> float:
     return check_number(value, name, "finite", math.isfinite)
 
 
+def check_count(value: Any, name: str, least: int) -> int:
+    """`value` as an int that is at least `least`."""
+    message = f"{name} must be an integer, at least {least}, got {value!r}"
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise TypeError(message) from None
+    if count < least or isinstance(value, bool):
+        raise ValueError(message)
+    return count
+
+
 def check_axis(axis: Any, extents: tuple[int, ...]) -> int:
     """`axis` as an int that counts an axis of the box, from the end where it is negative."""
     message = f"axis must be an axis of the shape {extents}, an integer, got {axis!r}"

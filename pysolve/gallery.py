@@ -1,9 +1,10 @@
-"""Model problems: Poisson operators on boxes, five scenes that are hard for a solver in different ways, and a flow.
+"""Model problems: Poisson operators on boxes, five scenes hard in different ways, sequences of systems.
 
 All are 5-point (2-D) or 7-point (3-D) operators with unit spacing; `scenes` maps the names of the five to the
 functions. *Up* is along axis 0: index 0 is the floor. Scenes are drawn in coordinates in which the longest
 side of the box is 1, so that the same `rng` gives the same scene at every resolution; ``rng=None`` is one
-fixed scene. `Smoke` is a simulation that asks for one solve a step.
+fixed scene. `Smoke` and `HeatEquation` are simulations that ask for one solve a step, and `ShiftedLaplacians` is
+a sequence of small systems.
 """
 
 import math
@@ -15,12 +16,16 @@ from scipy.sparse import csr_array
 
 from pysolve._gallery_arguments import check_axis, check_finite, check_number, check_positive, generator
 from pysolve._gallery_geometry import centres, fill_ball, gaussian_field, obstacles, waves
+from pysolve._gallery_heat import HeatEquation
 from pysolve._gallery_poisson import close, finish, poisson
+from pysolve._gallery_shifted_laplacians import ShiftedLaplacians
 from pysolve._gallery_smoke import Smoke
 from pysolve._stencil import StencilOperator
 from pysolve._stencil_faces import above, along, below, check_shape, face_weights
 
 __all__ = [
+    "HeatEquation",
+    "ShiftedLaplacians",
     "Smoke",
     "anisotropic",
     "bubbles",

@@ -1,0 +1,293 @@
+"""SolveSequence: called like a solver, again and again, it learns from the calls which parameter or solver is cheap."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from typing import Any
+
+from pysolve import _solve_sequence_arguments as arguments
+from pysolve import _solve_sequence_files as files
+from pysolve._solve_sequence_backstop import Yardstick
+from pysolve._solve_sequence_methods import auto_policy
+from pysolve._solve_sequence_picture import picture
+from pysolve._solve_sequence_result import Call, SequenceResult, merged
+from pysolve._solve_sequence_system import Attempt, System
+
+
+class SolveSequence:
+    r"""A solver for a sequence of related systems that learns from the calls which arm is cheap.
+
+    An *arm* is a relaxation parameter of `ssor_cg` or `sor`, or a solver among several. Each call asks a policy for
+    an arm, solves, and tells the policy what that cost. Whatever the arm does, `info` is 0 if and only if the
+    recomputed residual meets the tolerance: where the arm does not get there, a *default* arm goes on.
+
+    Parameters
+    ----------
+    method : {"ssor_cg", "sor"} or dict, default "ssor_cg"
+        A method whose omega is chosen; or solvers by name, among which one is chosen: ``solver(A, b, ...)`` that
+        returns a `SolveResult`, a pair ``(x, info)`` as SciPy's do, or x. Of ``x0, rtol, atol, maxiter, callback``
+        each is given what its signature names; set everything else with `functools.partial` or a lambda.
+    arms : sequence of float, optional
+        The values of omega, in (0, 2); ``np.linspace(1, 1.95, 20)`` if omitted. Not with a dict.
+    policy : "auto" or object, default "auto"
+        Chooses. Anything with ``trial = ask(context=None)``, ``trial.value`` and ``tell(trial, cost, *, censored=False,
+        failed=False)``. "auto" is made for sequences that drift.
+    cost : {"iterations", "seconds"}, optional
+        What is to be small. Iterations for a method, seconds for a dict if omitted: iterations of different solvers
+        cannot be compared. Seconds count what a solver sets up in its call.
+    backstop : float, default 4
+        An arm is stopped once it has cost this many times what the default has cost lately, and the default goes on
+        from where it stood. At least 1; ``math.inf`` for none.
+    default : object, optional
+        The arm that is safe: omega 1 (symmetric Gauss-Seidel), the first name of a dict.
+    domain : pair of float, optional
+        The range of the contexts, for the policy "auto"; with it every call needs a context, in that range.
+    rng : None, int or numpy.random.Generator, optional
+        For the policy "auto".
+
+    Attributes
+    ----------
+    policy : object
+    history : list of Call
+        One entry ``(arm, cost, iterations, seconds, context, status, aborted, failed, measured)`` a call, in the order
+        in which they ended; `measured` where the default was taken only to know what it costs.
+    total_cost : float
+
+    Notes
+    -----
+    **The worst case.** A call costs at most `backstop` times the default's recent cost Y (in iterations rounded up to
+    a whole one), and then what the default takes for the rest: from where the arm stood, or from `x0` where the arm
+    has not reduced the residual. Where the default costs about Y on the systems around, that is at most
+    ``(1 + backstop) Y``.
+
+    Y is the largest of the three costs of the default whose contexts are nearest, out of the last 8. The first call
+    takes the default to know it. It is measured again whenever the policy takes the default; after 16, 32, ... 1024
+    calls without that, and after 16 again when a measurement is off by more than a factor of four; where the context
+    lies farther outside the contexts measured than these lie apart; and where the default needs more than Y to end
+    what another arm began. A default that fails bounds nothing.
+
+    **What can be stopped.** `ssor_cg` and `sor` are, by iterations, whatever the cost is: an iteration costs the same
+    for all omega. A solver of a dict is with ``cost="iterations"`` if it takes `maxiter`, and with ``cost="seconds"``
+    if it takes `callback`: after the first iteration past the limit (`callback` raises ``StopIteration``, which
+    pysolve's solvers know and SciPy's let pass). Others run to their end.
+
+    **What the policy is told.** The cost of the call; for an arm that was stopped, or ended by `maxiter`, the cost up
+    to there with ``censored=True``; for one that broke down, returned no finite x or raised ArithmeticError,
+    LinAlgError, RuntimeError or MemoryError, the cost of the call with ``failed=True``. Other exceptions are wrong
+    calls, and pass. Nothing where no work was to be done (`x0` solves the system), or the default fails too.
+
+    Several threads may call one sequence: solves run side by side, only asking and telling are in turn. Which arm a
+    call gets then depends on the order in which calls end.
+
+    References
+    ----------
+    .. [1] M. Khodak, E. Chow, M.-F. Balcan, A. Talwalkar, "Learning to relax: setting solver parameters across a
+           sequence of linear system instances", ICLR 2024, arXiv:2310.02246.
+
+    Examples
+    --------
+    The loop of a simulation:
+
+    >>> import pysolve
+    >>> heat = pysolve.gallery.HeatEquation(nx=50)
+    >>> sequence = pysolve.SolveSequence("ssor_cg", domain=heat.domain, rng=0)
+    >>> for _ in range(100):
+    ...     A, b, x0, kappa = heat.advance()
+    ...     x, info = sequence(A, b, x0, rtol=1e-8, context=kappa)
+    ...     heat.accept(x)
+    >>> len(sequence.history), all(call.status is pysolve.Status.CONVERGED for call in sequence.history)
+    (100, True)
+
+    Different solvers, by seconds; the set-up of the V-cycle is made in the call, and counts:
+
+    >>> from functools import partial
+    >>> solvers = {
+    ...     "cg": pysolve.cg,
+    ...     "ssor 1.5": partial(pysolve.ssor_cg, omega=1.5),
+    ...     "multilevel": lambda A, b, x0, **control: pysolve.cg(A, b, x0, M=pysolve.Multilevel(A), **control),
+    ... }
+    >>> fastest = pysolve.SolveSequence(solvers, rng=0)
+    >>> A = pysolve.gallery.poisson((32, 32))
+    >>> [fastest(A, k * A.diagonal()).info for k in range(1, 7)]
+    [0, 0, 0, 0, 0, 0]
+    """
+
+    def __init__(
+        self,
+        method: Any = "ssor_cg",
+        *,
+        arms: Any = None,
+        policy: Any = "auto",
+        cost: str | None = None,
+        backstop: float = 4.0,
+        default: Any = None,
+        domain: Any = None,
+        rng: Any = None,
+    ) -> None:
+        self.cost = arguments.checked_cost(cost, method)
+        self.method = (
+            method if isinstance(method, str) else dict(method) if isinstance(method, dict) else method
+        )
+        self._method, self.arms = arguments.checked_method(self.method, arms, self.cost)
+        self.backstop = arguments.checked_backstop(backstop)
+        self.default = arguments.checked_default(default, self._method, self.arms)
+        self.domain = arguments.checked_domain(domain)
+        automatic = isinstance(policy, str) and policy == "auto"
+        self.policy = (
+            auto_policy(self.arms, self.domain, rng) if automatic else arguments.checked_policy(policy)
+        )
+        self.history: list[Call] = []
+        self._yardstick = Yardstick()
+        self._lock = threading.Lock()
+
+    def __call__(
+        self,
+        A: Any,
+        b: Any,
+        x0: Any = None,
+        *,
+        rtol: float = 1e-5,
+        atol: float = 0.0,
+        maxiter: int | None = None,
+        context: float | None = None,
+    ) -> SequenceResult:
+        """Solve ``A x = b`` with the arm that the policy chooses.
+
+        Parameters
+        ----------
+        A : as the arms take it
+            Positive definite for `ssor_cg` and `sor`.
+        b : array_like of shape (n,) or (n, 1)
+        x0 : array_like of the shape of `b`, optional
+            Start; zeros if omitted.
+        rtol, atol : float
+            The tolerance: ``norm(b - A x) <= max(rtol * norm(b), atol)``.
+        maxiter : int, optional
+            Most iterations, of the arm and the default together; with a dict, of each of them.
+        context : float, optional
+            A number on which the best arm depends: a diffusion coefficient, a shift, the size of the time step.
+
+        Returns
+        -------
+        SequenceResult
+            Unpacks as ``x, info``; its `arm` is the one that was chosen.
+        """
+        context = arguments.checked_context(context, self.domain)
+        system = self._method.prepare(A, b, x0, rtol, atol, maxiter)
+        if system.solved is not None:
+            return self._ended(system, [system.solved], 0.0, self.default, context, False)
+        with self._lock:
+            trial, limit = self._chosen(context)
+        arm = self.default if trial is None else self._method.check_arm(trial.value, "the policy's choice")
+        attempts = [self._method.attempt(arm, system, math.inf if arm == self.default else limit)]
+        if attempts[0].end != "converged" and arm != self.default:
+            attempts += self._default_goes_on(system, attempts[0])
+        cost = sum(map(self._cost, attempts))
+        with self._lock:
+            self._learn(trial, arm, context, attempts, cost)
+        return self._ended(system, attempts, cost, arm, context, trial is None)
+
+    def _chosen(self, context: float | None) -> tuple[Any, float]:
+        """A trial of the policy, or None to measure the default; and the limit on the cost of other arms."""
+        if self._yardstick.is_wanted(context):
+            return None, math.inf
+        self._yardstick.n_calls += 1
+        return self.policy.ask(context), self.backstop * self._yardstick.cost(context)
+
+    def _default_goes_on(self, system: System, first: Attempt) -> list[Attempt]:
+        """The default's attempt from where another arm stood; none where no iteration is left."""
+        rest = system.after(first, self.method == "sor" or self.method == "ssor_cg")
+        return [] if rest.maxiter == 0 else [self._method.attempt(self.default, rest, math.inf)]
+
+    def _learn(
+        self, trial: Any, arm: Any, context: float | None, attempts: list[Attempt], cost: float
+    ) -> None:
+        """Tell the policy what its choice has cost, and keep what the default has cost."""
+        first, last = attempts[0], attempts[-1]
+        if not any(attempt.iterations for attempt in attempts):  # x0 was the solution
+            return
+        spent = last.iterations if self._method.counts_iterations else last.seconds
+        if arm == self.default:
+            self._yardstick.add(context, math.inf if last.end == "failed" else float(spent))
+        elif last is not first and last.end == "converged" and spent > self._yardstick.cost(context):
+            self._yardstick.add(context, float(spent))
+        if trial is None:
+            return
+        if first.end == "cut" or (first.end == "short" and last.end != "converged"):
+            self.policy.tell(trial, self._cost(first), censored=True)
+        elif last.end == "converged":
+            self.policy.tell(trial, cost, failed=first.end == "failed")
+
+    def _cost(self, attempt: Attempt) -> float:
+        return float(attempt.iterations) if self.cost == "iterations" else attempt.seconds
+
+    def _ended(
+        self, system: System, attempts: list[Attempt], cost: float, arm: Any, *about: Any
+    ) -> SequenceResult:
+        result = merged(system, attempts, arm, cost)
+        self.history.append(Call.of(result, attempts, *about))
+        return result
+
+    @property
+    def total_cost(self) -> float:
+        """float: the cost of all calls."""
+        return sum(call.cost for call in self.history)
+
+    def plot(self, figure: Any = None) -> Any:
+        """Draw the arm and the cost of every call, and the total; needs matplotlib.
+
+        Parameters
+        ----------
+        figure : matplotlib.figure.Figure, optional
+            Where to draw; a new one if omitted.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        return picture(self.history, self.arms, self.default, self.cost, figure)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the state, the policy's and its generator's with it, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
+        with self._lock:
+            files.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, *, method: Any = None, policy: Any = None) -> SolveSequence:
+        """A sequence that goes on where the one saved was: to the bit, where the cost is iterations.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A file of `save`.
+        method : dict, optional
+            The solvers by name, where the sequence had a dict: files hold no code.
+        policy : type, optional
+            The class of the policy, where it is none of pysolve's; its ``load`` is called with a path.
+
+        Returns
+        -------
+        SolveSequence
+        """
+        return files.load(cls, path, method, policy)
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            return {name: value for name, value in self.__dict__.items() if name != "_lock"} | {
+                "history": list(self.history)
+            }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        method = repr(self.method) if isinstance(self.method, str) else list(self.method)
+        return f"SolveSequence({method}, cost={self.cost!r}, backstop={self.backstop:g}, {len(self.history)} calls)"

@@ -1,0 +1,94 @@
+"""Arguments of a sequence, checked: a message names the argument, what it was and what was expected."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+
+from pysolve._solve_sequence_methods import Relaxation, Solvers
+
+OMEGAS = tuple(np.linspace(1, 1.95, 20).tolist())  # the paper's
+METHODS = ("ssor_cg", "sor")
+
+
+def checked_cost(cost: Any, method: Any) -> str:
+    """What is to be small; iterations where they can be compared."""
+    if cost is None:
+        return "iterations" if isinstance(method, str) else "seconds"
+    if cost not in ("iterations", "seconds"):
+        raise ValueError(f"cost must be 'iterations' or 'seconds', not {cost!r}")
+    return str(cost)
+
+
+def checked_method(method: Any, arms: Any, cost: str) -> tuple[Any, list[Any]]:
+    """The method in the form that the sequence calls, and its arms."""
+    if isinstance(method, dict):
+        if arms is not None:
+            raise ValueError(f"arms are the names of method where it is a dict: omit arms, got {arms!r}")
+        return Solvers(method, cost == "iterations"), list(method)
+    if not isinstance(method, str):
+        raise TypeError(f"method must be one of {METHODS} or a dict of solvers, not {method!r}")
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {METHODS} or a dict of solvers, not {method!r}")
+    relaxation = Relaxation(method)
+    if arms is None:
+        return relaxation, list(OMEGAS)
+    if isinstance(arms, str) or not np.iterable(arms):
+        raise TypeError(f"arms must be a sequence of numbers, not {arms!r}")
+    checked = [relaxation.check_arm(arm, f"arms[{i}]") for i, arm in enumerate(arms)]
+    if not checked:
+        raise ValueError("arms must hold at least one omega, but is empty")
+    return relaxation, checked
+
+
+def checked_default(default: Any, method: Any, arms: list[Any]) -> Any:
+    """The arm that is safe: symmetric Gauss-Seidel, or the first solver."""
+    if default is None:
+        return 1.0 if isinstance(method, Relaxation) else arms[0]
+    return method.check_arm(default, "default")
+
+
+def checked_backstop(backstop: Any) -> float:
+    """A factor that is at least 1, or infinite."""
+    if isinstance(backstop, bool) or not isinstance(backstop, numbers.Real):
+        raise TypeError(f"backstop must be a number that is at least 1, not {backstop!r}")
+    if not float(backstop) >= 1:
+        raise ValueError(f"backstop must be at least 1, but is {backstop!r}")
+    return float(backstop)
+
+
+def checked_domain(domain: Any) -> tuple[float, float] | None:
+    """A pair of floats, the first one smaller."""
+    if domain is None:
+        return None
+    try:
+        low, high = (float(end) for end in domain)
+    except (TypeError, ValueError):
+        raise ValueError(f"domain must be a pair of numbers (low, high), not {domain!r}") from None
+    if not -math.inf < low < high < math.inf:
+        raise ValueError(f"domain must be finite with low < high, but is {domain!r}")
+    return low, high
+
+
+def checked_context(context: Any, domain: tuple[float, float] | None) -> float | None:
+    """A float in the domain; without a domain also None."""
+    if context is None and domain is None:
+        return None
+    if not isinstance(context, float | numbers.Real) or not math.isfinite(context):
+        raise ValueError(f"context must be {'' if domain else 'None or '}one finite number, not {context!r}")
+    c = float(context)
+    if domain is not None and not domain[0] <= c <= domain[1]:
+        raise ValueError(f"context must lie in the domain {domain}, but is {context!r}")
+    return c
+
+
+def checked_policy(policy: Any) -> Any:
+    """An object that can be asked and told."""
+    if isinstance(policy, str):
+        raise ValueError(f"policy must be 'auto' or an object with ask and tell, not {policy!r}")
+    if not (callable(getattr(policy, "ask", None)) and callable(getattr(policy, "tell", None))):
+        raise TypeError(f"policy must be 'auto' or an object with ask and tell, not {policy!r}")
+    return policy

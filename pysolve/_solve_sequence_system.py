@@ -1,0 +1,133 @@
+"""One system of a sequence, with its residual recomputed here; and one attempt at it."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pysolve import _arrays
+from pysolve._result import SolveResult, Status
+from pysolve._system import check_square, check_vector
+
+
+@dataclasses.dataclass
+class Attempt:
+    """One solve by one arm. `end` is one of
+
+    - "converged": the recomputed residual meets the tolerance;
+    - "cut": the limit of the sequence ended it;
+    - "short": it ended before the tolerance, closer than it began;
+    - "failed": it broke down, or left nothing of use.
+    """
+
+    end: str
+    x: np.ndarray | None  # finite, of the shape of b
+    status: Status
+    info: int
+    norms: np.ndarray  # of the residual: before the first iteration and after each
+    message: str
+    seconds: float
+    n_fallbacks: int = 0
+    setup_time: float = 0.0
+    solve_time: float = 0.0
+
+    @property
+    def iterations(self) -> int:
+        return len(self.norms) - 1
+
+
+@dataclasses.dataclass
+class System:
+    """The arguments of a call as they came: methods of pysolve check them, and recompute the residual."""
+
+    A: Any
+    b: Any
+    x0: Any
+    rtol: float
+    atol: float
+    maxiter: int | None
+    solved: Attempt | None = None  # where nothing is to be done
+    first: float | None = None  # norm of the residual at the start
+
+    def start(self) -> np.ndarray:
+        """x at the start, in an array of its own."""
+        return np.zeros(np.shape(self.b)) if self.x0 is None else np.array(self.x0)
+
+    def after(self, attempt: Attempt, counts: bool) -> System:
+        """The same system for another to go on with; `counts` if the iterations done are no longer there to do.
+
+        It starts where the attempt has got to, or where that did where this is no nearer.
+        """
+        rest = copy.copy(self)
+        if counts and self.maxiter is not None:
+            rest.maxiter = max(0, self.maxiter - attempt.iterations)
+        if attempt.x is not None and attempt.norms[-1] < attempt.norms[0]:
+            rest.x0, rest.first = attempt.x, float(attempt.norms[-1])
+        return rest
+
+
+class CheckedSystem(System):
+    """The arguments checked, for solvers that come from outside."""
+
+    def __init__(self, A: Any, b: Any, x0: Any, rtol: float, atol: float, maxiter: int | None) -> None:
+        check_square(A)
+        n = A.shape[0]
+        b = check_vector(b, n, "b", columns=False)
+        self.product: Callable[[Any], Any] = A.__matmul__ if hasattr(A, "__matmul__") else A.matvec
+        super().__init__(A, b, None if x0 is None else _start(x0, b), rtol, atol, maxiter)
+        norm_b = _arrays.norm(b)
+        self.tolerance = max(rtol * norm_b, atol)
+        if norm_b == 0:
+            self.x0 = None
+        self.first = self.norm(self.x0)
+        if self.first <= self.tolerance:
+            end, status = "converged", Status.CONVERGED
+            self.solved = Attempt(end, self.start(), status, 0, np.array([self.first]), str(status), 0.0)
+
+    def start(self) -> np.ndarray:
+        dtype = _arrays.value_type(self.b.dtype)
+        return np.zeros(self.b.shape, dtype) if self.x0 is None else np.array(self.x0, dtype)
+
+    def norm(self, x: np.ndarray | None) -> float:
+        """norm(b - A x), in double precision."""
+        if x is None:
+            return _arrays.norm(self.b)
+        wide = x.astype(np.result_type(x.dtype, np.float64), copy=False)
+        with np.errstate(all="ignore"):
+            Ax = np.asarray(self.product(wide.reshape(-1)))
+            return _arrays.norm(self.b.reshape(-1) - Ax.reshape(-1))
+
+    def solution(self, x: Any) -> np.ndarray | None:
+        """What a solver returned as an array like b; None where it is no finite one."""
+        try:
+            x = np.asarray(x)
+        except (TypeError, ValueError):
+            return None
+        if x.dtype.kind not in "biufc" or x.size != self.b.size or x.ndim not in (1, 2):
+            return None
+        if not np.isfinite(x).all():
+            return None
+        x = x.reshape(self.b.shape)
+        return x.copy() if self.x0 is not None and np.may_share_memory(x, self.x0) else x
+
+
+def _start(x0: Any, b: np.ndarray) -> np.ndarray:
+    x0 = _arrays.as_numbers(x0, "x0")
+    if x0.shape != b.shape and not (x0.ndim <= 2 and x0.shape in ((b.shape[0],), (b.shape[0], 1))):
+        raise ValueError(f"x0 must have the shape of b, {b.shape}, but its shape is {x0.shape}")
+    _arrays.check_finite(x0, "x0")
+    return x0.reshape(b.shape)
+
+
+def attempt_of(result: SolveResult, end: str, seconds: float) -> Attempt:
+    """The attempt of a solver that checked its answer itself."""
+    return Attempt(
+        *(end, result.x, result.status, result.info, result.residual_norms, result.message, seconds),
+        n_fallbacks=result.n_fallbacks,
+        setup_time=result.setup_time,
+        solve_time=result.solve_time,
+    )
