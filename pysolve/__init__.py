@@ -2,6 +2,11 @@
 
 from pysolve import gallery
 from pysolve._backend import config as show_config
+from pysolve._bandit import FixedArm, Trial
+from pysolve._bandit_chebyshev import ChebCB
+from pysolve._bandit_reject import SuccessiveReject
+from pysolve._bandit_thompson import AutoPolicy, ThompsonSampling
+from pysolve._bandit_tsallis import TsallisINF, TsallisINFBins
 from pysolve._conjugate_directions import cg, conjugate_directions
 from pysolve._direction_net import DirectionNet
 from pysolve._jacobi import Jacobi
@@ -13,14 +18,22 @@ from pysolve._stencil import StencilOperator
 __version__ = show_config()["version"]
 
 __all__ = [
+    "AutoPolicy",
+    "ChebCB",
     "ConvergenceError",
     "DirectionNet",
+    "FixedArm",
     "Jacobi",
     "Multilevel",
     "PackedMatrix",
     "SolveResult",
     "Status",
     "StencilOperator",
+    "SuccessiveReject",
+    "ThompsonSampling",
+    "Trial",
+    "TsallisINF",
+    "TsallisINFBins",
     "cg",
     "conjugate_directions",
     "gallery",
