@@ -2,9 +2,9 @@
 
 from pysolve import gallery
 from pysolve._backend import config as show_config
-from pysolve._bandit import FixedArm, Trial
+from pysolve._bandit import Trial
 from pysolve._bandit_chebyshev import ChebCB
-from pysolve._bandit_reject import SuccessiveReject
+from pysolve._bandit_fixed import FixedArm, SuccessiveReject
 from pysolve._bandit_thompson import AutoPolicy, ThompsonSampling
 from pysolve._bandit_tsallis import TsallisINF, TsallisINFBins
 from pysolve._conjugate_directions import cg, conjugate_directions

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from pysolve import _bandit_files, _bandit_picture
+from pysolve._bandit_arguments import checked_cost
 from pysolve._bandit_history import History
 
 
@@ -50,7 +51,9 @@ class Policy:
 
     # Attribute -> kind, as in _bandit_files.pack: what a file must hold beside arms, parameters and rng.
     _kept: ClassVar[dict[str, str]] = {}
-    _contextual: ClassVar[bool | None] = False  # True: context needed, False: looked at no more, None: as the first ask
+    _contextual: ClassVar[bool | None] = (
+        False  # True: context needed, False: looked at no more, None: as the first ask
+    )
 
     def __init__(self, arms: Iterable[Any], rng: Any = None, **parameters: Any) -> None:
         try:
@@ -117,7 +120,7 @@ class Policy:
         """
         if not isinstance(trial, Trial):
             raise TypeError(f"trial must be what ask returned, got {trial!r}")
-        cost = _checked_cost(cost, failed)
+        cost = checked_cost(cost, failed)
         with self._lock:
             if trial._policy != self._token:
                 raise ValueError(f"trial must be of this policy, but {trial!r} is another's")
@@ -207,7 +210,9 @@ class Policy:
         return _bandit_picture.draw(self.history, self.arms, ax, costs)
 
     def __repr__(self) -> str:
-        shown = "".join(f", {name}={value!r}" for name, value in self._parameters.items() if value is not None)
+        shown = "".join(
+            f", {name}={value!r}" for name, value in self._parameters.items() if value is not None
+        )
         return f"{type(self).__name__}({len(self.arms)} arms{shown}, {len(self._history)} told)"
 
     def __getstate__(self) -> dict[str, Any]:
@@ -247,80 +252,3 @@ class Policy:
     def _ranking(self, context: float | None) -> Any:
         """One number an arm, the least for the best."""
         raise NotImplementedError
-
-
-class FixedArm(Policy):
-    """Always the same arm: the baseline that a policy has to beat, with the same protocol.
-
-    Parameters
-    ----------
-    arms : sequence
-        The values to choose among, or one of them.
-    index : int
-        Which of them is chosen.
-    rng : None, int or Generator
-        Not used; all policies take it.
-
-    Examples
-    --------
-    >>> import pysolve
-    >>> policy = pysolve.FixedArm([1.0, 1.5, 1.9], index=1)
-    >>> trial = policy.ask()
-    >>> trial.value
-    1.5
-    >>> policy.tell(trial, 40)
-    >>> policy.history["cost"]
-    array([40.])
-    """
-
-    def __init__(self, arms: Iterable[Any], index: int = 0, *, rng: Any = None) -> None:
-        super().__init__(arms, rng, index=index)
-        if isinstance(index, bool) or not isinstance(index, int | np.integer):
-            raise TypeError(f"index must be an int, got {index!r}")
-        if not 0 <= index < len(self.arms):
-            raise ValueError(f"index must be from 0 to {len(self.arms) - 1}, got {index}")
-        self._parameters["index"] = int(index)
-
-    def _choose(self, context: float | None) -> tuple[int, Any]:
-        return self._parameters["index"], None
-
-    def _learn(self, trial: Trial, cost: float, censored: bool) -> None:
-        pass
-
-    def _ranking(self, context: float | None) -> list[bool]:
-        return [index != self._parameters["index"] for index in range(len(self.arms))]
-
-
-def _checked_cost(cost: Any, failed: bool) -> float:
-    try:
-        value = float(cost)
-    except (TypeError, ValueError):
-        raise TypeError(f"cost must be a number, got {cost!r}") from None
-    if not value >= 0 or (value == math.inf and not failed):
-        raise ValueError(f"cost must be finite and at least 0, got {value!r}")
-    return value
-
-
-def checked_domain(domain: Any) -> tuple[float, float]:
-    """A pair (lo, hi) of finite numbers, lo < hi."""
-    try:
-        lo, hi = (float(end) for end in domain)
-    except (TypeError, ValueError):
-        raise TypeError(f"domain must be a pair of numbers (lo, hi), got {domain!r}") from None
-    if not (math.isfinite(lo) and math.isfinite(hi) and lo < hi):
-        raise ValueError(f"domain must be finite with lo < hi, got {domain!r}")
-    return lo, hi
-
-
-def checked_discount(discount: Any) -> float:
-    if not isinstance(discount, float | int) or not 0 < discount <= 1:
-        raise ValueError(f"discount must be a number above 0 and at most 1, got {discount!r}")
-    return float(discount)
-
-
-def checked_count(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be an int, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return int(value)

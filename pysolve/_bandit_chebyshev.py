@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pysolve._bandit import Policy, Trial, checked_count, checked_domain
+from pysolve._bandit import Policy, Trial
+from pysolve._bandit_arguments import checked_count, checked_domain
 from pysolve._bandit_box import box_least_squares, least_norm
 
 
@@ -123,7 +124,7 @@ class ChebCB(Policy):
         if cost > self._most or not 0 <= self._least <= cost:
             self._most = max(self._most, cost)
             self._least = cost if self._least < 0 else min(self._least, cost)
-            for other in np.flatnonzero(self._at_bound):  # the box has grown
+            for other in np.flatnonzero(self._at_bound).tolist():  # the box has grown
                 self._fit(other)
         self._fit(arm)
 

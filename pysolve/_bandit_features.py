@@ -75,7 +75,7 @@ class Scale:
         self.knots, self.places = [0.0] * 2 * len(QUANTILES), [0.0] * 2 * len(QUANTILES)
         self.known = 0
         if domain is not None:
-            self.learn(np.linspace(*domain, 3))
+            self.learn(np.array(domain))
 
     def learn(self, contexts: np.ndarray) -> None:
         """Take these contexts for typical."""
@@ -83,7 +83,9 @@ class Scale:
         if not ends[0] < ends[1]:
             return
         contexts = np.sort(np.concatenate([contexts, ends]))
-        knots = np.sort(np.concatenate([np.quantile(contexts, QUANTILES), np.linspace(*ends, len(QUANTILES))]))
+        knots = np.sort(
+            np.concatenate([np.quantile(contexts, QUANTILES), np.linspace(ends[0], ends[1], len(QUANTILES))])
+        )
         rank = np.searchsorted(contexts, knots, "left") + np.searchsorted(contexts, knots, "right")
         rank = (rank - rank[0]) / (rank[-1] - rank[0])
         self.knots = knots.tolist()

@@ -127,7 +127,7 @@ def _generator(state: dict[str, Any]) -> np.random.Generator:
 
 def pack(owner: Any, kinds: dict[str, str], prefix: str) -> dict[str, np.ndarray]:
     """Attributes as arrays. Kinds: int, float, floats (list), array, column (growing), part (with its own)."""
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, kind in kinds.items():
         value, key = getattr(owner, name), f"{prefix}{name.lstrip('_')}"
         if kind == "part":

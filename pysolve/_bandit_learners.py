@@ -1,4 +1,4 @@
-"""What `ThompsonSampling` and `AutoPolicy` learn with: costs as a smooth function of the arm, with or without context."""
+"""What `ThompsonSampling` and `AutoPolicy` learn with: costs as smooth functions of the arm and of the context."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pysolve import _bandit_features as features
-from pysolve._bandit_model import LinearModel
+from pysolve._bandit_model import LinearModel, Noise
 
 BLOCK = 16  # answers between two times of fading
 FORGOTTEN = 1e-4  # the weight below which an observation is left out
@@ -28,7 +28,7 @@ class PlainLearner:
         self.X = np.hstack([np.ones((len(arms), 1)), shape])
         self.discount, self.spread = discount, spread
         self.fading = 1 - 10 * (1 - discount) if discount > 0.95 else 0.5
-        self.model = LinearModel(self.X.shape[1], 0.04, min(discount, 0.99))
+        self.model = LinearModel(self.X.shape[1], Noise(1.0, len(arms), discount))
         self.total = self.weight = 0.0
         self.count = 0
 
@@ -40,7 +40,7 @@ class PlainLearner:
             return rng.random(len(self.X))
         return self.X @ self.model.draw(rng, self.spread)
 
-    def predicted(self, index: int, context: float | None) -> float | None:
+    def predicted(self, index: int) -> float | None:
         """The cost; None before the first."""
         return self._share(index) * self.total / self.weight if self.count else None
 
@@ -52,7 +52,7 @@ class PlainLearner:
         self.total = self.fading * self.total + cost
         self.weight = self.fading * self.weight + share
         relative = min(cost * self.weight / self.total - 1, 9.0)  # one failure is not the end of an arm
-        self.model.learn(self.X[index], relative, censored)
+        self.model.learn(self.X[index], relative, censored, index)
         self.count += 1
         if self.discount < 1 and self.count % BLOCK == 0:
             self.model.fade(self.discount**BLOCK)
@@ -75,7 +75,7 @@ class ContextLearner:
         # The constant is a feature too, of all contexts.
         self.by_context = np.hstack([np.ones((len(features.GRID), 1)), by_context[:, second]])
         self.discount, self.spread = discount, spread
-        self.model = LinearModel(self.by_arm.shape[1], 0.01, discount)
+        self.model = LinearModel(self.by_arm.shape[1], Noise(0.01, 1, discount))
         self.scale = features.Scale(domain)
         self.first, self.next, self.early = 0.0, 8, 1
         self.indices, self.contexts, self.logs = array("i"), array("d"), array("d")
@@ -95,12 +95,6 @@ class ContextLearner:
         if not self.logs:
             return rng.random(len(self.by_arm))
         return self.by_arm @ (self._at(context) * self.model.draw(rng, self.spread))
-
-    def predicted(self, index: int, context: float | None) -> float | None:
-        """The cost; None before the first."""
-        if not self.logs:
-            return None
-        return math.exp(self.first + float((self.by_arm[index] * self._at(context)) @ self.model.mean))
 
     def learn(self, index: int, context: float | None, cost: float, censored: bool) -> None:
         assert context is not None

@@ -8,36 +8,66 @@ from typing import ClassVar
 import numpy as np
 
 LEAST_NOISE = 1e-4  # variance; counts are whole numbers
+SHARED = 20.0  # observations for which the mean noise counts in every place
+
+
+class Noise:
+    """Estimates of the noise's variance in several places, drawn to their mean while a place has few observations."""
+
+    _kept: ClassVar[dict[str, str]] = {
+        **{"squares": "floats", "counts": "floats", "all_squares": "float", "all_counts": "float"}
+    }
+
+    def __init__(self, variance: float, n_places: int, memory: float) -> None:
+        self.first, self.memory = variance, memory
+        self.squares, self.counts = [0.0] * n_places, [0.0] * n_places
+        self.all_squares, self.all_counts = variance, 1.0
+
+    def seen(self, place: int, error: float, spread: float) -> float:
+        """The variance, with an error of prediction whose own variance but for the noise is `spread`.
+
+        The new error is among the observations: a first large one widens the noise instead of being believed.
+        """
+        mean = max(self.all_squares / self.all_counts, LEAST_NOISE)
+        square = error * error * mean / (mean + spread)
+        memory = self.memory
+        self.squares[place] = memory * self.squares[place] + square
+        self.counts[place] = memory * self.counts[place] + 1
+        self.all_squares = memory * self.all_squares + square
+        self.all_counts = memory * self.all_counts + 1
+        variance = (self.squares[place] + SHARED * mean) / (self.counts[place] + SHARED)
+        return max(variance, LEAST_NOISE)
+
+    def restart(self, total: float, count: float) -> float:
+        """The variance when there is one place, and these are the sum and the number of its squares."""
+        self.squares[0], self.counts[0] = total, count
+        self.all_squares, self.all_counts = self.first + total, 1 + count
+        return max(self.all_squares / self.all_counts, LEAST_NOISE)
 
 
 class LinearModel:
     """w ~ N(mean, S S^T), at first N(0, I); the variance of the noise is estimated from the errors of prediction."""
 
-    _kept: ClassVar[dict[str, str]] = {
-        **{"mean": "array", "S": "array", "noise": "float", "squares": "float", "count": "float"}
-    }
+    _kept: ClassVar[dict[str, str]] = {"mean": "array", "S": "array", "noise": "part"}
 
-    def __init__(self, n_terms: int, noise: float, memory: float) -> None:
-        self.memory, self.first_noise = memory, noise
-        self.mean, self.S = np.zeros(n_terms), np.eye(n_terms)
-        self.noise = self.squares = noise
-        self.count = 1.0
+    def __init__(self, n_terms: int, noise: Noise) -> None:
+        self.mean: np.ndarray = np.zeros(n_terms)
+        self.S: np.ndarray = np.eye(n_terms)
+        self.noise = noise
 
-    def learn(self, x: np.ndarray, y: float, censored: bool) -> float:
+    def learn(self, x: np.ndarray, y: float, censored: bool, place: int = 0) -> float:
         """Potter's form of the Kalman update, which keeps the covariance a square; returns the y taken."""
         f = x @ self.S
-        variance = float(f @ f) + self.noise
+        spread = float(f @ f)
         expected = float(x @ self.mean)
         error = y - expected
         if censored:
-            error = excess(error, math.sqrt(variance))
+            error = excess(error, math.sqrt(spread + self.noise.all_squares / self.noise.all_counts))
+        noise = self.noise.seen(place, error, spread)
+        variance = spread + noise
         direction = self.S @ f
         self.mean += (error / variance) * direction
-        self.S -= direction[:, None] * (f / (variance + math.sqrt(variance * self.noise)))
-        # E error^2 = variance: scaled so that it estimates the noise.
-        self.squares = self.memory * self.squares + error * error * self.noise / variance
-        self.count = self.memory * self.count + 1
-        self.noise = max(self.squares / self.count, LEAST_NOISE)
+        self.S -= direction[:, None] * (f / (variance + math.sqrt(variance * noise)))
         return expected + error
 
     def draw(self, rng: np.random.Generator, spread: float) -> np.ndarray:
@@ -46,13 +76,12 @@ class LinearModel:
     def fit(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:
         """All over from the prior with these observations; the noise from their residuals."""
         gram, moment = X.T @ (X * weights[:, None]), X.T @ (y * weights)
+        noise = max(self.noise.all_squares / self.noise.all_counts, LEAST_NOISE)
         for _ in range(2):  # with the noise as it was, then with that of the residuals
-            L = np.linalg.cholesky(np.eye(len(moment)) + gram / self.noise)
+            L = np.linalg.cholesky(np.eye(len(moment)) + gram / noise)
             self.S = np.linalg.solve(L, np.eye(len(moment))).T
-            self.mean = self.S @ (moment @ self.S) / self.noise
-            self.squares = self.first_noise + float(weights @ (y - X @ self.mean) ** 2)
-            self.count = 1 + float(weights.sum())
-            self.noise = max(self.squares / self.count, LEAST_NOISE)
+            self.mean = self.S @ (moment @ self.S) / noise
+            noise = self.noise.restart(float(weights @ (y - X @ self.mean) ** 2), float(weights.sum()))
 
     def fade(self, factor: float) -> None:
         """Back towards the prior: w ~ N(sqrt(factor) mean, factor S S^T + (1 - factor) I)."""

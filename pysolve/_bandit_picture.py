@@ -45,7 +45,9 @@ def _heights(arms: tuple[Any, ...]) -> tuple[np.ndarray, list[str] | None]:
 
 def numbers(arms: tuple[Any, ...]) -> bool:
     return all(
-        isinstance(arm, float | int | np.floating | np.integer) and not isinstance(arm, bool) and np.isfinite(arm)
+        isinstance(arm, float | int | np.floating | np.integer)
+        and not isinstance(arm, bool)
+        and np.isfinite(arm)
         for arm in arms
     )
 

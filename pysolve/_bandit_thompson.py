@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pysolve._bandit import Policy, Trial, checked_discount, checked_domain
+from pysolve._bandit import Policy, Trial
+from pysolve._bandit_arguments import checked_discount, checked_domain
 from pysolve._bandit_learners import ContextLearner, PlainLearner
 
 Learner = PlainLearner | ContextLearner
@@ -44,7 +45,9 @@ class _Learning(Policy):
             self._begin(given)
         if self._mode >= 0 and given != self._mode:
             missing = "none was given" if self._mode else f"got {context!r}"
-            raise ValueError(f"context must be {'a number' if self._mode else 'None'} as in the first ask, {missing}")
+            raise ValueError(
+                f"context must be {'a number' if self._mode else 'None'} as in the first ask, {missing}"
+            )
         return context
 
 
@@ -113,7 +116,11 @@ class ThompsonSampling(_Learning):
     def _made(self, mode: int) -> list[Learner]:
         discount, spread = self._parameters["discount"], self._parameters["exploration"]
         if mode:
-            return [ContextLearner(self.arms, self._parameters["domain"], discount, 0.5 if spread is None else spread)]
+            return [
+                ContextLearner(
+                    self.arms, self._parameters["domain"], discount, 0.5 if spread is None else spread
+                )
+            ]
         return [PlainLearner(self.arms, discount, 1.0 if spread is None else spread)]
 
     def _choose(self, context: float | None) -> tuple[int, Any]:
@@ -127,11 +134,11 @@ class ThompsonSampling(_Learning):
 
 
 class AutoPolicy(_Learning):
-    """The policy for those who do not want to choose one: shared-model Thompson sampling that notices drift.
+    """The policy for those who do not want to choose one: shared-model Thompson sampling that follows drift.
 
-    Two models of `ThompsonSampling` learn from every answer: a steady one that forgets nothing (with context: little),
-    and one that follows. The steady one is asked, unless the other has predicted the latest costs better by a fifth.
-    It works with and without context, with contexts of unknown range, and with arms of any kind.
+    With context it is `ThompsonSampling` with the discount 0.9995. Without, two models learn from every answer, one
+    that forgets nothing and one that follows; the first is asked, unless the second has predicted the latest costs
+    better by a fifth. Contexts may have an unknown range, and arms may be anything.
 
     Parameters
     ----------
@@ -169,19 +176,21 @@ class AutoPolicy(_Learning):
 
     def _made(self, mode: int) -> list[Learner]:
         if mode:
-            domain = self._parameters["domain"]
-            return [ContextLearner(self.arms, domain, 1.0, 0.5), ContextLearner(self.arms, domain, 0.99, 0.5)]
+            return [ContextLearner(self.arms, self._parameters["domain"], 0.9995, 0.5)]
         return [PlainLearner(self.arms, 1.0, 1.0), PlainLearner(self.arms, 0.995, 0.5)]
 
     def _choose(self, context: float | None) -> tuple[int, Any]:
         return int(self._learners[self._active].draw(context, self._rng).argmin()), None
 
     def _learn(self, trial: Trial, cost: float, censored: bool) -> None:
+        if self._mode:
+            self._learners[0].learn(trial.index, trial.context, cost, censored)
+            return
         for place, learner in enumerate(self._learners):
-            expected = learner.predicted(trial.index, trial.context)
+            expected = learner.predicted(trial.index) if isinstance(learner, PlainLearner) else None
             miss = 0.0 if expected is None else abs(cost - expected)
             self._misses[place] = 0.99 * self._misses[place] + miss
-            learner.learn(trial.index, trial.context, cost, censored)
+            learner.learn(trial.index, None, cost, censored)
         self._answers += 1
         steady, following = self._misses
         if self._active == 0 and self._answers > 20 and following < 0.8 * steady:

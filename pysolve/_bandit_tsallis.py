@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from operator import mul
 from typing import Any, ClassVar
 
-from pysolve._bandit import Policy, Trial, checked_count, checked_discount, checked_domain
+from pysolve._bandit import Policy, Trial
+from pysolve._bandit_arguments import checked_count, checked_discount, checked_domain
 
-TOLERANCE = 1e-12  # of the sum of the probabilities
-NO_ROOT = -1e300
+TOLERANCE = 1e-11  # of the sum of the probabilities
 
 
 class TsallisState:
@@ -20,45 +21,48 @@ class TsallisState:
     """
 
     _kept: ClassVar[dict[str, str]] = {
-        **{"k": "floats", "rounds": "float", "total": "float", "x": "float", "least": "float"}
+        **{
+            "k": "floats",
+            "rounds": "float",
+            "total": "float",
+            "x": "float",
+            "slope": "float",
+            "least": "float",
+        }
     }
 
     def __init__(self, n_arms: int, reduced_variance: bool, discount: float) -> None:
         self.k = [0.0] * n_arms
         self.rounds = self.total = 0.0
-        self.x = NO_ROOT
+        self.x, self.slope = 0.0, 1.0
         self.least = 0.0  # none yet
         self.reduced_variance, self.discount = reduced_variance, discount
         self.step = 4.0 if reduced_variance else 2.0
 
     def probabilities(self) -> list[float]:
-        r"""p_i = 4 / (eta (k_i/K - x))^2 with the x at which they sum to 1.
+        r"""p_i = (c K / (k_i - x))^2 with c = 2/eta, and the x at which they sum to 1.
 
-        The sum is convex and grows with x below min k_i/K, so Newton comes down to the root from any point above
-        it. Such a point is min k_i/K - 2/eta. A step from the x of the round before gives a better one: if that x
-        lies below the root, one step leads above it.
+        (sum p)^(-1/2) is a power mean of the (k_i - x)/(c K), hence concave in x, and falls to 0 at min k_i: Newton's
+        method for its value 1 leads from any x below that to the right of the root and then down to it, without a
+        detour. It starts where `learn` expects the root.
         """
         d = len(self.k)
         if not self.rounds:
             return [1.0 / d] * d
-        scale = self.rounds / max(self.total, 1e-300)  # a faded total may be 0
-        k = [value * scale for value in self.k]
-        factor = math.sqrt(self.rounds + 1) * 2 / self.step  # 2/eta
-        bound = min(k) - factor
-        x = min(self.x, bound) if self.x > min(k) - factor * math.sqrt(d) else bound
+        k = self.k
+        c = (
+            math.sqrt(self.rounds + 1) * 2 / self.step * max(self.total / self.rounds, 1e-300)
+        )  # never 0 when faded
+        bound = min(k) - c  # one p_i alone is 1 there
+        x = min(self.x, bound)
         for _ in range(100):
-            total = slope = 0.0
-            p = []
-            for value in k:
-                q = factor / (value - x)
-                square = q * q
-                p.append(square)
-                total += square
-                slope += square * q
+            q = [c / (value - x) for value in k]
+            p = [value * value for value in q]
+            total, slope = sum(p), sum(map(mul, p, q))
             if -TOLERANCE < total - 1.0 < TOLERANCE:
                 break
-            x = min(x - (total - 1.0) * factor / (2.0 * slope), bound)
-        self.x = x
+            x = min(x + c * total * (1.0 - math.sqrt(total)) / slope, bound)
+        self.x, self.slope = x, slope
         return p
 
     def learn(self, index: int, cost: float, p: list[float]) -> None:
@@ -70,16 +74,21 @@ class TsallisState:
         if self.discount < 1:
             self.k = [self.discount * value for value in self.k]
         if not self.reduced_variance:
-            self.k[index] += loss / p[index]
+            self._raise(index, loss / p[index], p[index])
             return
         # l_hat_i = 1{i played} (l - B_i)/p_i + B_i: a B_i that does not depend on l leaves the mean as it is, and one
         # near l makes the spread small.
         enough = 16.0 / self.rounds
-        k = self.k
-        for i, share in enumerate(p):
-            if share >= enough:
-                k[i] += baseline
-        k[index] += (loss - (baseline if p[index] >= enough else 0.0)) / p[index]
+        self.k = [
+            value + baseline if share >= enough else value for value, share in zip(self.k, p, strict=True)
+        ]
+        self.x += baseline
+        self._raise(index, (loss - (baseline if p[index] >= enough else 0.0)) / p[index], p[index])
+
+    def _raise(self, index: int, by: float, share: float) -> None:
+        """Add to k_i, and to x what follows from it to first order: dx = dk p_i^(3/2) / sum p^(3/2)."""
+        self.k[index] += by
+        self.x += by * share * math.sqrt(share) / self.slope
 
 
 class _Tsallis(Policy):
@@ -115,8 +124,9 @@ class _Tsallis(Policy):
         """
         with self._lock:
             state = self._states[self._place(self._checked_context(context))]
-            before, p = state.x, state.probabilities()
-            state.x = before  # looking changes nothing
+            before = state.x, state.slope
+            p = state.probabilities()
+            state.x, state.slope = before  # looking changes nothing
             return p
 
     def _choose(self, context: float | None) -> tuple[int, Any]:

@@ -1,4 +1,4 @@
-"""Successive rejects: try all arms in phases, drop the worst after each, and stay with the last."""
+"""Policies without chance: always one arm, and successive rejects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,52 @@ import math
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from pysolve._bandit import Policy, Trial, checked_count
+import numpy as np
+
+from pysolve._bandit import Policy, Trial
+from pysolve._bandit_arguments import checked_count
+
+
+class FixedArm(Policy):
+    """Always the same arm: the baseline that a policy has to beat, with the same protocol.
+
+    Parameters
+    ----------
+    arms : sequence
+        The values to choose among, or one of them.
+    index : int
+        Which of them is chosen.
+    rng : None, int or Generator
+        Not used; all policies take it.
+
+    Examples
+    --------
+    >>> import pysolve
+    >>> policy = pysolve.FixedArm([1.0, 1.5, 1.9], index=1)
+    >>> trial = policy.ask()
+    >>> trial.value
+    1.5
+    >>> policy.tell(trial, 40)
+    >>> policy.history["cost"]
+    array([40.])
+    """
+
+    def __init__(self, arms: Iterable[Any], index: int = 0, *, rng: Any = None) -> None:
+        super().__init__(arms, rng, index=index)
+        if isinstance(index, bool) or not isinstance(index, int | np.integer):
+            raise TypeError(f"index must be an int, got {index!r}")
+        if not 0 <= index < len(self.arms):
+            raise ValueError(f"index must be from 0 to {len(self.arms) - 1}, got {index}")
+        self._parameters["index"] = int(index)
+
+    def _choose(self, context: float | None) -> tuple[int, Any]:
+        return self._parameters["index"], None
+
+    def _learn(self, trial: Trial, cost: float, censored: bool) -> None:
+        pass
+
+    def _ranking(self, context: float | None) -> list[bool]:
+        return [index != self._parameters["index"] for index in range(len(self.arms))]
 
 
 class SuccessiveReject(Policy):
