@@ -2,6 +2,11 @@
 
 from pysolve import gallery
 from pysolve._backend import config as show_config
+from pysolve._bandit import Trial
+from pysolve._bandit_chebyshev import ChebCB
+from pysolve._bandit_fixed import FixedArm, SuccessiveReject
+from pysolve._bandit_thompson import AutoPolicy, ThompsonSampling
+from pysolve._bandit_tsallis import TsallisINF, TsallisINFBins
 from pysolve._conjugate_directions import cg, conjugate_directions
 from pysolve._direction_net import DirectionNet
 from pysolve._jacobi import Jacobi
@@ -19,8 +24,11 @@ __version__ = show_config()["version"]
 
 __all__ = [
     "SSOR",
+    "AutoPolicy",
+    "ChebCB",
     "ConvergenceError",
     "DirectionNet",
+    "FixedArm",
     "Jacobi",
     "Multilevel",
     "PackedMatrix",
@@ -29,6 +37,11 @@ __all__ = [
     "SorWorkspace",
     "Status",
     "StencilOperator",
+    "SuccessiveReject",
+    "ThompsonSampling",
+    "Trial",
+    "TsallisINF",
+    "TsallisINFBins",
     "cg",
     "conjugate_directions",
     "gallery",

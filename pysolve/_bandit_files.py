@@ -1,0 +1,183 @@
+"""Policies in files: arrays and JSON only, checked as a whole before anything is used."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from array import array
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pysolve._array_files import read_arrays, save_arrays
+from pysolve._writing import check_path
+
+VERSION = 1
+GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
+BASE = {"_asked": "int", "_worst": "float", "_history": "part"}
+
+
+def write(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
+    save_arrays(check_path(path), arrays)
+
+
+def to_arrays(policy: Any) -> dict[str, np.ndarray]:
+    header = {
+        "version": VERSION,
+        "policy": type(policy).__name__,
+        "n_arms": len(policy.arms),
+        "arms": storable(policy.arms),
+        "parameters": policy._parameters,
+        "rng": _plain(policy._rng.bit_generator.state),
+        "token": policy._token,
+    }
+    return {"header": np.array(json.dumps(header))} | pack(policy, _kinds(policy), "")
+
+
+def load(cls: type, path: str | os.PathLike, arms: Iterable[Any] | None) -> Any:
+    name = check_path(path)
+    arrays = read_arrays(Path(name), name)
+    try:
+        return _restored(cls, arrays, None if arms is None else tuple(arms))
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"file {name!r} holds no {cls.__name__} that can be used: {reason}") from None
+
+
+def _restored(cls: type, arrays: dict[str, np.ndarray], arms: tuple[Any, ...] | None) -> Any:
+    header = json.loads(str(arrays.pop("header")))
+    if not isinstance(header, dict) or header.get("version") != VERSION:
+        found = header.get("version") if isinstance(header, dict) else None
+        raise ValueError(f"its version must be {VERSION}, but is {found!r}")
+    if header["policy"] != cls.__name__:
+        raise ValueError(f"it holds a {header['policy']}")
+    rng = _generator(header["rng"])
+    policy = cls(_arms(header, arms), **header["parameters"], rng=rng)
+    policy._token = str(header["token"])
+    if hasattr(policy, "_prepare"):
+        policy._prepare(arrays)
+    unpack(policy, _kinds(policy), "", arrays)
+    if arrays:
+        raise ValueError(f"it has unknown arrays {', '.join(sorted(arrays))}")
+    _check_indices(policy)
+    return policy
+
+
+def _kinds(policy: Any) -> dict[str, str]:
+    return BASE | policy._kept
+
+
+def _arms(header: dict[str, Any], arms: tuple[Any, ...] | None) -> tuple[Any, ...]:
+    n_arms, stored = header["n_arms"], header["arms"]
+    if arms is None:
+        if stored is None:
+            raise ValueError("its arms could not be written: give them again with load(path, arms=...)")
+        arms = tuple(stored)
+    elif stored is not None and storable(arms) != stored:
+        raise ValueError("the arms given are not those in the file")
+    if len(arms) != n_arms:
+        raise ValueError(f"its policy has {n_arms} arms, but there are {len(arms)}")
+    return arms
+
+
+def storable(arms: tuple[Any, ...]) -> list[Any] | None:
+    """The arms as JSON gives them back, None where that would be something else (or a tuple turned list)."""
+    try:
+        back = json.loads(json.dumps(arms))
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return back if _same(back, list(arms)) else None
+
+
+def _same(back: Any, given: Any) -> bool:
+    if isinstance(given, list):
+        return isinstance(back, list) and len(back) == len(given) and all(map(_same, back, given))
+    if isinstance(given, dict):
+        return back.keys() == given.keys() and all(_same(back[key], value) for key, value in given.items())
+    return isinstance(given, type(back)) and bool(back == given)
+
+
+def _plain(state: Any) -> Any:
+    """A bit generator's state for JSON: arrays become {"array": ..., "dtype": ...}."""
+    if isinstance(state, dict):
+        return {key: _plain(value) for key, value in state.items()}
+    if isinstance(state, np.ndarray):
+        return {"array": state.tolist(), "dtype": state.dtype.str}
+    return state.item() if isinstance(state, np.generic) else state
+
+
+def _full(state: Any) -> Any:
+    if isinstance(state, dict):
+        if "array" in state:
+            return np.array(state["array"], np.dtype(state["dtype"]))
+        return {key: _full(value) for key, value in state.items()}
+    return state
+
+
+def _generator(state: dict[str, Any]) -> np.random.Generator:
+    if state["bit_generator"] not in GENERATORS:
+        raise ValueError(f"its random generator is {state['bit_generator']!r}")
+    bits = getattr(np.random, state["bit_generator"])()
+    bits.state = _full(state)
+    return np.random.Generator(bits)
+
+
+def pack(owner: Any, kinds: dict[str, str], prefix: str) -> dict[str, np.ndarray]:
+    """Attributes as arrays. Kinds: int, float, floats (list), array, column (growing), part (with its own)."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, kind in kinds.items():
+        value, key = getattr(owner, name), f"{prefix}{name.lstrip('_')}"
+        if kind == "part":
+            arrays |= pack(value, value._kept, f"{key}.")
+        elif kind == "parts":
+            for place, part in enumerate(value):
+                arrays |= pack(part, part._kept, f"{key}{place}.")
+        else:
+            arrays[key] = np.array(value)
+    return arrays
+
+
+def unpack(owner: Any, kinds: dict[str, str], prefix: str, arrays: dict[str, np.ndarray]) -> None:
+    """Take from `arrays` what `pack` made, each of the type and shape that the fresh `owner` has."""
+    for name, kind in kinds.items():
+        value, key = getattr(owner, name), f"{prefix}{name.lstrip('_')}"
+        if kind == "part":
+            unpack(value, value._kept, f"{key}.", arrays)
+        elif kind == "parts":
+            for place, part in enumerate(value):
+                unpack(part, part._kept, f"{key}{place}.", arrays)
+        else:
+            setattr(owner, name, _checked(arrays.pop(key), value, kind, key))
+    columns = {len(getattr(owner, name)) for name, kind in kinds.items() if kind == "column"}
+    if len(columns) > 1:
+        raise ValueError(f"the columns of {prefix or 'the policy'} differ in length")
+
+
+def _checked(found: np.ndarray, fresh: Any, kind: str, key: str) -> Any:
+    wanted = np.array(fresh)
+    if found.dtype != wanted.dtype:
+        raise ValueError(f"{key} must be of dtype {wanted.dtype}, not {found.dtype}")
+    if kind == "column":
+        if found.ndim != 1:
+            raise ValueError(f"{key} must be one-dimensional")
+        return array(fresh.typecode, found.tobytes())
+    if found.shape != wanted.shape:
+        raise ValueError(f"{key} must have shape {wanted.shape}, not {found.shape}")
+    if not np.isfinite(found).all():
+        raise ValueError(f"{key} must be finite")
+    return found.copy() if kind == "array" else found.tolist()
+
+
+def _check_indices(policy: Any) -> None:
+    indices = policy._history.indices
+    if len(indices) and not 0 <= min(indices) <= max(indices) < len(policy.arms):
+        raise ValueError("its history names arms that it has not")
+
+
+def snapshot(attributes: dict[str, Any]) -> dict[str, Any]:
+    """A policy's attributes without the lock; all but the arms are copies."""
+    kept = {name: value for name, value in attributes.items() if name not in ("_lock", "arms")}
+    return copy.deepcopy(kept) | {"arms": attributes["arms"]}
