@@ -4,8 +4,9 @@ For the simulated launches the .cu files themselves are compiled for the host (t
 thread, so that their arithmetic, their indices and their sums are tested without a device. What only a device shows
 (the launches themselves, memory, streams) is tested by the same functions with the mark `gpu`.
 
-The products of matrices are in `test_cuda_matrices.py`, the parts of the V-cycle in `test_cuda_multilevel.py`, relaxation
-in `test_cuda_sor.py`, launches of other shapes in `test_cuda_bodies.py`; the module itself, with or without a device, is at the end of this file.
+The products of matrices are in `test_cuda_matrices.py`, the parts of the V-cycle in `test_cuda_multilevel.py`, sweeps
+in `test_cuda_sor.py`, launches of other shapes in `test_cuda_bodies.py`; the module itself, with or without a device,
+is at the end of this file.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """The CUDA kernels of sor equal the reference and those of the CPU: simulated always, on a device where there is one.
 
-Of a stencil the reference is A x itself: in the cells of a colour, no two of which are neighbours, A times the indicator
-of the colour is the diagonal of A.
+Of a stencil the reference is A x: in the cells of a colour, no two of which are neighbours, A times the indicator of
+the colour is the diagonal of A.
 """
 
 import itertools
@@ -121,11 +121,8 @@ def test_smallest_matrices_are_relaxed(kernels, n, dtype):
 
 
 def colourable(A):
-    return all(n == 1 or n % 2 == 0 or sides[0] != "periodic" for n, sides in zip(*box_of(A), strict=True))
-
-
-def box_of(A):
-    return A.grid_shape, A.boundary
+    axes = zip(A.grid_shape, A.boundary, strict=True)
+    return all(n == 1 or n % 2 == 0 or sides[0] != "periodic" for n, sides in axes)
 
 
 def cells_of(n, colour):
@@ -220,8 +217,7 @@ def test_colours_make_up_the_sweeps_of_the_cpu(kernels, shape, sweep):
     order = {0: [0, 1], 1: [1, 0], 2: [0, 1, 1, 0]}[sweep]
     b, start = np.random.default_rng(3).standard_normal((2, n))
     state, norms, expected = core.RunState(), np.empty(4), start.copy()
-    state.n_steps = 4
-    state.tolerance = 0.0
+    state.n_steps, state.tolerance = 4, 0.0
     handle = stencil_handle(core, stencil)[1]
     core.sor_run_stencil(handle, b, expected, 1.5, sweep, "multicolor", norms, state)
     by_cells, by_rows = start.copy(), start.copy()
