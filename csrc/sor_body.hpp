@@ -1,13 +1,14 @@
 // The CUDA kernels of sor as bodies (see device_body.hpp): one colour of a sweep, whose rows do not wait for each other.
 //
-// Bytes and flops with v = sizeof(T), i = sizeof(I). Memory moves in sectors of 32 bytes, so that what is asked for of
-// a colour comes with what lies beside it.
+// Bytes and flops with v = sizeof(T), i = sizeof(I):
 //
-//   rows of a csr matrix     entries (v + i) + rows (3 v + 2 i + 8) bytes, 2 entries + 4 rows flops; where the rows lie
-//                            apart, twice that for a vector and at most one sector more at each end of a row
+//   rows of a csr matrix     entries (v + i) + rows (2 v + 2 i + 8) bytes, and the values of x that they name, at most
+//                            n v; 2 entries + 4 rows flops
 //   a colour of a stencil    3 v bytes for each cell of the box (constant weights), 6 v (arrays, 3-D), 5 v (2-D), and v
-//                            with a shift array: the other colour shares the sectors, so a sweep is two such passes.
-//                            24 flops for each cell of the colour (constant weights), 29 (arrays, 3-D), one division
+//                            with a shift array; 24 flops for each cell of the colour, 29 (arrays, 3-D), 23 (2-D)
+//
+// Memory moves in sectors of 32 bytes: what lies beside a row of the set comes along, and of a stencil all of the other
+// colour does, so that a sweep is two such passes over the box.
 #pragma once
 #include "csr_body.hpp"
 #include "sor.hpp"
@@ -116,19 +117,19 @@ PYSOLVE_BODY T diagonal(const face_weights<T>& w, const grid<T>&, index_t, index
 // and none is at the other one. Where rows are of one cell every other row has one: of two cells that follow each other
 // in memory from an even one on, exactly one is of the colour, whatever the extents.
 struct colour_cells {
-  index_t n[3], n_rows;
+  index_t n_rows, per_plane;
   int colour;
   bool one_in_two_rows;
   index_t cut[3];  // what is cut into pieces: (pairs of) rows, and the cells of the colour in one
   PYSOLVE_BODY colour_cells(const index_t box[3], int colour_)
-      : n{box[0], box[1], box[2]},
-        n_rows(box[0] * box[1]),
+      : n_rows(box[0] * box[1]),
+        per_plane(box[1]),
         colour(colour_),
         one_in_two_rows(box[2] == 1),
         cut{one_in_two_rows ? (n_rows + 1) / 2 : n_rows, 1, (box[2] + 1) / 2} {}
   PYSOLVE_BODY index_t n_blocks() const { return row_pieces(cut).n_blocks(); }
   PYSOLVE_BODY index_t first_of(index_t row) const {
-    const index_t i = row / n[1], j = row - i * n[1];
+    const index_t i = row / per_plane, j = row - i * per_plane;
     return (i + j + colour) & 1;
   }
   // The row of a pair may be one without a cell of the colour, where it is the last of an odd number.
@@ -154,7 +155,7 @@ struct sor_sweep_stencil_body {
     const colour_cells cells(A.n, colour);
     over_pieces(cells.cut, at, [&](index_t place) {
       const index_t row = cells.row_at(place), i = row / A.n[1], j = row - i * A.n[1];
-      return [this, row, i, j, first = (i + j + colour) & 1, around = rows_around<T>(A, x, i, j),
+      return [this, row, i, j, first = cells.first_of(row), around = rows_around<T>(A, x, i, j),
               weights = Weights(A, i, j)](index_t m) {
         const index_t k = 2 * m + first;
         if (k >= A.n[2]) return;
