@@ -1,11 +1,11 @@
-// The CUDA kernels of sor as bodies (see device_body.hpp): one colour of a sweep, whose rows do not wait for each other.
+// The CUDA kernels of sor as bodies (see device_body.hpp): one colour of a sweep, whose rows do not wait for others.
 //
 // Bytes and flops with v = sizeof(T), i = sizeof(I):
 //
 //   rows of a csr matrix     entries (v + i) + rows (2 v + 2 i + 8) bytes, and the values of x that they name, at most
 //                            n v; 2 entries + 4 rows flops
 //   a colour of a stencil    3 v bytes for each cell of the box (constant weights), 6 v (arrays, 3-D), 5 v (2-D), and v
-//                            with a shift array; 24 flops for each cell of the colour, 29 (arrays, 3-D), 23 (2-D)
+//                            with a shift array; 24 flops for each cell of the colour, 29 (arrays, 3-D), 21 (2-D)
 //
 // Memory moves in sectors of 32 bytes: what lies beside a row of the set comes along, and of a stencil all of the other
 // colour does, so that a sweep is two such passes over the box.
@@ -112,9 +112,9 @@ PYSOLVE_BODY T diagonal(const face_weights<T>& w, const grid<T>&, index_t, index
   return faces + (w.s ? w.s[k] : w.s0);
 }
 
-// Where the cells with (i + j + k) % 2 == colour are. A row has one for every two of its cells, at k = 2 m + first_of of
-// the row, and is cut into pieces as if it had no others: neighbouring threads are at neighbouring cells of the colour,
-// and none is at the other one. Where rows are of one cell every other row has one: of two cells that follow each other
+// Where the cells with (i + j + k) % 2 == colour are. A row has one for every two of its cells, at k = 2 m + its
+// first_of, and is cut into pieces as if it had no others: neighbouring threads are at neighbouring cells of the
+// colour, and none is at one of the other. Where rows are of one cell every other row has one: of two cells that follow each other
 // in memory from an even one on, exactly one is of the colour, whatever the extents.
 struct colour_cells {
   index_t n_rows, per_plane;
