@@ -114,8 +114,8 @@ PYSOLVE_BODY T diagonal(const face_weights<T>& w, const grid<T>&, index_t, index
 
 // Where the cells with (i + j + k) % 2 == colour are. A row has one for every two of its cells, at k = 2 m + its
 // first_of, and is cut into pieces as if it had no others: neighbouring threads are at neighbouring cells of the
-// colour, and none is at one of the other. Where rows are of one cell every other row has one: of two cells that follow each other
-// in memory from an even one on, exactly one is of the colour, whatever the extents.
+// colour, and none is at one of the other. Where rows are of one cell every other row has one: of two cells that follow
+// each other in memory from an even one on, exactly one is of the colour, whatever the extents.
 struct colour_cells {
   index_t n_rows, per_plane;
   int colour;
