@@ -16,12 +16,16 @@ from pysolve import _backend
 
 ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ["", "indptr", "index", "value"]
-# What _core has and _cuda has not: whole solves, steps that store nothing, and walks from cell to cell.
+# What _core has and _cuda has not: whole solves, steps that store nothing, and walks from cell to cell. Of sor: what
+# takes rows in the natural order, each after those it waits for, and the splits that are made for the threads of a CPU.
 ONLY_CPU = {
     "RunState",
     *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil")),
     *("conjugate_directions_dot", *(f"conjugate_directions_{way}_stencil" for way in ("toward", "along"))),
     *("stencil_components", "stencil_project_out"),
+    "SorSplit",
+    *(f"{run}_{kind}" for run in ("sor_run", "sor_solve", "sor_precondition") for kind in ("csr", "stencil")),
+    *(f"ssor_cg_run_{kind}" for kind in ("csr", "stencil")),
 }
 
 
@@ -185,6 +189,14 @@ class SimulatedKernels:
 
     def stencil_residual(self, grid, b, x, r):
         return self._stencil("stencil_residual", grid, b, x, r)
+
+    def sor_sweep_csr(self, indptr, indices, data, rows, b, x, omega):
+        sizes, types = (indptr.size - 1, x.size, rows.size), (indptr.dtype, data.dtype)
+        self._run("sor_sweep_csr", types, sizes, (indptr, indices, data, rows, b, x, np.array([omega])))
+
+    def sor_sweep_stencil(self, grid, b, x, omega, colour):
+        dtype, sizes, arrays = grid
+        self._run("sor_sweep_stencil", [dtype], (*sizes, colour), (*arrays, b, x, np.array([omega])))
 
     def conjugate_directions_orthogonalise(self, z, r, P, Q, pq, slot):
         c = np.empty(pq.size, np.result_type(z, np.float64))

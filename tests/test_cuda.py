@@ -4,8 +4,9 @@ For the simulated launches the .cu files themselves are compiled for the host (t
 thread, so that their arithmetic, their indices and their sums are tested without a device. What only a device shows
 (the launches themselves, memory, streams) is tested by the same functions with the mark `gpu`.
 
-The products of matrices are in `test_cuda_matrices.py`, the parts of the V-cycle in `test_cuda_multilevel.py`, launches
-of other shapes in `test_cuda_bodies.py`; the module itself, with or without a device, is at the end of this file.
+The products of matrices are in `test_cuda_matrices.py`, the parts of the V-cycle in `test_cuda_multilevel.py`, sweeps
+in `test_cuda_sor.py`, launches of other shapes in `test_cuda_bodies.py`; the module itself, with or without a device,
+is at the end of this file.
 """
 
 import numpy as np
@@ -173,6 +174,8 @@ def arguments(module):
         "csr_check": (*csr, 8),
         "sell_measure": (*csr, 8, one, one),
         "sell_pack": (*csr, 8, longs, longs, Claim("<i4", 1), ints, x),
+        "sor_sweep_csr": (*csr, one, x, x, 1.0),
+        "sor_sweep_stencil": (grid, x, Claim("<f8", 8, data=(1024, False)), 1.0, 0),
         "conjugate_directions_orthogonalise": (x, x, x, x, np.ones(1), 0),
         "conjugate_directions_step": (x, x, x, x, 1.0),
         "multilevel_cells": (single, net, net, f, f),

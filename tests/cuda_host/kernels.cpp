@@ -14,6 +14,8 @@
 #undef PYSOLVE_INSTANTIATE
 #include "sell.cu"
 #undef PYSOLVE_INSTANTIATE
+#include "sor.cu"
+#undef PYSOLVE_INSTANTIATE
 #include "stencil.cu"
 
 namespace {
@@ -65,6 +67,10 @@ void add_csr(const std::string& types) {
     cuda::sell_pack(csr_of<I, T>(n, a), at<index_t>(a[3]), at<index_t>(a[4]), at<std::int32_t>(a[5]),
                     at<std::int32_t>(a[6]), at<T>(a[7]));
   };
+  table["sor_sweep_csr_" + types] = [](const index_t* n, void* const* a, double*) {
+    cuda::sor_sweep_csr(csr_of<I, T>(n, a), at<index_t>(a[3]), n[2], at<T>(a[4]), at<T>(a[5]),
+                        *at<double>(a[6]));
+  };
 }
 
 template <class T>
@@ -113,6 +119,9 @@ void add_stencil(const std::string& types) {
   };
   table["stencil_residual_" + types] = [](const index_t* n, void* const* a, double* out) {
     put(out, cuda::stencil_residual(grid_of<T>(n, a), at<T>(a[6]), at<T>(a[7]), at<T>(a[8])));
+  };
+  table["sor_sweep_stencil_" + types] = [](const index_t* n, void* const* a, double*) {
+    cuda::sor_sweep_stencil(grid_of<T>(n, a), at<T>(a[6]), at<T>(a[7]), *at<double>(a[8]), int(n[10]));
   };
 }
 
