@@ -88,9 +88,8 @@ def test_update_takes_new_values_of_the_same_pattern_alone(system, other, order)
         assert (split.norm, split.symmetric) == (fresh.norm, fresh.symmetric)
         assert split.nbytes > 0
     B = other[1]
-    same = all(
-        np.array_equal(*pair) and pair[0].dtype == pair[1].dtype for pair in zip(B[:2], (indptr, indices))
-    )
+    pattern = zip(B[:2], (indptr, indices), strict=True)
+    same = all(np.array_equal(new, old) and new.dtype == old.dtype for new, old in pattern)
     assert split.update(*B) == (same and B[2].dtype == data.dtype)
 
 
