@@ -7,7 +7,7 @@ from csr_cases import VALUES, random_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.csr import wide
-from test_sor_kernels import ORDERS, arrays_of, close, core, laplacian, order_of, sor_run, state_of, systems
+from sor_cases import ORDERS, arrays_of, close, core, laplacian, order_of, sor_run, state_of, systems
 
 thorough = settings(max_examples=120, deadline=None)
 
