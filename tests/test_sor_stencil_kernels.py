@@ -161,11 +161,11 @@ def textbook(matrix, b, x, omega, n_steps):
     p, rz, norms = z, r @ z, []
     for _ in range(n_steps):
         q = matrix @ p
-        alpha = rz / (p @ q)
+        alpha = rz / (p @ q) if p @ q > 0 else 0.0  # solved exactly
         x, r = x + alpha * p, r - alpha * q
         z, before = np.linalg.solve(M, r), rz
         rz = r @ z
-        p = z + rz / before * p
+        p = z + (rz / before if before > 0 else 0.0) * p
         norms.append(np.linalg.norm(r))
     return x, np.array(norms)
 
