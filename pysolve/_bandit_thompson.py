@@ -44,10 +44,11 @@ class _Learning(Policy):
         if self._mode < 0 and not peek:
             self._begin(given)
         if self._mode >= 0 and given != self._mode:
-            missing = "none was given" if self._mode else f"got {context!r}"
-            raise ValueError(
-                f"context must be {'a number' if self._mode else 'None'} as in the first ask, {missing}"
-            )
+            if self._mode:
+                raise ValueError(
+                    "context must be a number, as in the first ask or in the domain, but none was given"
+                )
+            raise ValueError(f"context must be None as in the first ask, got {context!r}")
         return context
 
 
