@@ -80,7 +80,8 @@ class ThompsonSampling(_Learning):
     Notes
     -----
     The cost of a solve that was given up (``censored=True``) is taken for the mean of what it can have been.
-    Whether there is a context is decided by the first `ask`, unless `domain` is given.
+    Whether there is a context is decided by the first `ask`, unless `domain` is given. Where the systems drift and no
+    context tells how, use `AutoPolicy`, or a discount.
 
     References
     ----------
