@@ -2,7 +2,7 @@
 
 from pysolve import gallery
 from pysolve._backend import config as show_config
-from pysolve._bandit import Trial
+from pysolve._bandit import Policy, Trial
 from pysolve._bandit_chebyshev import ChebCB
 from pysolve._bandit_fixed import FixedArm, SuccessiveReject
 from pysolve._bandit_thompson import AutoPolicy, ThompsonSampling
@@ -32,6 +32,7 @@ __all__ = [
     "Jacobi",
     "Multilevel",
     "PackedMatrix",
+    "Policy",
     "SolveResult",
     "SolveSequence",
     "SorWorkspace",

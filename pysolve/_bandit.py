@@ -43,11 +43,43 @@ class Trial:
 
 
 class Policy:
-    """Base of all policies: the protocol ask / tell, its checks, history, files and pictures.
+    """What all policies have in common: ask for an arm, solve with it, tell what that cost.
 
-    A policy says how it chooses, learns and ranks in `_choose`, `_learn` and `_ranking`; these are called with the
-    lock held, with contexts and costs already checked.
+    Any number of threads may do so at once. Answers may come in any order, and trials may stay without answer. Every
+    policy pickles, with the state of its random generator.
+
+    Parameters
+    ----------
+    arms : sequence
+        The values to choose among: floats, strings, dicts, callables, anything.
+    rng : None, int or Generator
+        Source of the choices.
+    **parameters
+        What else the policy was made with.
+
+    Attributes
+    ----------
+    arms : tuple
+
+    See Also
+    --------
+    AutoPolicy : the one to begin with.
+
+    Examples
+    --------
+    >>> import pysolve
+    >>> policy = pysolve.AutoPolicy([1.0, 1.3, 1.6, 1.9], rng=0)
+    >>> isinstance(policy, pysolve.Policy)
+    True
+    >>> first, second = policy.ask(), policy.ask()
+    >>> policy.tell(second, 34)
+    >>> policy.tell(first, 120, censored=True)
+    >>> policy.history["cost"]
+    array([ 34., 120.])
     """
+
+    # A policy says how it chooses, learns and ranks in _choose, _learn and _ranking; these are called with the lock
+    # held, with contexts and costs already checked.
 
     # Attribute -> kind, as in _bandit_files.pack: what a file must hold beside arms, parameters and rng.
     _kept: ClassVar[dict[str, str]] = {}

@@ -172,9 +172,12 @@ def _checked(found: np.ndarray, fresh: Any, kind: str, key: str) -> Any:
 
 
 def _check_indices(policy: Any) -> None:
-    indices = policy._history.indices
-    if len(indices) and not 0 <= min(indices) <= max(indices) < len(policy.arms):
-        raise ValueError("its history names arms that it has not")
+    for indices in [
+        policy._history.indices,
+        *(getattr(part, "indices", ()) for part in getattr(policy, "_learners", ())),
+    ]:
+        if len(indices) and not 0 <= min(indices) <= max(indices) < len(policy.arms):
+            raise ValueError("its history names arms that it has not")
 
 
 def snapshot(attributes: dict[str, Any]) -> dict[str, Any]:

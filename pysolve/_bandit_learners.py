@@ -12,7 +12,8 @@ from pysolve import _bandit_features as features
 from pysolve._bandit_model import LinearModel, Noise
 
 BLOCK = 16  # answers between two times of fading
-FORGOTTEN = 1e-4  # the weight below which an observation is left out
+FORGOTTEN = 1e-4  # the weight below which an observation is left out of a new fit
+MOST_FITTED = 20_000  # observations in a new fit, the latest: tens of milliseconds
 
 
 class PlainLearner:
@@ -113,12 +114,14 @@ class ContextLearner:
     def _refit(self, count: int) -> None:
         """Place the contexts anew. The counts at which this is done grow in proportion, so an answer pays little."""
         self.next, self.early = count + count // 2 + 1, count + count // 10 + 1
-        weights = self.discount ** np.arange(count - 1, -1, -1.0)
-        start = int(np.searchsorted(weights, FORGOTTEN))
+        first = max(0, count - MOST_FITTED)
+        weights = self.discount ** np.arange(count - 1 - first, -1, -1.0)
+        skipped = int(np.searchsorted(weights, FORGOTTEN))
+        start, weights = first + skipped, weights[skipped:]
         contexts, indices = np.array(self.contexts[start:]), np.array(self.indices[start:])
         self.scale.learn(contexts)
         place = (self.scale.places_of(contexts) + 1) / 2 * (len(features.GRID) - 1)
         left = np.clip(place.astype(int), 0, len(features.GRID) - 2)
         share = (place - left)[:, None]
         at = (1 - share) * self.by_context[left] + share * self.by_context[left + 1]
-        self.model.fit(self.by_arm[indices] * at, np.array(self.logs[start:]), weights[start:])
+        self.model.fit(self.by_arm[indices] * at, np.array(self.logs[start:]), weights)

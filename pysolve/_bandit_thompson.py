@@ -44,10 +44,11 @@ class _Learning(Policy):
         if self._mode < 0 and not peek:
             self._begin(given)
         if self._mode >= 0 and given != self._mode:
-            missing = "none was given" if self._mode else f"got {context!r}"
-            raise ValueError(
-                f"context must be {'a number' if self._mode else 'None'} as in the first ask, {missing}"
-            )
+            if self._mode:
+                raise ValueError(
+                    "context must be a number, as in the first ask or in the domain, but none was given"
+                )
+            raise ValueError(f"context must be None as in the first ask, got {context!r}")
         return context
 
 
@@ -79,7 +80,8 @@ class ThompsonSampling(_Learning):
     Notes
     -----
     The cost of a solve that was given up (``censored=True``) is taken for the mean of what it can have been.
-    Whether there is a context is decided by the first `ask`, unless `domain` is given.
+    Whether there is a context is decided by the first `ask`, unless `domain` is given. Where the systems drift and no
+    context tells how, use `AutoPolicy`, or a discount.
 
     References
     ----------

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pysolve._bandit import Policy, Trial
 from pysolve._bandit_arguments import checked_count, checked_discount, checked_domain
 
-TOLERANCE = 1e-11  # of the sum of the probabilities
+TOLERANCE = 1e-8  # of their sum, before probabilities are divided by it
 
 
 class TsallisState:
@@ -50,20 +50,21 @@ class TsallisState:
         if not self.rounds:
             return [1.0 / d] * d
         k = self.k
-        c = (
-            math.sqrt(self.rounds + 1) * 2 / self.step * max(self.total / self.rounds, 1e-300)
-        )  # never 0 when faded
-        bound = min(k) - c  # one p_i alone is 1 there
+        mean = max(self.total / self.rounds, 1e-300)  # never 0, even if all has faded
+        c = math.sqrt(self.rounds + 1) * 2 / self.step * mean
+        bound = min(min(k) - c, math.nextafter(min(k), -math.inf))  # one p_i alone is 1 there
         x = min(self.x, bound)
         for _ in range(100):
             q = [c / (value - x) for value in k]
             p = [value * value for value in q]
-            total, slope = sum(p), sum(map(mul, p, q))
+            total = sum(p)
             if -TOLERANCE < total - 1.0 < TOLERANCE:
                 break
-            x = min(x + c * total * (1.0 - math.sqrt(total)) / slope, bound)
-        self.x, self.slope = x, slope
-        return p
+            self.slope = sum(map(mul, p, q))
+            x = min(x + c * total * (1.0 - math.sqrt(total)) / self.slope, bound)
+        self.x = x
+        # What is left of the error, quadratically small in the next step, is spread over all arms.
+        return [value / total for value in p]
 
     def learn(self, index: int, cost: float, p: list[float]) -> None:
         loss = cost - self.least

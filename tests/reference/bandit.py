@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.optimize import brentq, lsq_linear
+from scipy.stats import truncnorm
 
 
 def tsallis_probabilities(k, K, eta):
@@ -25,7 +26,7 @@ def tsallis_estimate(loss, played, p, baseline):
 
 def chebyshev_fit(X, y, bound):
     """The least squares fit with |theta_j| <= bound_j."""
-    return lsq_linear(X, y, (-np.asarray(bound), bound), tol=1e-14, method="bvls").x
+    return lsq_linear(X, y, (-np.asarray(bound), bound), tol=1e-14, method="bvls", max_iter=500).x
 
 
 def gaussian_posterior(X, y, noise):
@@ -36,7 +37,5 @@ def gaussian_posterior(X, y, noise):
 
 
 def truncated_normal_mean(lower, deviation):
-    """The mean of N(0, deviation^2) above `lower`, by summation."""
-    x = np.linspace(lower, lower + 12 * deviation, 400_001)
-    weight = np.exp(-0.5 * (x / deviation) ** 2)
-    return float((x * weight).sum() / weight.sum())
+    """The mean of N(0, deviation^2) above `lower`."""
+    return truncnorm.mean(lower / deviation, np.inf, scale=deviation)
