@@ -21,7 +21,7 @@ class sor_split;
 
 // Up to state.n_steps sweeps on x; norms[k] = norm(b - A x) after sweep k. Ends at the first norm <= state.tolerance
 // or not finite; x is then the iterate that the last finite norm belongs to. A symmetric sweep is one forward and one
-// backward.
+// backward. At a norm that is not finite x goes back to the iterate before (or stays as it was), and that sweep counts.
 //   m (v + 4) + n (4 v + 2 s + 8) bytes, 2 m + 9 n flops a sweep and its norm
 // The norm costs no pass of its own: a sweep knows U x of the iterate it starts from, and the one before it has left
 // L x. A symmetric sweep reads A once only: U x is known to its forward half, L x to its backward half.
@@ -31,7 +31,8 @@ void sor_run_csr(const sor_split<T>& A, const T* b, T* x, double omega, sor_dire
 
 // Conjugate gradients with M = omega / (2 - omega) (D / omega + L) D^-1 (D / omega + U), U = L^H; on entry
 // r = b - A x, and work (5 n values) is what the last run left in it, or anything where state.rho is 0. norms[k] is
-// norm(r) of the recurrence after iteration k.
+// norm(r) of the recurrence after iteration k. state.curvature holds p^H A p of the last direction, and with state.rho,
+// state.beta and work it is all that the next run goes on from.
 //   m (v + 4) + n (14.5 v + 8) bytes, 6 m + 27 n flops an iteration
 // Product and preconditioner share their passes over L and U (after Eisenstat 1981), in a form that keeps r itself:
 //   rows ascending:   y = (D/omega + L)^-1 r while L z is summed from the same entries, once r has taken its step

@@ -1,154 +1,13 @@
-// One row of cells (along the last axis) as sor and ssor_cg walk it: eight cells at a time, where each cell waits for the
-// one before it. With everything but that neighbour in t, a row of a sweep is the recurrence x_k = f_k x_{k-1} + t_k,
-// f_k = omega w_k / d_k. Inside eight cells it takes three steps, since the pair (f, t) of two cells one after the other
-// is (f_k f_{k-1}, f_k t_{k-1} + t_k), and one more for the cell before them. Backward it is the same from the other end.
+// Weights of the faces of a row of cells (along the last axis) as sor and ssor_cg take them, eight cells at a time, and
+// the ways along a row.
 #pragma once
 #include <algorithm>
 #include <memory>
 
+#include "sor_scan.hpp"
 #include "stencil_row.hpp"
 
 namespace pysolve::cpu {
-
-// ---- eight values moved by a number of lanes; `fill` comes in ----
-template <class V>
-PYSOLVE_INLINE V up1(V fill, V v) {
-  return __builtin_shufflevector(fill, v, 7, 8, 9, 10, 11, 12, 13, 14);
-}
-template <class V>
-PYSOLVE_INLINE V up2(V fill, V v) {
-  return __builtin_shufflevector(fill, v, 6, 7, 8, 9, 10, 11, 12, 13);
-}
-template <class V>
-PYSOLVE_INLINE V up4(V fill, V v) {
-  return __builtin_shufflevector(fill, v, 4, 5, 6, 7, 8, 9, 10, 11);
-}
-template <class V>
-PYSOLVE_INLINE V down1(V v, V fill) {
-  return __builtin_shufflevector(v, fill, 1, 2, 3, 4, 5, 6, 7, 8);
-}
-template <class V>
-PYSOLVE_INLINE V down2(V v, V fill) {
-  return __builtin_shufflevector(v, fill, 2, 3, 4, 5, 6, 7, 8, 9);
-}
-template <class V>
-PYSOLVE_INLINE V down4(V v, V fill) {
-  return __builtin_shufflevector(v, fill, 4, 5, 6, 7, 8, 9, 10, 11);
-}
-
-// Products of one, two, four and eight factors f that end at each cell, as far as there are so many among the eight.
-template <class T>
-struct scan_factors {
-  lanes<T> one, two, four, eight;
-};
-
-template <class T>
-PYSOLVE_INLINE scan_factors<T> forward_factors(lanes<T> f) {
-  const lanes<T> ones = lanes<T>{} + T(1);
-  const lanes<T> two = f * up1(ones, f), four = two * up2(ones, two);
-  return {f, two, four, four * up4(ones, four)};
-}
-template <class T>
-PYSOLVE_INLINE scan_factors<T> backward_factors(lanes<T> f) {
-  const lanes<T> ones = lanes<T>{} + T(1);
-  const lanes<T> two = f * down1(f, ones), four = two * down2(two, ones);
-  return {f, two, four, four * down4(four, ones)};
-}
-
-// x_k = f_k x_{k-1} + t_k with `before` (in all lanes) before the first; x_k = f_k x_{k+1} + t_k with it after the last.
-template <class T>
-PYSOLVE_INLINE lanes<T> scan_forward(const scan_factors<T>& f, lanes<T> t, lanes<T> before) {
-  const lanes<T> none = {};
-  t += f.one * up1(none, t);
-  t += f.two * up2(none, t);
-  t += f.four * up4(none, t);
-  return t + f.eight * before;
-}
-template <class T>
-PYSOLVE_INLINE lanes<T> scan_backward(const scan_factors<T>& f, lanes<T> t, lanes<T> before) {
-  const lanes<T> none = {};
-  t += f.one * down1(t, none);
-  t += f.two * down2(t, none);
-  t += f.four * down4(t, none);
-  return t + f.eight * before;
-}
-template <class V>
-PYSOLVE_INLINE V first_of(V v) {
-  return __builtin_shufflevector(v, v, 0, 0, 0, 0, 0, 0, 0, 0);
-}
-template <class V>
-PYSOLVE_INLINE V last_of(V v) {
-  return __builtin_shufflevector(v, v, 7, 7, 7, 7, 7, 7, 7, 7);
-}
-
-// ---- the last cells of a row, fewer than eight: zeros stand in for the others. Written out: a loop would become a call.
-template <class T>
-PYSOLVE_INLINE lanes<T> load_part(const T* p, index_t count) {
-  T padded[n_lanes] = {};
-  if (count > 0) padded[0] = p[0];
-  if (count > 1) padded[1] = p[1];
-  if (count > 2) padded[2] = p[2];
-  if (count > 3) padded[3] = p[3];
-  if (count > 4) padded[4] = p[4];
-  if (count > 5) padded[5] = p[5];
-  if (count > 6) padded[6] = p[6];
-  if (count > 7) padded[7] = p[7];
-  return load(padded);
-}
-template <class T>
-PYSOLVE_INLINE void store_part(T* p, lanes<T> v, index_t count) {
-  if (count > 0) p[0] = v[0];
-  if (count > 1) p[1] = v[1];
-  if (count > 2) p[2] = v[2];
-  if (count > 3) p[3] = v[3];
-  if (count > 4) p[4] = v[4];
-  if (count > 5) p[5] = v[5];
-  if (count > 6) p[6] = v[6];
-}
-
-// How to read and write the cells of a row from k on, and those one before or one after them: eight with others after
-// them, or those at the end of the row. Beyond the ends of the row lie `left` and `right`.
-template <class T>
-struct inside {
-  static constexpr bool is_last = false;
-  PYSOLVE_INLINE lanes<T> get(const T* p) const { return load(p); }
-  PYSOLVE_INLINE lanes<T> get_before(const T* p, index_t k, T left) const {
-    return k > 0 ? load(p - 1) : up1(lanes<T>{} + left, load(p));
-  }
-  PYSOLVE_INLINE lanes<T> get_next(const T* p, T) const { return load(p + 1); }
-  PYSOLVE_INLINE lanes<T> own(lanes<T> v) const { return v; }
-  PYSOLVE_INLINE void put(T* p, lanes<T> v) const { store(p, v); }
-};
-template <class T>
-struct last_eight : inside<T> {
-  static constexpr bool is_last = true;
-  static constexpr index_t count = n_lanes;
-  PYSOLVE_INLINE lanes<T> get_next(const T* p, T right) const { return down1(load(p), lanes<T>{} + right); }
-};
-template <class T>
-struct last_few {
-  static constexpr bool is_last = true;
-  index_t count;
-  PYSOLVE_INLINE lanes<T> get(const T* p) const { return load_part(p, count); }
-  PYSOLVE_INLINE lanes<T> get_before(const T* p, index_t k, T left) const {
-    if (k > 0) return load_part(p - 1, count);
-    lanes<T> v = up1(lanes<T>{}, load_part(p, count - 1));
-    v[0] = left;
-    return v;
-  }
-  PYSOLVE_INLINE lanes<T> get_next(const T* p, T right) const {
-    lanes<T> v = load_part(p + 1, count - 1);
-    v[count - 1] = right;
-    return v;
-  }
-  // Zero in lanes of no cell, where a scan has gone on.
-  PYSOLVE_INLINE lanes<T> own(lanes<T> v) const {
-    T values[n_lanes];
-    store(values, v);
-    return load_part(values, count);
-  }
-  PYSOLVE_INLINE void put(T* p, lanes<T> v) const { store_part(p, v, count); }
-};
 
 // ---- weights of eight cells: their six faces, shift s, diagonal d (1 in a decoupled cell, as is s), g = omega / d ----
 template <class T>
@@ -156,9 +15,7 @@ struct eight_cells {
   lanes<T> x0, x1, y0, y1, z0, z1, s, d, g;
   scan_factors<T> forward, backward;  // of g z0 and of g z1
   // Member by member: what is not used is not read, and the rest stays in registers.
-  PYSOLVE_INLINE eight_cells copy() const {
-    return {x0, x1, y0, y1, z0, z1, s, d, g, forward, backward};
-  }
+  PYSOLVE_INLINE eight_cells copy() const { return {x0, x1, y0, y1, z0, z1, s, d, g, forward, backward}; }
   PYSOLVE_INLINE void finish(T omega) {
     const lanes<T> faces = ((x0 + x1) + (y0 + y1)) + (z0 + z1);
     const lanes<T> sum = faces + s, one = lanes<T>{} + T(1);
@@ -289,11 +146,12 @@ class by_cells {
   }
 };
 
-// Asks for memory of the row ahead in the order of a pass, which nobody has read before; descending, of that behind.
+// Asks for memory that nobody has read before: the same cells of the row after, or a page ahead where rows are short.
 template <class T>
-PYSOLVE_INLINE void ask_for_next(const T* row, index_t k) {
-  __builtin_prefetch(row + k + prefetch_bytes / index_t(sizeof(T)));
+PYSOLVE_INLINE index_t ahead_of(index_t n) {
+  return std::max(n, prefetch_bytes / index_t(sizeof(T)));
 }
+PYSOLVE_INLINE void ask_for(const void* at) { __builtin_prefetch(at); }
 
 // step(eight_cells, k, how to read and write) along cells [begin, end) of a row of n, begin and end multiples of
 // eight or n; ascending or descending.
@@ -313,7 +171,7 @@ PYSOLVE_INLINE void ascend(const Row& row, index_t n, index_t begin, index_t end
   if (n - k == n_lanes)
     step(row.last(k, last_eight<T>{}), k, last_eight<T>{});
   else
-    step(row.last(k, last_few<T>{n - k}), k, last_few<T>{n - k});
+    step(row.last(k, last_few<T>{n - k, k > 0}), k, last_few<T>{n - k, k > 0});
 }
 template <class Faces, class Row, class Step>
 PYSOLVE_INLINE void descend(const Row& row, index_t n, index_t begin, index_t end, Step&& step) {
@@ -324,7 +182,7 @@ PYSOLVE_INLINE void descend(const Row& row, index_t n, index_t begin, index_t en
     if (n - k == n_lanes)
       step(row.last(k, last_eight<T>{}), k, last_eight<T>{});
     else
-      step(row.last(k, last_few<T>{n - k}), k, last_few<T>{n - k});
+      step(row.last(k, last_few<T>{n - k, k > 0}), k, last_few<T>{n - k, k > 0});
     k -= n_lanes;
   }
   const index_t stop = std::max(begin, index_t(1));

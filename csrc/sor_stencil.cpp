@@ -46,7 +46,7 @@ template <class Faces, class T>
 class sor_runner {
   const sor_system<Faces, T> s_;
   const sweep_plan plan_;
-  const slabs cut_;
+  slabs cut_;
   const bool asks_;
   index_t most_together_ = 1;
   barrier meet_;
@@ -64,15 +64,15 @@ class sor_runner {
 
  public:
   sor_runner(const grid<T>& A, const T* b, T* x, double omega, sor_direction sweep, bool red_black, bool asks)
-      : s_(A, T(omega), b, x),
-        plan_(sweep, red_black),
-        cut_(A, n_threads(bytes_of_sweep(A))),
-        asks_(asks),
-        progress_(cut_.threads) {
-    const index_t slab_bytes = bytes_of_sweep(A) / 3 * 2 / cut_.count;
-    const index_t stages = index_t(plan_.passes[0].stages.size()) + asks;
-    if (cut_.pipelined && plan_.fuses() && slab_bytes * cut_.count > cached_bytes)
+      : s_(A, T(omega), b, x), plan_(sweep, red_black), cut_(A, n_threads(bytes_of_sweep(A))), asks_(asks) {
+    const index_t read_bytes = bytes_of_sweep(A) / 3 * 2,
+                  stages = index_t(plan_.passes[0].stages.size()) + asks;
+    if (cut_.pipelined && plan_.fuses() && read_bytes > cached_bytes) {
+      cut_.narrow();
+      const index_t slab_bytes = std::max(index_t(1), read_bytes / cut_.count / cut_.segments * cut_.threads);
       most_together_ = std::clamp((cached_bytes / slab_bytes - 2) / stages, index_t(1), most_together);
+    }
+    progress_ = std::vector<progress>(cut_.segments);
     if (!asks) return;
     kept_.reset(new T[A.size()]);
     for (auto& squares : squares_) squares.resize(most_together_ * cut_.count * n_lanes);
@@ -186,19 +186,19 @@ class sor_runner {
                   descends ? add_residual<true>(s_, piece, starts, sum)
                            : add_residual<false>(s_, piece, starts, sum);
                 } else {
-                  relax(stages[m], piece);
+                  relax(stages[m], piece, m == 0);
                 }
               });
     meet_.wait(team);
   }
 
-  void relax(stage what, row_piece piece) const {
+  void relax(stage what, row_piece piece, bool leads) const {
     if (what == stage::forward)
-      relax_forward(s_, piece);
+      relax_forward(s_, piece, leads);
     else if (what == stage::backward)
       relax_backward(s_, piece);
     else
-      relax_colour(s_, piece, what == stage::black);
+      relax_colour(s_, piece, what == stage::black, leads);
   }
 
   void keep(row_piece piece) const {
@@ -223,7 +223,7 @@ void sor_sweep_stencil(const grid<T>& A, const T* b, T* x, double omega, int col
     const sor_system<Faces, T> s(A, T(omega), b, x);
     parallel_ranges(A.n[0] * A.n[1], n_threads(bytes_of_sweep(A)), [&](index_t first, index_t last) {
       for (index_t row = first; row < last; ++row)
-        relax_colour(s, {row / A.n[1], row % A.n[1], 0, A.n[2]}, colour);
+        relax_colour(s, {row / A.n[1], row % A.n[1], 0, A.n[2]}, colour, true);
     });
   });
 }

@@ -136,7 +136,8 @@ void sor_precondition_stencil(const grid<T>& A, double omega, const T* r, T* z) 
 }
 
 template <class T>
-void ssor_cg_run_stencil(const grid<T>& A, double omega, T* x, T* r, T* work, double* norms, run_state& state) {
+void ssor_cg_run_stencil(const grid<T>& A, double omega, T* x, T* r, T* work, double* norms,
+                         run_state& state) {
   const index_t n = A.size();
   with_sor_faces(A, [&]<class Faces>() {
     ssor_runner<Faces, T>(A, omega, x, r, work, work + n, work + 2 * n).run(norms, state);

@@ -50,25 +50,29 @@ enum class ascent { solve, start, step };
 // r -= alpha A p and x += alpha p (step), then y_c = (r_c + sum of w_f y_f over the neighbours before c) omega / d_c.
 // sums: eight of r.r, eight of y.D y (start, step).
 template <ascent what, class Faces, class T>
-PYSOLVE_CLONES void ssor_ascend(const ssor_system<Faces, T>& s, row_piece at, T alpha, bool starts, double* sums) {
+PYSOLVE_CLONES void ssor_ascend(const ssor_system<Faces, T>& s, row_piece at, T alpha, bool starts,
+                                double* sums) {
   using V = lanes<T>;
   const index_t n = s.A.n[2], row = (at.i * s.A.n[1] + at.j) * n;
   const auto before_row = rows_before<T>(
       s.A, at.i, at.j, [&](index_t i, index_t j) PYSOLVE_LAMBDA -> const T* { return s.y_row(i, j); });
-  const row_of<T> direction = row_at(s.A, static_cast<const T*>(what == ascent::step ? s.p : s.r), at.i, at.j);
+  const row_of<T> direction =
+      row_at(s.A, static_cast<const T*>(what == ascent::step ? s.p : s.r), at.i, at.j);
   const T left = s.A.low[2] == side::periodic ? direction.left : T(0);
   const T right = s.A.low[2] == side::periodic ? direction.right : T(0);
   const bool wraps = s.A.low[2] == side::periodic, has_y = s.has_y;
   T *x = s.x + row, *r = s.r + row, *y = s.y + row;
+  const index_t ahead = ahead_of<T>(n);
   V before = V{} + (at.begin > 0 ? y[at.begin - 1] : T(0));
   lanes<double> rr = {}, yDy = {};
   if (what != ascent::solve && !starts) rr = load(sums), yDy = load(sums + n_lanes);
   const auto cells = [&](const eight_cells<T>& c, index_t k, auto how) PYSOLVE_LAMBDA {
     V residual = how.get(r + k);
     if constexpr (what == ascent::step) {
-      ask_for_next(direction.xp, k);
+      ask_for(direction.xp + k + ahead), ask_for(x + k + ahead), ask_for(r + k + ahead);
       const V here = how.get(direction.c + k);
-      V q = c.s * here + c.x0 * (here - how.get(direction.xm + k)) + c.x1 * (here - how.get(direction.xp + k)) +
+      V q = c.s * here + c.x0 * (here - how.get(direction.xm + k)) +
+            c.x1 * (here - how.get(direction.xp + k)) +
             c.z0 * (here - how.get_before(direction.c + k, k, left)) +
             c.z1 * (here - how.get_next(direction.c + k, right));
       if (has_y) q += c.y0 * (here - how.get(direction.ym + k)) + c.y1 * (here - how.get(direction.yp + k));
@@ -99,7 +103,8 @@ PYSOLVE_CLONES void ssor_ascend(const ssor_system<Faces, T>& s, row_piece at, T 
 // p = z + beta p. sums: eight of p.A p = sum_f w_f (p_c - p_f)^2 + sum_c s_c p_c^2, each face counted where the second of
 // its two cells is done.
 template <bool solves_only, class Faces, class T>
-PYSOLVE_CLONES void ssor_descend(const ssor_system<Faces, T>& s, row_piece at, T beta, bool starts, double* sums) {
+PYSOLVE_CLONES void ssor_descend(const ssor_system<Faces, T>& s, row_piece at, T beta, bool starts,
+                                 double* sums) {
   using V = lanes<T>;
   const index_t n = s.A.n[2], row = (at.i * s.A.n[1] + at.j) * n;
   const auto after_row = rows_after<T>(
@@ -109,6 +114,8 @@ PYSOLVE_CLONES void ssor_descend(const ssor_system<Faces, T>& s, row_piece at, T
   const bool wraps = s.A.low[2] == side::periodic, has_y = s.has_y;
   const bool above_x = !(periodic_x && at.i == s.A.n[0] - 1), below_x = at.i == 0;
   const bool above_y = has_y && !(periodic_y && at.j == s.A.n[1] - 1), below_y = has_y && at.j == 0;
+  const T two_less = 2 - s.omega;
+  const index_t ahead = ahead_of<T>(n);
   const T* y = s.y + row;
   T *z = s.z_row(at.i, at.j), *p = s.p + row;
   V before = V{} + (at.end < n ? z[at.end] : T(0));
@@ -117,11 +124,13 @@ PYSOLVE_CLONES void ssor_descend(const ssor_system<Faces, T>& s, row_piece at, T
   lanes<double> pAp = {};
   if (!solves_only && !starts) pAp = load(sums);
   const auto cells = [&](const eight_cells<T>& c, index_t k, auto how) PYSOLVE_LAMBDA {
+    ask_for(y + k - ahead);
+    if (!solves_only) ask_for(p + k - ahead);
     V sum = c.x1 * how.get(after_row.near_x + k);
     if (after_row.far_x) sum += c.x0 * how.get(after_row.far_x + k);
     if (has_y) sum += c.y1 * how.get(after_row.near_y + k);
     if (after_row.far_y) sum += c.y0 * how.get(after_row.far_y + k);
-    V v = scan_backward<T>(c.backward, (2 - s.omega) * how.get(y + k) + c.g * sum, before);
+    V v = scan_backward<T>(c.backward, two_less * how.get(y + k) + c.g * sum, before);
     before = first_of(v);
     if (k == 0 && wraps) {
       T last = z[n - 1];

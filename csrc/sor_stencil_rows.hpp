@@ -28,20 +28,22 @@ PYSOLVE_INLINE lanes<T> around(const eight_cells<T>& c, const row_of<T>& r, cons
   return sum;
 }
 
+// `leads`: no other stage has come by before, and memory is asked for ahead.
 template <class Faces, class T>
-PYSOLVE_CLONES void relax_forward(const sor_system<Faces, T>& s, row_piece at) {
+PYSOLVE_CLONES void relax_forward(const sor_system<Faces, T>& s, row_piece at, bool leads) {
   const index_t n = s.A.n[2];
   const row_of<T> r = row_at(s.A, static_cast<const T*>(s.x), at.i, at.j);
   T* x = const_cast<T*>(r.c);
   const T* b = s.b + (r.c - s.x);
-  const bool wraps = s.A.low[2] == side::periodic;
+  const bool wraps = s.A.low[2] == side::periodic, has_y = s.has_y;
+  const T keep = 1 - s.omega;
+  const index_t ahead = ahead_of<T>(n);
   lanes<T> before = lanes<T>{} + (at.begin > 0 ? x[at.begin - 1] : wraps ? r.left : T(0));
   ascend<Faces>(s.faces.row_at(s.A, at.i, at.j), n, at.begin, at.end,
                 [&](const eight_cells<T>& c, index_t k, auto how) PYSOLVE_LAMBDA {
-                  ask_for_next(r.xp, k);
-                  ask_for_next(b, k);
-                  const lanes<T> sum = around(c, r, b, s.has_y, k, how) + c.z1 * how.get_next(x + k, T(0));
-                  lanes<T> v = scan_forward<T>(c.forward, (1 - s.omega) * how.get(x + k) + c.g * sum, before);
+                  if (leads) ask_for(r.xp + k + ahead), ask_for(b + k + ahead);
+                  const lanes<T> sum = around(c, r, b, has_y, k, how) + c.z1 * how.get_next(x + k, T(0));
+                  lanes<T> v = scan_forward<T>(c.forward, keep * how.get(x + k) + c.g * sum, before);
                   before = last_of(v);
                   if constexpr (how.is_last)
                     if (wraps) v[how.count - 1] += (c.g * c.z1)[how.count - 1] * (k == 0 ? v[0] : x[0]);
@@ -55,15 +57,16 @@ PYSOLVE_CLONES void relax_backward(const sor_system<Faces, T>& s, row_piece at) 
   const row_of<T> r = row_at(s.A, static_cast<const T*>(s.x), at.i, at.j);
   T* x = const_cast<T*>(r.c);
   const T* b = s.b + (r.c - s.x);
-  const bool wraps = s.A.low[2] == side::periodic;
+  const bool wraps = s.A.low[2] == side::periodic, has_y = s.has_y;
+  const T keep = 1 - s.omega;
   // What lies after the row is added to its last cell, which need not be the last of eight.
   lanes<T> before = lanes<T>{} + (at.end < n ? x[at.end] : T(0));
   const T right = wraps ? r.right : T(0);
   descend<Faces>(s.faces.row_at(s.A, at.i, at.j), n, at.begin, at.end,
                  [&](const eight_cells<T>& c, index_t k, auto how) PYSOLVE_LAMBDA {
-                   lanes<T> sum = around(c, r, b, s.has_y, k, how) + c.z0 * how.get_before(x + k, k, T(0));
+                   lanes<T> sum = around(c, r, b, has_y, k, how) + c.z0 * how.get_before(x + k, k, T(0));
                    if constexpr (how.is_last) sum[how.count - 1] += c.z1[how.count - 1] * right;
-                   lanes<T> v = scan_backward<T>(c.backward, (1 - s.omega) * how.get(x + k) + c.g * sum, before);
+                   lanes<T> v = scan_backward<T>(c.backward, keep * how.get(x + k) + c.g * sum, before);
                    before = first_of(v);
                    if (k == 0 && wraps) {
                      T last = x[n - 1];
@@ -76,24 +79,26 @@ PYSOLVE_CLONES void relax_backward(const sor_system<Faces, T>& s, row_piece at) 
 
 // Cells with (i + j + k) % 2 == colour.
 template <class Faces, class T>
-PYSOLVE_CLONES void relax_colour(const sor_system<Faces, T>& s, row_piece at, int colour) {
+PYSOLVE_CLONES void relax_colour(const sor_system<Faces, T>& s, row_piece at, int colour, bool leads) {
   const index_t n = s.A.n[2];
   const row_of<T> r = row_at(s.A, static_cast<const T*>(s.x), at.i, at.j);
   T* x = const_cast<T*>(r.c);
   const T* b = s.b + (r.c - s.x);
-  const bool wraps = s.A.low[2] == side::periodic;
+  const bool wraps = s.A.low[2] == side::periodic, has_y = s.has_y;
+  const T keep = 1 - s.omega;
+  const index_t ahead = ahead_of<T>(n);
   const T left = wraps ? r.left : T(0), right = wraps ? r.right : T(0);
   const bool even = (at.i + at.j + colour) % 2 == 0;
-  lanes<T> previous = lanes<T>{} + (at.begin > 0 ? x[at.begin - 1] : left);  // not read again: it was just written
+  lanes<T> previous =
+      lanes<T>{} + (at.begin > 0 ? x[at.begin - 1] : left);  // not read again: it was just written
   ascend<Faces>(s.faces.row_at(s.A, at.i, at.j), n, at.begin, at.end,
                 [&](const eight_cells<T>& c, index_t k, auto how) PYSOLVE_LAMBDA {
-                  ask_for_next(r.xp, k);
-                  ask_for_next(b, k);
+                  if (leads) ask_for(r.xp + k + ahead), ask_for(b + k + ahead);
                   const lanes<T> here = how.get(x + k);
                   const lanes<T> before = up1(previous, here), after = how.get_next(x + k, right);
                   previous = here;
-                  const lanes<T> sum = around(c, r, b, s.has_y, k, how) + c.z0 * before + c.z1 * after;
-                  const lanes<T> v = (1 - s.omega) * here + c.g * sum;
+                  const lanes<T> sum = around(c, r, b, has_y, k, how) + c.z0 * before + c.z1 * after;
+                  const lanes<T> v = keep * here + c.g * sum;
                   how.put(x + k, even ? __builtin_shufflevector(v, here, 0, 9, 2, 11, 4, 13, 6, 15)
                                       : __builtin_shufflevector(here, v, 0, 9, 2, 11, 4, 13, 6, 15));
                 });
@@ -106,7 +111,7 @@ PYSOLVE_CLONES void add_residual(const sor_system<Faces, T>& s, row_piece at, bo
   const index_t n = s.A.n[2];
   const row_of<T> r = row_at(s.A, static_cast<const T*>(s.x), at.i, at.j);
   const T* b = s.b + (r.c - s.x);
-  const bool wraps = s.A.low[2] == side::periodic;
+  const bool wraps = s.A.low[2] == side::periodic, has_y = s.has_y;
   const T left = wraps ? r.left : T(0), right = wraps ? r.right : T(0);
   lanes<double> sum = starts ? lanes<double>{} : load(squares);
   const auto add = [&](const eight_cells<T>& c, index_t k, auto how) PYSOLVE_LAMBDA {
@@ -117,7 +122,7 @@ PYSOLVE_CLONES void add_residual(const sor_system<Faces, T>& s, row_piece at, bo
     D v = widen<T>(how.get(b + k)) - flow(c.x0, how.get(r.xm + k)) - flow(c.x1, how.get(r.xp + k)) -
           flow(c.z0, how.get_before(r.c + k, k, left)) - flow(c.z1, how.get_next(r.c + k, right)) -
           widen<T>(c.s) * here;
-    if (s.has_y) v -= flow(c.y0, how.get(r.ym + k)) + flow(c.y1, how.get(r.yp + k));
+    if (has_y) v -= flow(c.y0, how.get(r.ym + k)) + flow(c.y1, how.get(r.yp + k));
     sum += v * v;
   };
   if constexpr (descends)

@@ -169,6 +169,23 @@ def conjugate_directions_along_stencil(
     grid: StencilGrid, alpha: float, x: Array, r: Array, p: Array
 ) -> float: ...
 
+# sor on stencil operators
+def sor_sweep_stencil(grid: StencilGrid, b: Array, x: Array, omega: float, colour: int) -> None: ...
+def sor_run_stencil(
+    grid: StencilGrid,
+    b: Array,
+    x: Array,
+    omega: float,
+    sweep: int,
+    order: Literal["natural", "multicolor"],
+    norms: Array,
+    state: RunState,
+) -> None: ...
+def sor_precondition_stencil(grid: StencilGrid, omega: float, r: Array, z: Array) -> None: ...
+def ssor_cg_run_stencil(
+    grid: StencilGrid, omega: float, x: Array, r: Array, work: Array, norms: Array, state: RunState
+) -> None: ...
+
 # direction_net
 def direction_net_work_size(n: tuple[int, int, int]) -> int: ...
 def direction_net_pack(kernels: Array, packed: Array) -> None: ...

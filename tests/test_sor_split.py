@@ -7,7 +7,7 @@ from csr_cases import VALUES, random_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.csr import wide
-from test_sor_kernels import ORDERS, arrays_of, close, core, laplacian, order_of, sor_run, state_of, systems
+from sor_cases import ORDERS, arrays_of, close, core, laplacian, order_of, sor_run, state_of, systems
 
 thorough = settings(max_examples=120, deadline=None)
 
@@ -88,9 +88,8 @@ def test_update_takes_new_values_of_the_same_pattern_alone(system, other, order)
         assert (split.norm, split.symmetric) == (fresh.norm, fresh.symmetric)
         assert split.nbytes > 0
     B = other[1]
-    same = all(
-        np.array_equal(*pair) and pair[0].dtype == pair[1].dtype for pair in zip(B[:2], (indptr, indices))
-    )
+    pattern = zip(B[:2], (indptr, indices), strict=True)
+    same = all(np.array_equal(new, old) and new.dtype == old.dtype for new, old in pattern)
     assert split.update(*B) == (same and B[2].dtype == data.dtype)
 
 

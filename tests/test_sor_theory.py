@@ -126,10 +126,10 @@ def test_ssor_cg_needs_the_natural_order_for_its_omega():
     """As measured beforehand on 199 x 199 cells: 221 iterations at omega 1, 56 at 1.95 to 1e-8."""
     m = 199
     A = gallery.poisson((m, m))
-    b = A @ np.random.default_rng(0).standard_normal(m * m)
+    b = np.random.default_rng(0).standard_normal(m * m)
     counts = [pysolve.ssor_cg(A, b, rtol=EPS, omega=omega).iterations for omega in (1.0, 1.95)]
-    assert 170 < counts[0] < 260
-    assert 40 < counts[1] < 70
+    assert 190 < counts[0] < 240
+    assert 50 < counts[1] < 62
 
 
 @pytest.mark.parametrize("kind", ["csr", "stencil"])
