@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._bandit_thompson import AutoPolicy
 from pysolve._iterate import check_control
 from pysolve._result import SolveResult, Status
 from pysolve._solve_sequence_system import Attempt, CheckedSystem, System, attempt_of
@@ -219,6 +220,4 @@ def _arguments(solver: Callable[..., Any]) -> tuple[frozenset[str], frozenset[st
 
 def auto_policy(arms: list[Any], domain: tuple[float, float] | None, rng: Any) -> Any:
     """The policy "auto"."""
-    from pysolve._bandit_thompson import AutoPolicy
-
     return AutoPolicy(arms, domain, rng=rng)
