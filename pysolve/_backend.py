@@ -40,8 +40,8 @@ def empty(shape: int | tuple[int, ...], dtype: Any, like: Any = None, offset: in
     """An uninitialised array on the device of `like` (default: the host).
 
     On the host one of a page or more starts at a cache line, so that no vector load straddles two, and a large one
-    `offset` bytes into a page: the processor tells loads from the stores before them by their place within a page first, and
-    products ran at half their speed where the result began some bytes after the vector.
+    `offset` bytes into a page: the processor tells loads from the stores before them by their place within a page
+    first, and products ran at half their speed where the result began some bytes after the vector.
     """
     if on_device(like):
         import cupy
