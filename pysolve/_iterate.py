@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import operator
 import time
@@ -22,11 +23,7 @@ LARGE = 1 << 24  # unknowns from which an interrupt (Ctrl-C) should not have to 
 
 def check_control(rtol: Any, atol: Any, maxiter: Any, callback: Any) -> tuple[float, float, int | None]:
     """The arguments that control the iteration, checked."""
-    for name, value in (("rtol", rtol), ("atol", atol)):
-        if not isinstance(value, numbers.Real | np.bool_):
-            raise TypeError(f"{name} must be a real number, not {value!r}")
-        if not 0 <= float(value) < np.inf:
-            raise ValueError(f"{name} must be finite and at least 0, but is {value!r}")
+    rtol, atol = _tolerance(rtol, "rtol"), _tolerance(atol, "atol")
     if maxiter is not None:
         try:
             maxiter = operator.index(maxiter)
@@ -36,7 +33,15 @@ def check_control(rtol: Any, atol: Any, maxiter: Any, callback: Any) -> tuple[fl
             raise ValueError(f"maxiter must be at least 0, but is {maxiter}")
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, not {callback!r}")
-    return float(rtol), float(atol), maxiter
+    return rtol, atol, maxiter
+
+
+def _tolerance(value: Any, name: str) -> float:
+    if type(value) is not float and not isinstance(value, (numbers.Real, np.bool_)):
+        raise TypeError(f"{name} must be a real number, not {value!r}")
+    if not 0 <= float(value) < math.inf:
+        raise ValueError(f"{name} must be finite and at least 0, but is {value!r}")
+    return float(value)
 
 
 def solve_columns(

@@ -124,7 +124,7 @@ def with_entries(A: Any) -> Any:
 
 def check_omega(omega: Any) -> float:
     """omega as a float in (0, 2)."""
-    if isinstance(omega, bool) or not isinstance(omega, numbers.Real):
+    if type(omega) is not float and (isinstance(omega, bool) or not isinstance(omega, numbers.Real)):
         raise TypeError(f"omega must be a real number, not {omega!r}")
     if not 0 < float(omega) < 2:
         raise ValueError(f"omega must lie in (0, 2), but is {omega!r}")

@@ -63,29 +63,34 @@ def _is_plain(A: Any, b: Any, x0: Any) -> bool:
             return False
     elif not _is_plain_csr(A):
         return False
-    n = A.shape[0]
-    return all(
-        type(v) is np.ndarray and v.shape == (n,) and v.dtype == A.dtype and _is_dense(v)
-        for v in ((b,) if x0 is None else (b, x0))
-    )
+    shape, dtype = (A.shape[0],), A.dtype
+    return _is_plain_vector(b, shape, dtype) and (x0 is None or _is_plain_vector(x0, shape, dtype))
+
+
+def _is_plain_vector(v: Any, shape: tuple[int], dtype: np.dtype) -> bool:
+    return type(v) is np.ndarray and v.shape == shape and v.dtype == dtype and _is_dense(v)
 
 
 def _is_plain_csr(A: Any) -> bool:
-    if not (sp.issparse(A) and A.format == "csr" and A.ndim == 2 and A.shape[0] == A.shape[1] > 0):
+    if not sp.issparse(A) or A.format != "csr":
         return False
-    parts = A.indptr, A.indices, A.data
+    (indptr, indices, data), shape = (A.indptr, A.indices, A.data), A.shape
     return (
-        parts[2].dtype in _arrays.VALUE_TYPES
-        and parts[0].dtype in INDEX_TYPES
-        and parts[0].dtype == parts[1].dtype
-        and parts[0].size == A.shape[0] + 1
-        and parts[1].size == parts[2].size
-        and all(map(_is_dense, parts))
+        len(shape) == 2
+        and shape[0] == shape[1] == indptr.size - 1 > 0
+        and indices.size == data.size
+        and data.dtype in _arrays.VALUE_TYPES
+        and indptr.dtype == indices.dtype
+        and indptr.dtype in INDEX_TYPES
+        and _is_dense(indptr)
+        and _is_dense(indices)
+        and _is_dense(data)
     )
 
 
 def _is_dense(v: np.ndarray) -> bool:
-    return v.flags.c_contiguous and v.flags.aligned
+    flags = v.flags
+    return flags.c_contiguous and flags.aligned
 
 
 def _solve(
@@ -123,7 +128,7 @@ def _solve(
         status=status,
         iterations=iterations,
         residual_norms=norms,
-        message=summary(status, norms[-1], tolerance, iterations),
+        message=summary(status, norms.item(iterations), tolerance, iterations),
         setup_time=ready - start,
         solve_time=time.perf_counter() - ready,
     )
