@@ -57,8 +57,10 @@ def solvers(sequence):
         x, _ = cg(A, b, x0, rtol=RTOL, callback=lambda _: iterations.append(1))
         return x, len(iterations)
 
+    workspace = pysolve.SorWorkspace()  # what a sequence has too
+
     def fixed(A, b, x0, kappa):
-        result = pysolve.ssor_cg(A, b, x0, rtol=RTOL)
+        result = pysolve.ssor_cg(A, b, x0, rtol=RTOL, workspace=workspace)
         return result.x, result.iterations
 
     def learned(A, b, x0, kappa):

@@ -1,4 +1,4 @@
-"""`pysolve demo`: scipy's cg beside pysolve's on built-in problems, and in a simulation.
+"""`pysolve demo`: scipy's cg beside pysolve's on built-in problems, in a simulation, and in a sequence that is learned.
 
 Same system, tolerance and threads.
 """
@@ -27,6 +27,7 @@ from pysolve._cli_peers import (
     scipy_jacobi,
 )
 from pysolve._cli_progress import Progress
+from pysolve._cli_sequence import learn
 from pysolve._cli_simulation import frame, simulate
 from pysolve._cli_table import aligned, ratio, seconds, threads_text
 from pysolve._cli_threads import rerun
@@ -63,18 +64,20 @@ def demo(arguments: Namespace) -> int:
     """Run `pysolve demo`; 0 when every solve converged, else 1."""
     if arguments.plot:
         check_picture_path(arguments.plot)
-        check_picture_path(_frame_path(arguments.plot), [arguments.plot])
+        for path in _beside(arguments.plot):
+            check_picture_path(path, [arguments.plot])
     if (code := rerun(arguments)) is not None:
         return code
     cases = [make(arguments.size) for make in CASES]
-    n_parts = len(cases) + 1
+    n_parts = len(cases) + 2
     results = [_measure(case, f"[{i}/{n_parts}] {case.title}") for i, case in enumerate(cases, 1)]
-    flow, report, residual = simulate(arguments.size, RTOL, f"[{n_parts}/{n_parts}] smoke around a ball")
+    flow, report, residual = simulate(arguments.size, RTOL, f"[{n_parts - 1}/{n_parts}] smoke around a ball")
+    sequence, learned, worst = learn(arguments.size, RTOL, f"[{n_parts}/{n_parts}] heat equation")
     print(f"scipy's cg beside pysolve's, rtol {RTOL:g}, medians of {REPEAT}, interleaved; {threads_text()}\n")
     print(aligned(HEADER, [_row(case, *pair) for case, pair in zip(cases, results, strict=True)]))
-    print(f"\n{NOTE}\n\n{report}\n")
-    _draw(arguments.plot, cases, results, flow)
-    worst = max(residual, *(side.residual for pair in results for side in pair))
+    print(f"\n{NOTE}\n\n{report}\n\n{learned}\n")
+    _draw(arguments.plot, cases, results, flow, sequence)
+    worst = max(worst, residual, *(side.residual for pair in results for side in pair))
     return 0 if worst <= 1.01 * RTOL else 1
 
 
@@ -151,16 +154,19 @@ def _row(case: Case, scipy: Measured, own: Measured) -> list[str]:
     return [case.title, str(n), *sides[0], *sides[1], ratio(scipy.time, own.time)]
 
 
-def _frame_path(path: str) -> str:
-    """The picture of the simulation lies beside that of the table."""
-    return "_smoke".join(os.path.splitext(path))
+def _beside(path: str) -> list[str]:
+    """The pictures of the simulation and of the sequence lie beside that of the table."""
+    return [name.join(os.path.splitext(path)) for name in ("_smoke", "_sequence")]
 
 
-def _draw(plot: str | None, cases: list[Case], results: list[list[Measured]], flow: Any) -> None:
+def _draw(
+    plot: str | None, cases: list[Case], results: list[list[Measured]], flow: Any, sequence: Any
+) -> None:
     path = plot or "demo.png"
+    paths = [path, *_beside(path)]
     try:
-        check_picture_path(path)
-        check_picture_path(_frame_path(path))
+        for each in paths:
+            check_picture_path(each)
     except InputError as error:  # without --plot the picture is a present, not an order
         print(f"no picture: {error}")
         return
@@ -170,9 +176,10 @@ def _draw(plot: str | None, cases: list[Case], results: list[list[Measured]], fl
     A = cases[chosen].problems[0].operator
     pressure, solid = _best_slice(results[chosen][1].x.reshape(A.grid_shape), A.decoupled)
     rows = [(case.title, scipy.time, own.time) for case, (scipy, own) in zip(cases, results, strict=True)]
-    write_picture(path, demo_picture(pressure, solid, rows))
-    write_picture(_frame_path(path), frame(flow))
-    print(f"drawn: {path}, {_frame_path(path)}")
+    figures = demo_picture(pressure, solid, rows), frame(flow), sequence.plot()
+    for each, figure in zip(paths, figures, strict=True):
+        write_picture(each, figure)
+    print(f"drawn: {', '.join(paths)}")
 
 
 def _best_slice(pressure: np.ndarray, solid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

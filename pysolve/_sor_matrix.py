@@ -51,7 +51,7 @@ class SorWorkspace:
     >>> A, b = pysolve.gallery.poisson((20, 20), format="csr"), np.ones(400)
     >>> workspace = pysolve.SorWorkspace()
     >>> [pysolve.ssor_cg(k * A, b, omega=1.6, workspace=workspace).iterations for k in (1, 2, 4)]
-    [8, 8, 8]
+    [12, 12, 12]
     """
 
     def __init__(self) -> None:

@@ -145,7 +145,7 @@ def test_demo_shows_both_sides_of_five_problems(run):
         assert line.startswith(name)
         cells = line.split()[-8:]
         assert max(float(cells[3]), float(cells[6])) <= 1.01e-6
-    assert [f"[{i}/6]" in err for i in range(1, 7)] == [True] * 6
+    assert [f"[{i}/7]" in err for i in range(1, 8)] == [True] * 7
 
 
 def simulated(out):
@@ -169,10 +169,21 @@ def test_demo_simulates_with_every_library_that_is_installed(run, monkeypatch):
     assert "Not installed: pyamg (pip install pyamg)." in out
 
 
+def test_demo_learns_the_parameter_of_a_sequence(run):
+    lines = run("demo", "--size", "8")[1].split("all steps")[1].splitlines()[2:5]
+    table = {cells[0]: cells[1:] for cells in (re.split(r"  +", line) for line in lines)}
+    assert list(table) == ["scipy cg", "pysolve ssor_cg, omega = 1", "pysolve, SolveSequence"]
+    counts = [int(cells[1]) for cells in table.values()]
+    assert counts[0] > 1.5 * counts[1] > 1.5 * 300
+    assert counts[2] <= 1.1 * counts[1]
+    assert all(0 < float(cells[2]) <= 1.01e-6 for cells in table.values())
+
+
 def test_demo_draws_the_simulation_beside_the_table(run, tmp_path):
     image = pytest.importorskip("matplotlib.image")
-    assert "drawn: a.png, a_smoke.png" in run("demo", "--size", "8", "--plot", "a.png")[1]
-    assert np.ptp(image.imread("a_smoke.png")) > 0.3
+    assert "drawn: a.png, a_smoke.png, a_sequence.png" in run("demo", "--size", "8", "--plot", "a.png")[1]
+    for name in ("a_smoke.png", "a_sequence.png"):
+        assert np.ptp(image.imread(name)) > 0.3
     (tmp_path / "b_smoke.png").mkdir()
     code, _, err = run("demo", "--size", "8", "--plot", "b.png")
     assert (code, err) == (2, "pysolve: cannot write 'b_smoke.png': it is a folder\n")
