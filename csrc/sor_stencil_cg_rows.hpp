@@ -99,6 +99,17 @@ PYSOLVE_CLONES void ssor_ascend(const ssor_system<Faces, T>& s, row_piece at, T 
   if (what != ascent::solve) store(sums, rr), store(sums + n_lanes, yDy);
 }
 
+// sum of w_f z_f over the neighbours in rows after this one.
+template <class T, class How>
+PYSOLVE_INLINE lanes<T> sum_after(const eight_cells<T>& c, const rows_on_one_side<T>& rows, bool has_y,
+                                  index_t k, How how) {
+  lanes<T> sum = c.x1 * how.get(rows.near_x + k);
+  if (rows.far_x) sum += c.x0 * how.get(rows.far_x + k);
+  if (has_y) sum += c.y1 * how.get(rows.near_y + k);
+  if (rows.far_y) sum += c.y0 * how.get(rows.far_y + k);
+  return sum;
+}
+
 // z_c = (2-omega) y_c + omega/d_c sum of w_f z_f over the neighbours after c, then (unless it solves only)
 // p = z + beta p. sums: eight of p.A p = sum_f w_f (p_c - p_f)^2 + sum_c s_c p_c^2, each face counted where the second of
 // its two cells is done.
@@ -126,10 +137,7 @@ PYSOLVE_CLONES void ssor_descend(const ssor_system<Faces, T>& s, row_piece at, T
   const auto cells = [&](const eight_cells<T>& c, index_t k, auto how) PYSOLVE_LAMBDA {
     ask_for(y + k - ahead);
     if (!solves_only) ask_for(p + k - ahead);
-    V sum = c.x1 * how.get(after_row.near_x + k);
-    if (after_row.far_x) sum += c.x0 * how.get(after_row.far_x + k);
-    if (has_y) sum += c.y1 * how.get(after_row.near_y + k);
-    if (after_row.far_y) sum += c.y0 * how.get(after_row.far_y + k);
+    const V sum = sum_after(c, after_row, has_y, k, how);
     V v = scan_backward<T>(c.backward, two_less * how.get(y + k) + c.g * sum, before);
     before = first_of(v);
     if (k == 0 && wraps) {
