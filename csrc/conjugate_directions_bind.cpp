@@ -80,10 +80,12 @@ void run_csr(py::handle indptr, py::handle indices, py::handle data, py::handle 
   with_index(indptr, "indptr", [&]<class I>() {
     with_value(data, "data", [&]<class T>() {
       const csr<I, T> A = view_csr<I, T>(indptr, indices, data, info_of(x, "x").size);
-      const run_vectors<T> v(A.n_rows, s.n_steps, inverse_diagonal, x, r, p, q, norms);
+      state own = s;  // as it is checked, whatever other threads set meanwhile
+      const run_vectors<T> v(A.n_rows, own.n_steps, inverse_diagonal, x, r, p, q, norms);
       without_gil([&] {
-        backend::conjugate_directions_run_csr(A, v.inverse_diagonal, v.x, v.r, v.p, v.q, v.norms, s);
+        backend::conjugate_directions_run_csr(A, v.inverse_diagonal, v.x, v.r, v.p, v.q, v.norms, own);
       });
+      s = own;
     });
   });
 }
@@ -94,19 +96,24 @@ void run_sell(py::handle slice_ptr, py::handle column, py::handle indices, py::h
   with_value(data, "data", [&]<class T>() {
     const index_t n = info_of(x, "x").size;
     const sell<T> A = view_sell<T>(slice_ptr, column, indices, data, n, n);
-    const run_vectors<T> v(n, s.n_steps, inverse_diagonal, x, r, p, q, norms);
+    state own = s;
+    const run_vectors<T> v(n, own.n_steps, inverse_diagonal, x, r, p, q, norms);
     without_gil([&] {
-      backend::conjugate_directions_run_sell(A, v.inverse_diagonal, v.x, v.r, v.p, v.q, v.norms, s);
+      backend::conjugate_directions_run_sell(A, v.inverse_diagonal, v.x, v.r, v.p, v.q, v.norms, own);
     });
+    s = own;
   });
 }
 
 void run_stencil(const stencil_handle& handle, py::handle inverse_diagonal, py::handle x, py::handle r,
                  py::handle p, py::handle, py::handle norms, state& s) {
   with_grid(handle, [&]<class T>(const grid<T>& A) {
-    const run_vectors<T, false> v(A.size(), s.n_steps, inverse_diagonal, x, r, p, py::none(), norms);
-    without_gil(
-        [&] { backend::conjugate_directions_run_stencil(A, v.inverse_diagonal, v.x, v.r, v.p, v.norms, s); });
+    state own = s;
+    const run_vectors<T, false> v(A.size(), own.n_steps, inverse_diagonal, x, r, p, py::none(), norms);
+    without_gil([&] {
+      backend::conjugate_directions_run_stencil(A, v.inverse_diagonal, v.x, v.r, v.p, v.norms, own);
+    });
+    s = own;
   });
 }
 

@@ -32,11 +32,12 @@ void sor_run_csr(const sor_split<T>& A, const T* b, T* x, double omega, sor_dire
 // Conjugate gradients with M = omega / (2 - omega) (D / omega + L) D^-1 (D / omega + U), U = L^H; on entry
 // r = b - A x, and work (5 n values) is what the last run left in it, or anything where state.rho is 0. norms[k] is
 // norm(r) of the recurrence after iteration k. state.curvature holds p^H A p of the last direction, and with state.rho,
-// state.beta and work it is all that the next run goes on from.
-//   m (v + 4) + n (14.5 v + 8) bytes, 6 m + 27 n flops an iteration
+// state.beta and work it is all that the next run goes on from. Where p^H A p <= state.floor p^H p, the end is
+// not_positive, work begins with p and state.curvature is p^H A p / p^H p.
+//   m (v + 4) + n (14.5 v + 8) bytes, 6 m + 26 n flops an iteration
 // Product and preconditioner share their passes over L and U (after Eisenstat 1981), in a form that keeps r itself:
-//   rows ascending:   y = (D/omega + L)^-1 r while L z is summed from the same entries, once r has taken its step
-//   rows descending:  z = (D/omega + U)^-1 (2 - omega)/omega D y
+//   rows descending:  z = (D/omega + U)^-1 (2 - omega)/omega D y, and (D + U) z from the same entries
+//   rows ascending:   y = (D/omega + L)^-1 r and L z from the same entries, once r has taken its step
 template <class T>
 void ssor_cg_run_csr(const sor_split<T>& A, double omega, T* x, T* r, T* work, double* norms,
                      run_state& state);

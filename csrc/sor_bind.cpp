@@ -109,7 +109,8 @@ bool update_split(const split_handle& handle, py::handle indptr, py::handle indi
 
 double* norms_of(py::handle norms, const state& s) {
   const vec<double> view_of_norms = view<double>(norms, "norms");
-  if (view_of_norms.size < s.n_steps) throw py::value_error("norms must have n_steps values");
+  if (s.n_steps < 0 || view_of_norms.size < s.n_steps)
+    throw py::value_error("norms must have n_steps values");
   return view_of_norms.data;
 }
 
@@ -120,8 +121,10 @@ void run_csr(const split_handle& handle, py::handle b, py::handle x, double omeg
   with_sound_split(handle, [&]<class T>(const backend::sor_split<T>& A) {
     const vec<const T> right = view<const T>(b, "b", A.n);
     const vec<T> solution = view<T>(x, "x", A.n);
-    double* found = norms_of(norms, s);
-    without_gil([&] { backend::sor_run_csr(A, right.data, solution.data, omega, direction, found, s); });
+    state own = s;  // as it was checked, whatever other threads set meanwhile
+    double* found = norms_of(norms, own);
+    without_gil([&] { backend::sor_run_csr(A, right.data, solution.data, omega, direction, found, own); });
+    s = own;
   });
 }
 
@@ -131,9 +134,11 @@ void cg_run_csr(const split_handle& handle, double omega, py::handle x, py::hand
   with_sound_split(handle, [&]<class T>(const backend::sor_split<T>& A) {
     const vec<T> solution = view<T>(x, "x", A.n), residual = view<T>(r, "r", A.n);
     const vec<T> kept = view<T>(work, "work", 5 * A.n);
-    double* found = norms_of(norms, s);
+    state own = s;
+    double* found = norms_of(norms, own);
     without_gil(
-        [&] { backend::ssor_cg_run_csr(A, omega, solution.data, residual.data, kept.data, found, s); });
+        [&] { backend::ssor_cg_run_csr(A, omega, solution.data, residual.data, kept.data, found, own); });
+    s = own;
   });
 }
 
@@ -152,7 +157,8 @@ py::tuple solve_csr(const split_handle& handle, py::handle indptr, py::handle in
   const auto method = solve_method_of(omega, sweep, "natural");
   return with_sound_split(handle, [&]<class T>(const backend::sor_split<T>& A) {
     return with_index(indptr, "indptr", [&]<class I>() {
-      return solve_split<I, T>(A, indptr, indices, data, b, x, work, method, {rtol, atol, maxiter});
+      return solve_split<I, T>(A, indptr, indices, data, b, x, work, method,
+                               solve_control_of(rtol, atol, maxiter));
     });
   });
 }

@@ -1,12 +1,11 @@
-// Conjugate gradients preconditioned by symmetric over-relaxation, and the preconditioner alone.
+// Conjugate gradients preconditioned by symmetric over-relaxation.
 //
 // With K = D/omega + L and M = omega/(2 - omega) K D^-1 K^H, an iteration is two passes over A's triangles:
-//   ascending    p = z + beta p;  x += alpha p;  q = A z + beta q;  r -= alpha q;  y = K^-1 r
-//   descending   z = K^-H (2 - omega)/omega D y = M^-1 r
-// A z needs no product of its own: its upper part, with the diagonal, is what the descending pass solved for,
-//   (D + U) z = D/omega ((2 - omega) y + (omega - 1) z),
-// and its lower part is summed from the entries of L that K^-1 r reads. The scalars are
-//   rho = r^H z = (2 - omega)/omega y^H D y,   z^H A z = (2 - omega)/omega sum d (2 re(conj(z) y) - |z|^2),
+//   descending   z = K^-H (2 - omega)/omega D y = M^-1 r;  p = z + beta p
+//   ascending    x += alpha p;  q = A z + beta q;  r -= alpha q;  y = K^-1 r
+// A z needs no product of its own: its upper part, with the diagonal, is summed by the descending pass and left in the
+// place of y, and its lower part is summed from the entries of L that K^-1 r reads. The scalars are
+//   rho = r^H z = (2 - omega)/omega y^H D y,   z^H A z = re z^H (2 U z + D z),
 //   p^H A p = z^H A z - beta^2 (p^H A p of the direction before), since that one is conjugate to p.
 #include <cmath>
 #include <cstring>
@@ -28,7 +27,7 @@ struct cg_step {
   double alpha = 0, beta = 0;
 };
 
-// Sums of a pass: |r|^2 and rho of the ascending one, z^H A z of the descending one.
+// Sums of a pass: |r|^2 and rho of the ascending one, |p|^2 and z^H A z of the descending one.
 struct cg_sums {
   double rr = 0, rz = 0;
   cg_sums& operator+=(const cg_sums& o) {
@@ -68,7 +67,6 @@ PYSOLVE_CLONES cg_sums chunk_ascend(const sor_split<T>& A, const cg_vectors<T>& 
   using real = real_t<T>;
   entries<true, T> past(A.lower, c);
   const real alpha = real(step.alpha), beta = real(step.beta), omega = real(v.omega);
-  const real of_y = real((2 - v.omega) / v.omega), of_z = real((v.omega - 1) / v.omega);
   const real* diagonal = A.diagonal.get();
   T *x = v.x, *r = v.r, *p = v.p, *q = v.q, *zy = v.zy;
   cg_sums sums;
@@ -78,12 +76,9 @@ PYSOLVE_CLONES cg_sums chunk_ascend(const sor_split<T>& A, const cg_vectors<T>& 
     past.row(i, [&](T a, index_t j) PYSOLVE_LAMBDA { L.add(a, zy + 2 * j); });
     T residual = r[i];
     if constexpr (steps) {
-      const T z = zy[2 * i];
-      const T direction = z + beta * p[i];
-      const T product = L.z() + d * (of_y * zy[2 * i + 1] + of_z * z) + beta * q[i];
-      p[i] = direction;
+      const T product = L.z() + zy[2 * i + 1] + beta * q[i];
       q[i] = product;
-      x[i] += alpha * direction;
+      x[i] += alpha * p[i];
       residual -= alpha * product;
       r[i] = residual;
     }
@@ -96,24 +91,29 @@ PYSOLVE_CLONES cg_sums chunk_ascend(const sor_split<T>& A, const cg_vectors<T>& 
   return sums;
 }
 
-// z = K^-H (2 - omega)/omega D y; returns z^H A z over the chunk in rz.
+// z = K^-H (2 - omega)/omega D y, p = z + beta p, and (D + U) z in the place of y; returns p^H p over the chunk in rr
+// and z^H A z in rz.
 template <class T>
-PYSOLVE_CLONES cg_sums chunk_descend(const sor_split<T>& A, const cg_vectors<T>& v, index_t c) {
+PYSOLVE_CLONES cg_sums chunk_descend(const sor_split<T>& A, const cg_vectors<T>& v, double beta_, index_t c) {
   using real = real_t<T>;
   entries<false, T> past(A.upper, c);
-  const real omega = real(v.omega);
+  const real omega = real(v.omega), left = real(2 - v.omega), beta = real(beta_);
   const real* diagonal = A.diagonal.get();
-  T* zy = v.zy;
-  double zAz = 0;
+  T *zy = v.zy, *p = v.p;
+  cg_sums sums;
   for (index_t i = A.chunk[c + 1]; i-- > A.chunk[c];) {
-    const real d = diagonal[i], factor = omega / d;
+    const real d = diagonal[i];
     T Uz = T();
     past.row(i, [&](T a, index_t j) PYSOLVE_LAMBDA { Uz += a * zy[2 * j]; });
-    const T y = zy[2 * i + 1], z = (2 - omega) * y - Uz * factor;
+    const T z = left * zy[2 * i + 1] - Uz * (omega / d), dz = d * z;
+    const T direction = z + beta * p[i];
     zy[2 * i] = z;
-    zAz += std::real(inner(z, (real(2) * y - z) * d));
+    zy[2 * i + 1] = Uz + dz;
+    p[i] = direction;
+    sums.rr += squared(direction);
+    sums.rz += std::real(inner(z, real(2) * Uz + dz));
   }
-  return {0, zAz * (2 - v.omega) / v.omega};
+  return sums;
 }
 
 template <class T>
@@ -131,18 +131,20 @@ struct ssor_cg {
   }
   // One iteration; false where it cannot be taken. s.curvature is p^H A p of the last direction.
   bool iterate(run_state& s, double& norm, team_turns& turns, int thread, int threads) {
-    const double zAz =
-        team.template pass<false>(turns, thread, threads, [&](index_t c) { return chunk_descend(A, v, c); })
-            .rz;
-    const double pAp = zAz - s.beta * s.beta * s.curvature;
+    const cg_sums down = team.template pass<false>(turns, thread, threads,
+                                                   [&](index_t c) { return chunk_descend(A, v, s.beta, c); });
+    const double pAp = down.rz - s.beta * s.beta * s.curvature;
     const cg_step step{s.rho / pAp, s.beta};
     if (!std::isfinite(pAp) || !std::isfinite(s.rho))
       s.end = run_end::not_finite;
-    else if (!(pAp > 0) || !(s.rho > 0))
+    else if (!(pAp > s.floor * down.rr) || !(pAp > 0) || !(s.rho > 0))
       s.end = run_end::not_positive;
     else if (!std::isfinite(real_t<T>(step.alpha)) || !std::isfinite(real_t<T>(step.beta)))
       s.end = run_end::not_finite;
-    if (s.end != run_end::steps) return false;
+    if (s.end != run_end::steps) {
+      s.curvature = pAp / down.rr;
+      return false;
+    }
     const cg_sums sums = team.template pass<true>(
         turns, thread, threads, [&](index_t c) { return chunk_ascend<true>(A, v, step, c); });
     norm = std::sqrt(sums.rr);
@@ -174,6 +176,7 @@ struct ssor_cg {
       else if (norm <= s.tolerance)
         s.end = run_end::tolerance;
     }
+    if (s.end == run_end::not_positive) from_schedule(A, v.p, v.zy, thread, threads);
     if (s.n_steps == 0) return s;
     from_schedule(A, v.x, x, thread, threads);
     from_schedule(A, v.r, r, thread, threads);

@@ -20,7 +20,7 @@ namespace pysolve::cpu {
 constexpr std::chrono::microseconds stall(200);
 constexpr index_t alone_at_first = 16;  // passes after a first stall; twice as many after each further one
 
-struct alignas(64) progress {
+struct alignas(64) chunk_progress {
   std::atomic<index_t> done{0};  // the rank of the last chunk that its thread has done
 
   // False where that took longer than a running thread would.
@@ -53,7 +53,7 @@ struct team_turns {
 template <class T, class Sum>
 struct team_of_passes {
   const sor_split<T>& A;
-  std::vector<progress> at;
+  std::vector<chunk_progress> at;
   std::vector<Sum> part;
   std::atomic<bool> stalled[2] = {false, false};
   barrier meet;

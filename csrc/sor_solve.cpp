@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "csr.hpp"
 #include "instantiate.hpp"
@@ -12,6 +13,13 @@
 
 namespace pysolve::cpu {
 namespace {
+
+// As in pysolve._stopping, _iterate and _sor_steps.
+constexpr index_t check_every = 50;         // steps between two looks at the true residual
+constexpr index_t many_unknowns = 1 << 24;  // from which on a look comes every 10 steps
+constexpr double gap = 2.0;      // a true residual this many times the one of the run is another one
+constexpr double growth = 1e10;  // of the residual: divergence
+constexpr double smallest = 1e-10, largest = 1e10;  // right-hand sides beyond these are scaled by the caller
 
 // norm(b) where b is in the range that needs no scaling and not 0, else 0; four sums side by side.
 template <class T>
@@ -43,13 +51,19 @@ solve_report solve_whole(Steps&& steps, double norm_b, const solve_control& cont
   steps.restart();
   run_state state;
   state.tolerance = report.tolerance;
+  state.floor = steps.floor();
+  double least = first;
   for (index_t done = 0; done < control.maxiter;) {
-    state.n_steps = std::min(check_every, control.maxiter - done);
+    if (!control.may_go_on()) return report;
+    state.n_steps = std::min(steps.n < many_unknowns ? check_every : index_t(10), control.maxiter - done);
     norms.resize(done + 1 + state.n_steps);
     steps.run(norms.data() + done + 1, state);
     done += state.n_steps;
     norms.resize(done + 1);
     if (state.end != run_end::steps && state.end != run_end::tolerance) return report;
+    const double lowest = *std::min_element(norms.end() - state.n_steps, norms.end());
+    const bool idle = lowest >= least;  // may be rounding: the general way can tell
+    least = std::min(least, lowest);
     const double recurred = norms.back(), truth = norms.back() = steps.residual();
     if (truth <= report.tolerance) {
       report.end = solve_end::converged;
@@ -74,6 +88,9 @@ struct relaxation {
   T* buffer = work + n;
 
   double residual() { return std::sqrt(kernels.residual(b, x, buffer)); }
+  double floor() const {
+    return double(std::numeric_limits<real_t<T>>::epsilon()) * kernels.norm() / std::sqrt(double(n));
+  }
   void restart() { std::swap(r, buffer); }
   void run(double* norms, run_state& state) {
     if (method.conjugate_gradients)
@@ -87,6 +104,7 @@ template <class I, class T>
 struct csr_kernels {
   const sor_split<T>& split;
   const csr<I, T>& A;
+  double norm() const { return split.norm; }
   double residual(const T* b, const T* x, T* r) const { return csr_residual(A, b, x, r); }
   void sor(const T* b, T* x, const solve_method& m, double* norms, run_state& state) const {
     sor_run_csr(split, b, x, m.omega, m.direction, norms, state);
@@ -99,6 +117,7 @@ struct csr_kernels {
 template <class T>
 struct stencil_kernels {
   const grid<T>& A;
+  double norm() const { return 0; }  // it has no null space, or it would not come here
   double residual(const T* b, const T* x, T* r) const { return stencil_residual(A, b, x, r); }
   void sor(const T* b, T* x, const solve_method& m, double* norms, run_state& state) const {
     sor_run_stencil(A, b, x, m.omega, m.direction, m.order == sor_order::multicolor, norms, state);

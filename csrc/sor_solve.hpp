@@ -9,10 +9,6 @@
 
 namespace pysolve::cpu {
 
-constexpr index_t check_every = 50;  // steps between two looks at the true residual
-constexpr double gap = 2.0;          // a true residual this many times the one of the run is another one
-constexpr double growth = 1e10;      // of the residual: divergence
-constexpr double smallest = 1e-10, largest = 1e10;  // right-hand sides beyond these are scaled by the caller
 constexpr index_t solve_vectors =
     7;  // in the memory that a solve is given: the residual twice, five of a run
 
@@ -27,6 +23,7 @@ struct solve_report {
 struct solve_control {
   double rtol, atol;
   index_t maxiter;
+  bool (*may_go_on)();  // asked at every look at the residual; false ends the solve as unclear
 };
 
 // What to do: sweeps in a direction, or conjugate gradients preconditioned with the symmetric sweep.

@@ -13,8 +13,19 @@ inline cpu::solve_method solve_method_of(double omega, py::object sweep, const s
   const bool conjugate_gradients = sweep.is_none();
   const int direction = conjugate_gradients ? 0 : sweep.cast<int>();
   if (direction < 0 || direction > 2) throw py::value_error("sweep must be 0, 1, 2 or None");
+  if (order != "natural" && order != "multicolor")
+    throw py::value_error("order must be 'natural' or 'multicolor', not '" + order + "'");
   return {omega, conjugate_gradients, cpu::sor_direction(direction),
           order == "multicolor" ? cpu::sor_order::multicolor : cpu::sor_order::natural};
+}
+
+// Ctrl-C ends a solve: the exception that a signal's handler raised is left for the caller to throw.
+inline bool no_signal() {
+  py::gil_scoped_acquire acquire;
+  return PyErr_CheckSignals() == 0;
+}
+inline cpu::solve_control solve_control_of(double rtol, double atol, index_t maxiter) {
+  return {rtol, atol, maxiter, &no_signal};
 }
 
 template <class T>
@@ -28,6 +39,7 @@ struct solve_vectors_of {
 };
 
 inline py::tuple solve_tuple(const cpu::solve_report& report) {
+  if (PyErr_Occurred()) throw py::error_already_set();
   constexpr const char* ends[] = {"converged", "maxiter", "unclear"};
   py::array_t<double> norms(index_t(report.norms.size()));
   std::copy(report.norms.begin(), report.norms.end(), norms.mutable_data());
@@ -52,8 +64,9 @@ inline py::tuple solve_stencil(const stencil_handle& handle, const std::string& 
     const solve_vectors_of<T> v(A.size(), b, x, work);
     const auto method = solve_method_of(omega, sweep, order);
     if (method.order == cpu::sor_order::multicolor) sor_stencil::check_colours(A);
-    return solve_tuple(without_gil(
-        [&] { return cpu::sor_solve_stencil(A, v.b, v.x, v.work, method, {rtol, atol, maxiter}); }));
+    return solve_tuple(without_gil([&] {
+      return cpu::sor_solve_stencil(A, v.b, v.x, v.work, method, solve_control_of(rtol, atol, maxiter));
+    }));
   });
 }
 

@@ -94,8 +94,14 @@ class sor_split {
    public:
     scratch(const sor_split& A, index_t count) : owner(A) {
       mine = !A.busy_.test_and_set(std::memory_order_acquire);
-      if (mine && A.kept_.size < count) A.kept_ = buffer<T>(count);
       if (!mine) own = buffer<T>(count);
+      if (!mine || A.kept_.size >= count) return;
+      try {
+        A.kept_ = buffer<T>(count);
+      } catch (...) {
+        A.busy_.clear(std::memory_order_release);
+        throw;
+      }
     }
     ~scratch() {
       if (mine) owner.busy_.clear(std::memory_order_release);

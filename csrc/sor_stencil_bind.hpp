@@ -57,13 +57,15 @@ inline void run(const stencil_handle& handle, py::handle b, py::handle x, double
   with_grid(handle, [&]<class T>(const grid<T>& A) {
     const vec<const T> right = view<const T>(b, "b", A.size());
     const vec<T> solution = view<T>(x, "x", A.size());
-    const vec<double> found = norms_of(norms, s);
+    state own = s;  // as it was checked, whatever other threads set meanwhile
+    const vec<double> found = norms_of(norms, own);
     check_apart(right, "b", solution, "x");
     if (order == "multicolor") check_colours(A);
     without_gil([&] {
       backend::sor_run_stencil(A, right.data, solution.data, omega, backend::sor_direction(sweep_kind),
-                               order == "multicolor", found.data, s);
+                               order == "multicolor", found.data, own);
     });
+    s = own;
   });
 }
 
@@ -82,14 +84,16 @@ inline void cg_run(const stencil_handle& handle, double omega, py::handle x, py:
   check_omega(omega);
   with_grid(handle, [&]<class T>(const grid<T>& A) {
     const vec<T> solution = view<T>(x, "x", A.size()), residual = view<T>(r, "r", A.size());
-    const vec<T> own = view<T>(work, "work", 5 * A.size());
-    const vec<double> found = norms_of(norms, s);
+    const vec<T> kept = view<T>(work, "work", 5 * A.size());
+    state own = s;  // as it was checked, whatever other threads set meanwhile
+    const vec<double> found = norms_of(norms, own);
     check_apart(solution, "x", residual, "r");
-    check_apart(solution, "x", own, "work");
-    check_apart(residual, "r", own, "work");
+    check_apart(solution, "x", kept, "work");
+    check_apart(residual, "r", kept, "work");
     without_gil([&] {
-      backend::ssor_cg_run_stencil(A, omega, solution.data, residual.data, own.data, found.data, s);
+      backend::ssor_cg_run_stencil(A, omega, solution.data, residual.data, kept.data, found.data, own);
     });
+    s = own;
   });
 }
 #endif

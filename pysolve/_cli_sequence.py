@@ -23,7 +23,9 @@ OWN = "pysolve, SolveSequence"
 
 def learn(size: int, rtol: float, title: str) -> tuple[Any, str, float]:
     """Run it for a demo of that size; the sequence at its end, what to print, and the worst residual."""
-    heat = gallery.HeatEquation(min(max(8, 2 * size), LARGEST), dt=1 / STEPS)  # one period of the conductivity
+    heat = gallery.HeatEquation(
+        min(max(8, 2 * size), LARGEST), dt=1 / STEPS
+    )  # one period of the conductivity
     sequence = pysolve.SolveSequence("ssor_cg", domain=heat.domain, rng=0)
     workspace, kappa = pysolve.SorWorkspace(), 0.0
     solvers: dict[str, Any] = {

@@ -21,10 +21,9 @@ SWEEPS = {"forward": 0, "backward": 1, "symmetric": 2}
 class SplitMatrix(CsrMatrix):
     """A checked CSR matrix with a positive diagonal, and its split for sweeps in one order of the rows."""
 
-    def __init__(self, A: Any, dtype: np.dtype, order: str, workspace: SorWorkspace | None = None) -> None:
+    def __init__(self, A: Any, dtype: np.dtype, order: str) -> None:
         super().__init__(A, dtype)
-        self.order = order
-        self.split = checked_split(self._kernel_args, order, workspace)
+        self.split = checked_split(self._kernel_args, order)
 
     def astype(self, dtype: Any) -> SplitMatrix:
         """Itself: it was made in the type that the system is solved in."""
@@ -42,8 +41,9 @@ class SorWorkspace:
 
     Notes
     -----
-    Holds a copy of the matrix with its pattern, and seven vectors. Two solves at the same time may be given the same
-    workspace: one of them does without.
+    Holds a copy of the matrix with its pattern for each order and type it was used with, and about a dozen vectors. Two
+    solves at the same time may be given the same workspace: one of them does without. So does a solve with a callback,
+    with several columns, or whose matrix or vectors have to be converted first (to CSR, to another type).
 
     Examples
     --------
@@ -55,18 +55,12 @@ class SorWorkspace:
     """
 
     def __init__(self) -> None:
-        self._forget()
-
-    def _forget(self) -> None:
         self._lock = threading.Lock()
         self._splits: dict[tuple[str, np.dtype], Any] = {}
         self._vectors: np.ndarray | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # all of it is made again on the next solve
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._forget()
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), ()  # all of it is made again on the next solve
 
     def split(self, arrays: tuple[np.ndarray, ...], order: str) -> Any:
         """The split of a matrix, with the order of the rows of an earlier one where the pattern is the same."""
@@ -90,9 +84,9 @@ def split_of(arrays: tuple[np.ndarray, ...], order: str, workspace: SorWorkspace
     return kernels(arrays[2]).SorSplit(*arrays, order)
 
 
-def checked_split(arrays: tuple[np.ndarray, ...], order: str, workspace: SorWorkspace | None) -> Any:
+def checked_split(arrays: tuple[np.ndarray, ...], order: str) -> Any:
     """The split of a matrix; ValueError for the first entry that does not allow relaxation."""
-    split = split_of(arrays, order, workspace)
+    split = split_of(arrays, order, None)
     if split.fault == "duplicate":
         raise ValueError(
             f"A must have each entry once, but A[{split.row}, {split.column}] is stored twice: "
@@ -133,7 +127,7 @@ def check_omega(omega: Any) -> float:
 
 def relative_asymmetry(split: Any) -> float:
     """The largest ``|a_ij - conj(a_ji)|`` over the norm of the matrix."""
-    return 0.0 if split.symmetric else float(split.asymmetry / split.norm)
+    return 0.0 if split.symmetric else float(split.asymmetry / min(split.norm, np.finfo(np.float64).max))
 
 
 def check_symmetric(split: Any, given: np.dtype, dtype: np.dtype) -> None:

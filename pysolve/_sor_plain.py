@@ -19,6 +19,7 @@ from pysolve._stencil import StencilOperator
 
 N_VECTORS = 7  # the residual twice, and those of ssor_cg
 ENDS = {"converged": Status.CONVERGED, "maxiter": Status.MAXITER}
+MOST = 1 << 62  # iterations, as the kernels count them
 INDEX_TYPES = (np.dtype(np.int32), np.dtype(np.int64))
 
 
@@ -103,7 +104,7 @@ def _solve(
     start: float,
 ) -> SolveResult | None:
     n, dtype, (rtol, atol, maxiter) = b.size, b.dtype, control
-    most = 10 * n + SPARE if maxiter is None else maxiter
+    most = 10 * n + SPARE if maxiter is None else min(maxiter, MOST)
     matrix = _matrix(A, method, workspace)
     if matrix is None:
         return None

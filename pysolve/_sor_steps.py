@@ -48,7 +48,7 @@ class SorSteps(RelaxationSteps):
     def __init__(self, system: System, column: int, omega: float, order: str, sweep: int) -> None:
         super().__init__(system, column, omega, order)
         self.sweep, self.buffer = sweep, self.r
-        self.least = np.inf  # norm of a residual so far
+        self.least, self.n_idle = np.inf, 0  # norm of a residual so far, and the steps that were not below it
 
     def _run(self, n_steps: int, tolerance: float) -> None:
         arguments = (self.b, self.x, self.omega, self.sweep)
@@ -72,6 +72,11 @@ class SorSteps(RelaxationSteps):
             self.failure, end = Status.STAGNATED, "failed"
         self.least = min(self.least, *norms) if norms else self.least
         return norms, end
+
+    def _has_idled(self, norms: list[float]) -> bool:
+        """Whether no residual of the last steps was below all before."""
+        self.n_idle = self.n_idle + len(norms) if min(norms) >= self.least else 0
+        return self.n_idle >= CHECK_EVERY
 
     def _is_rounding(self, residual: float) -> bool:
         """Whether a residual is no larger than what rounding leaves of that of the exact solution."""
@@ -104,10 +109,9 @@ class SsorSteps(RelaxationSteps):
         self.state.rho = 0.0
 
     def _curvature_failure(self) -> Status:
-        """What is wrong along the preconditioned residual, the one direction that is at hand."""
-        z, Az = self.work[: self.n], self.work[self.n : 2 * self.n]
-        getattr(self.kernels, f"sor_precondition_{self.kind}")(self.matrix, self.omega, self.r, z)
-        self.A._matvec(z, Az)
+        """What is wrong along the direction that was refused; the work begins with it."""
+        p = self.work[: self.n]
+        self.A._matvec(p, self.buffer)
         with np.errstate(all="ignore"):
-            curvature = float(np.vdot(z, Az).real / np.vdot(z, z).real)
-        return self._failed(curvature, z) if curvature <= self.floor else Status.INDEFINITE
+            curvature = float(np.vdot(p, self.buffer).real / np.vdot(p, p).real)
+        return self._failed(curvature, p)
