@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "instantiate.hpp"
+#include "sor_halves.hpp"
 #include "sor_stencil_rows.hpp"
 
 namespace pysolve::cpu {
@@ -54,6 +55,7 @@ class sor_runner {
   std::vector<double>
       squares_[2];  // eight by sweep of a group and slab; of one group while the next is under way
   std::unique_ptr<T[]> kept_;
+  std::unique_ptr<halves<Faces, T>> halves_;  // where they are what several sweeps together are done with
 
   // Where a thread stands.
   struct place {
@@ -71,6 +73,10 @@ class sor_runner {
       cut_.narrow();
       const index_t slab_bytes = std::max(index_t(1), read_bytes / cut_.count / cut_.segments * cut_.threads);
       most_together_ = std::clamp((cached_bytes / slab_bytes - 2) / stages, index_t(1), most_together);
+    }
+    if (!asks && red_black && read_bytes > cached_bytes && halves<Faces, T>::suits(A, cut_)) {
+      halves_ = std::make_unique<halves<Faces, T>>(s_, cut_);
+      most_together_ = halves_->most_stages / stages;
     }
     progress_ = std::vector<progress>(cut_.segments);
     if (!asks) return;
@@ -147,6 +153,9 @@ class sor_runner {
   }
 
   void group(place& at, int team, index_t together, bool keeps, bool norms) {
+    if constexpr (Faces::is_constant)
+      if (halves_ && together * index_t(plan_.passes[0].stages.size()) >= halves_->least_stages)
+        return pass_in_halves(at, team, together);
     if (plan_.fuses() && cut_.pipelined) {
       std::vector<stage> stages;
       for (index_t sweep = 0; sweep < together; ++sweep) {
@@ -189,6 +198,14 @@ class sor_runner {
                   relax(stages[m], piece, m == 0);
                 }
               });
+    meet_.wait(team);
+  }
+
+  void pass_in_halves(place& at, int team, index_t together) {
+    std::vector<int> colours;
+    for (index_t sweep = 0; sweep < together; ++sweep)
+      for (stage what : plan_.passes[0].stages) colours.push_back(what == stage::black);
+    halves_->pass(at.thread, colours, at.passed);
     meet_.wait(team);
   }
 

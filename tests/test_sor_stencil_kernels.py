@@ -117,6 +117,29 @@ def test_threads_and_sweeps_taken_together_give_the_same_bits(shape, boundary, s
     assert abs(residual - found[0][1][-1]) < 1e-13 * np.linalg.norm(b)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("sweep", SWEEPS)
+@pytest.mark.parametrize(
+    "boundary", ["dirichlet", "neumann", ("neumann", "dirichlet"), ("dirichlet", "periodic")]
+)
+@pytest.mark.parametrize(
+    "shape", [(5, 200_003), (4, 150_000), (6001, 64), (4003, 93), (257, 2065), (130, 4110)]
+)
+def test_colours_kept_apart_give_the_bits_of_those_side_by_side(shape, boundary, sweep, dtype):
+    A = StencilOperator(shape, (1.0, 2.5), boundary=boundary, shift=0.1, dtype=dtype)
+    if uncolourable(A):
+        return
+    b, start = vectors(A)
+    plain = start.copy()
+    for _ in range(9):  # one by one, they are done in place
+        run(A, b, plain, 1.3, sweep, "multicolor", 1, -1.0)
+    for n_threads in (1, 2, 3):
+        with threadpool_limits(n_threads):
+            x = start.copy()
+            run(A, b, x, 1.3, sweep, "multicolor", 9, -1.0)
+        assert np.array_equal(x, plain)
+
+
 @pytest.mark.parametrize("n_steps", [1, 5, 9])
 def test_x_is_the_iterate_whose_norm_met_the_tolerance(n_steps):
     A = StencilOperator((700, 1003), (1.0, 2.0), shift=0.2)
