@@ -6,14 +6,15 @@
 //
 // so that no lane works for a cell of the wrong colour, as half of them do where the colours alternate in memory.
 //
-// Rows are cut when the first stage comes to them and joined behind the last; in between a thread keeps those under way,
-// of x and of b, in a buffer of its own that fits into its cache. The box is passed through in segments of its columns,
-// in units of 16 cells. Stage m of a segment lies m units to the left, and a segment starts on a row when the one before
-// it has put that row back. So what a stage finds to the left of its segment is what it needs: the other colour there
-// has not been touched by a later stage.
+// Rows are cut when the first stage comes to them and joined behind the last; in between a thread keeps those under
+// way, of x and of b, in a buffer of its own that fits into its cache. The box is passed through in segments of its
+// columns, in units of 16 cells. Stage m of a segment lies m units to the left, and a segment starts on a row when
+// the one before it has put that row back. So what a stage finds to the left of its segment is what it needs: the
+// other colour there has not been touched by a later stage.
 //
-// Bytes per cell and sweep: 3 v / sweeps taken together, v = sizeof(T), and more by the share of units that segments have
-// in common: with s stages in segments of w cells, 16 s / w of it; flops 14. Iterates are, bit for bit, those of relax_colour.
+// Bytes per cell and sweep: 3 v / sweeps taken together, v = sizeof(T), and more by the share of units that segments
+// have in common: with s stages in segments of w cells, 16 s / w of it; flops 14. Iterates are, bit for bit, those
+// of relax_colour.
 #pragma once
 #include <vector>
 
@@ -59,7 +60,8 @@ struct half_row {
   const T *above, *below, *before, *after, *b;
 };
 
-// Relaxes values [begin, end) of a half. `low` and `high`: where the first and the last cell of the row are in it, or -1.
+// Relaxes values [begin, end) of a half. `low` and `high`: where the first and the last cell of the row are in it,
+// or -1.
 template <class T, class Row>
 PYSOLVE_CLONES void relax_half(half_row<T> r, const Row& weights, T omega, index_t n, index_t begin,
                                index_t end, index_t low, index_t high) {
@@ -96,7 +98,7 @@ class halves {
   const index_t n_, rows_, units_;
   const bool wraps_;
   int segments_ = 1, threads_ = 1;
-  std::vector<progress> progress_;
+  std::vector<segment_progress> progress_;
   std::unique_ptr<T[]> zeros_, rings_;  // a ring for each thread, from a line of the cache on
 
   static constexpr index_t rows_in_ring = most_stages + 3, line = 64 / index_t(sizeof(T));
@@ -121,7 +123,7 @@ class halves {
     threads_ = cut.threads;
     const int wanted = wraps_ ? 1 : std::max(1, int(n_ / columns_of_a_segment));
     segments_ = (wanted + threads_ - 1) / threads_ * threads_;  // as many for each
-    progress_ = std::vector<progress>(segments_);
+    progress_ = std::vector<segment_progress>(segments_);
     zeros_.reset(new T[half_size()]());
     rings_.reset(new T[threads_ * ring_size() + line]());
   }
@@ -132,17 +134,16 @@ class halves {
   }
 
   // By every thread: relaxes one colour after the other. `passed` counts the steps so far and is the same in all.
-  void pass(int thread, const std::vector<int>& colours, index_t& passed) {
+  void pass(int thread, int team, const std::vector<int>& colours, index_t& passed) {
     const index_t stages = index_t(colours.size()), steps = rows_ + stages + 1, start = passed, batch = 16;
     passed += steps;
-    for (int segment = thread; segment < segments_; segment += threads_) {
+    for (int segment = thread; segment < segments_; segment += team) {
       const window w = window_of(segment, stages, ring_of(thread));
       for (index_t step = 0; step < steps; step += batch) {
         const index_t stop = std::min(steps, step + batch);
-        if (threads_ > 1 && segment > 0)
-          progress_[segment - 1].wait(start + std::min(steps, stop + stages + 1));
+        if (team > 1 && segment > 0) progress_[segment - 1].wait(start + std::min(steps, stop + stages + 1));
         for (index_t p = step; p < stop; ++p) one_step(w, segment, p, colours);
-        if (threads_ > 1) progress_[segment].publish(start + stop);
+        if (team > 1) progress_[segment].publish(start + stop);
       }
     }
   }

@@ -20,7 +20,7 @@ struct row_piece {
 };
 
 // How far a segment has got. Waiting spins for a while and then sleeps: the other may not be running.
-class alignas(64) progress {
+class alignas(64) segment_progress {
   std::atomic<index_t> done_{0};
 
  public:
@@ -40,7 +40,7 @@ class alignas(64) progress {
   }
 };
 
-// How a box is cut: into slabs, and those into segments, by rows (axis 1) where there are many, else by columns.
+// How a box is cut: into slabs, and those into segments, planes by their rows (axis 1), rows by columns.
 class slabs {
   index_t n2_, units_;
   bool planes_, by_rows_, wraps_across_;
@@ -54,9 +54,9 @@ class slabs {
   slabs(const grid<T>& A, int wanted)
       : n2_(A.n[2]), planes_(A.n[0] > 1), count(A.n[0] > 1 ? A.n[0] : A.n[1]), rows(A.n[0] > 1 ? A.n[1] : 1) {
     constexpr index_t columns_of_a_thread = 128, rows_of_a_thread = 8;
-    by_rows_ = rows >= rows_of_a_thread * wanted;
+    by_rows_ = rows > 1;  // by columns, the sums of a plane would not be taken in the order of its rows
     units_ = by_rows_ ? rows : (n2_ + n_lanes - 1) / n_lanes;
-    const index_t most = by_rows_ ? wanted : std::max(index_t(1), n2_ / columns_of_a_thread);
+    const index_t most = std::max(index_t(1), by_rows_ ? rows / rows_of_a_thread : n2_ / columns_of_a_thread);
     threads = int(std::clamp(count / 4, index_t(1), std::min(most, index_t(wanted))));
     segments = threads;
     const int along = A.n[0] > 1 ? 0 : 1, across = by_rows_ ? 1 : 2;
@@ -75,20 +75,21 @@ class slabs {
 
   // work(stage, slab, piece of one of its rows, whether nothing of the slab was done in this stage before) by every
   // thread of the team, segment by segment; `of` tells how far each has come, and `passed` counts the steps of the
-  // passes so far and is the same in all threads.
+  // passes so far and is the same in all threads. The team may be smaller than what was asked for.
   template <class Work>
-  void pass(int thread, index_t n_stages, bool backward, progress* of, index_t& passed, Work&& work) const {
+  void pass(int thread, int team, index_t n_stages, bool backward, segment_progress* of, index_t& passed,
+            Work&& work) const {
     const index_t steps = count + n_stages - 1, start = passed;
     const index_t batch = std::clamp(16384 / cells_of_segment(), index_t(1), index_t(16));
     passed += steps;
     std::vector<range> ranges(n_stages);
-    for (int segment = thread; segment < segments; segment += threads) {
+    for (int segment = thread; segment < segments; segment += team) {
       for (index_t m = 0; m < n_stages; ++m) ranges[m] = range_of(segment, m, n_stages, backward);
       for (index_t step = 0; step < steps; step += batch) {
         const index_t stop = std::min(steps, step + batch);
-        if (threads > 1 && segment > 0) of[segment - 1].wait(start + stop);
+        if (team > 1 && segment > 0) of[segment - 1].wait(start + stop);
         for (index_t p = step; p < stop; ++p) one_step(ranges, p, backward, work);
-        if (threads > 1) of[segment].publish(start + stop);
+        if (team > 1) of[segment].publish(start + stop);
       }
     }
   }

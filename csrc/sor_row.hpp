@@ -9,7 +9,8 @@
 
 namespace pysolve::cpu {
 
-// ---- weights of eight cells: their six faces, shift s, diagonal d (1 in a decoupled cell, as is s), g = omega / d ----
+// ---- weights of eight cells: their six faces, shift s, diagonal d (1 in a decoupled cell, as is s), g = omega / d
+// ----
 template <class T>
 struct eight_cells {
   lanes<T> x0, x1, y0, y1, z0, z1, s, d, g;

@@ -1,7 +1,8 @@
-// One row of cells (along the last axis) as sor and ssor_cg walk it: eight cells at a time, where each cell waits for the
-// one before it. With everything but that neighbour in t, a row of a sweep is the recurrence x_k = f_k x_{k-1} + t_k,
-// f_k = omega w_k / d_k. Inside eight cells it takes three steps, since the pair (f, t) of two cells one after the other
-// is (f_k f_{k-1}, f_k t_{k-1} + t_k), and one more for the cell before them. Backward it is the same from the other end.
+// One row of cells (along the last axis) as sor and ssor_cg walk it: eight cells at a time, where each cell waits
+// for the one before it. With everything but that neighbour in t, a row of a sweep is the recurrence x_k = f_k
+// x_{k-1} + t_k, f_k = omega w_k / d_k. Inside eight cells it takes three steps, since the pair (f, t) of two cells
+// one after the other is (f_k f_{k-1}, f_k t_{k-1} + t_k), and one more for the cell before them. Backward it is the
+// same from the other end.
 #pragma once
 #include "simd.hpp"
 
@@ -52,7 +53,8 @@ PYSOLVE_INLINE scan_factors<T> backward_factors(lanes<T> f) {
   return {f, two, four, four * down4(four, ones)};
 }
 
-// x_k = f_k x_{k-1} + t_k with `before` (in all lanes) before the first; x_k = f_k x_{k+1} + t_k with it after the last.
+// x_k = f_k x_{k-1} + t_k with `before` (in all lanes) before the first; x_k = f_k x_{k+1} + t_k with it after the
+// last.
 template <class T>
 PYSOLVE_INLINE lanes<T> scan_forward(const scan_factors<T>& f, lanes<T> t, lanes<T> before) {
   const lanes<T> none = {};
@@ -78,7 +80,8 @@ PYSOLVE_INLINE V last_of(V v) {
   return __builtin_shufflevector(v, v, 7, 7, 7, 7, 7, 7, 7, 7);
 }
 
-// ---- the last cells of a row, fewer than eight: zeros stand in for the others. Written out: a loop would become a call.
+// ---- the last cells of a row, fewer than eight: zeros stand in for the others. Written out: a loop would become a
+// call.
 template <class T>
 PYSOLVE_INLINE lanes<T> load_part(const T* p, index_t count) {
   T padded[n_lanes] = {};

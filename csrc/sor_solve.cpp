@@ -33,6 +33,19 @@ PYSOLVE_CLONES double plain_norm(const T* b, index_t n) {
   return norm > smallest * std::sqrt(double(n)) && norm < largest ? norm : 0;  // NaN and inf: 0
 }
 
+// Where sweeps stood a while ago. They stand still if a third more of them, and 50 at least, have brought less than a
+// hundredth: that may be rounding, and if it is none, the end is far.
+struct progress_mark {
+  index_t done;
+  double least;
+  bool stands_still(index_t now, double least_now) {
+    if (now < done + std::max(check_every, done / 3)) return false;
+    const bool still = least_now > 0.99 * least;
+    *this = {now, least_now};
+    return still;
+  }
+};
+
 // Steps is one method on one system: residual() -> norm(b - A x), left in a buffer; restart() takes that buffer for
 // r; run(norms, state) -> up to state.n_steps steps.
 template <class Steps>
@@ -53,6 +66,7 @@ solve_report solve_whole(Steps&& steps, double norm_b, const solve_control& cont
   state.tolerance = report.tolerance;
   state.floor = steps.floor();
   double least = first;
+  progress_mark mark{0, first};
   for (index_t done = 0; done < control.maxiter;) {
     if (!control.may_go_on()) return report;
     state.n_steps = std::min(steps.n < many_unknowns ? check_every : index_t(10), control.maxiter - done);
@@ -61,9 +75,7 @@ solve_report solve_whole(Steps&& steps, double norm_b, const solve_control& cont
     done += state.n_steps;
     norms.resize(done + 1);
     if (state.end != run_end::steps && state.end != run_end::tolerance) return report;
-    const double lowest = *std::min_element(norms.end() - state.n_steps, norms.end());
-    const bool idle = lowest >= least;  // may be rounding: the general way can tell
-    least = std::min(least, lowest);
+    least = std::min(least, *std::min_element(norms.end() - state.n_steps, norms.end()));
     const double recurred = norms.back(), truth = norms.back() = steps.residual();
     if (truth <= report.tolerance) {
       report.end = solve_end::converged;
@@ -71,6 +83,7 @@ solve_report solve_whole(Steps&& steps, double norm_b, const solve_control& cont
     }
     if (state.end == run_end::tolerance || !(truth <= gap * recurred) || truth > growth * first)
       return report;
+    if (!steps.method.conjugate_gradients && mark.stands_still(done, least)) return report;
   }
   report.end = solve_end::maxiter;
   return report;

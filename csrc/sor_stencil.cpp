@@ -51,7 +51,7 @@ class sor_runner {
   const bool asks_;
   index_t most_together_ = 1;
   barrier meet_;
-  std::vector<progress> progress_;
+  std::vector<segment_progress> progress_;
   std::vector<double>
       squares_[2];  // eight by sweep of a group and slab; of one group while the next is under way
   std::unique_ptr<T[]> kept_;
@@ -78,7 +78,7 @@ class sor_runner {
       halves_ = std::make_unique<halves<Faces, T>>(s_, cut_);
       most_together_ = halves_->most_stages / stages;
     }
-    progress_ = std::vector<progress>(cut_.segments);
+    progress_ = std::vector<segment_progress>(cut_.segments);
     if (!asks) return;
     kept_.reset(new T[A.size()]);
     for (auto& squares : squares_) squares.resize(most_together_ * cut_.count * n_lanes);
@@ -187,7 +187,7 @@ class sor_runner {
   // `each`: how many stages belong to one sweep.
   void pass(place& at, int team, bool descends, const std::vector<stage>& stages, bool keeps, index_t each) {
     double* squares = squares_[at.turn].data();
-    cut_.pass(at.thread, index_t(stages.size()), descends, progress_.data(), at.passed,
+    cut_.pass(at.thread, team, index_t(stages.size()), descends, progress_.data(), at.passed,
               [&](index_t m, index_t slab, row_piece piece, bool starts) {
                 if (m == 0 && keeps) keep(piece);
                 if (stages[m] == stage::residual) {
@@ -205,7 +205,7 @@ class sor_runner {
     std::vector<int> colours;
     for (index_t sweep = 0; sweep < together; ++sweep)
       for (stage what : plan_.passes[0].stages) colours.push_back(what == stage::black);
-    halves_->pass(at.thread, colours, at.passed);
+    halves_->pass(at.thread, team, colours, at.passed);
     meet_.wait(team);
   }
 

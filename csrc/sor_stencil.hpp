@@ -6,9 +6,9 @@
 // Natural order is that of memory; red-black takes the cells with (i+j+k) % 2 == 0 first. Iterates are those of the
 // sweep cell by cell, to rounding, and the same bits with any number of threads.
 //
-// Bytes per cell and sweep with v = sizeof(T): 3 v (constant weights), 6 v (arrays, 3-D), divided by the number of sweeps
-// that are taken together in cache; flops 14 and 24 in the recurrence, 14 more for a norm. Red-black sweeps of 2-D boxes
-// of constant weights without norms: sor_halves.hpp.  Reference: tests/reference/stencil.py, as a matrix.
+// Bytes per cell and sweep with v = sizeof(T): 3 v (constant weights), 6 v (arrays, 3-D), divided by the number of
+// sweeps that are taken together in cache; flops 14 and 24 in the recurrence, 14 more for a norm. Red-black sweeps
+// of 2-D boxes of constant weights without norms: sor_halves.hpp.  Reference: tests/reference/stencil.py, as a matrix.
 #pragma once
 #include "sor.hpp"
 

@@ -19,7 +19,7 @@ class ssor_runner {
   const slabs cut_;
   ssor_system<Faces, T> s_;
   barrier meet_;
-  std::vector<progress> progress_;
+  std::vector<segment_progress> progress_;
   std::vector<double> sums_[2];  // by slab: eight of r.r and eight of y.D y; eight of p.A p
 
   struct place {
@@ -31,7 +31,7 @@ class ssor_runner {
   ssor_runner(const grid<T>& A, double omega, T* x, T* r, T* p, T* y, T* rest)
       : cut_(A, n_threads(bytes_of_pass(A, rest ? 5 : 2))),
         s_{A, Faces(A, T(omega)), T(omega), x, r, p, y, y, has_axis_1(A), cut_.count},
-        progress_(cut_.threads) {
+        progress_(cut_.segments) {
     // Of z only the last slab is looked at again, unless from across a periodic side or by another thread.
     if (rest && cut_.pipelined && cut_.threads == 1) s_.z = rest, s_.z_slabs = 2;
     if (!rest) return;
@@ -109,7 +109,7 @@ class ssor_runner {
 
   template <ascent what>
   void ascent_of(place& at, double alpha) {
-    cut_.pass(at.thread, 1, false, progress_.data(), at.passed,
+    cut_.pass(at.thread, at.team, 1, false, progress_.data(), at.passed,
               [&](index_t, index_t slab, row_piece piece, bool starts) {
                 ssor_ascend<what>(s_, piece, T(alpha), starts, sums_[0].data() + 2 * slab * n_lanes);
               });
@@ -117,7 +117,7 @@ class ssor_runner {
   }
   template <bool solves_only>
   void descent(place& at, double beta) {
-    cut_.pass(at.thread, 1, true, progress_.data(), at.passed,
+    cut_.pass(at.thread, at.team, 1, true, progress_.data(), at.passed,
               [&](index_t, index_t slab, row_piece piece, bool starts) {
                 ssor_descend<solves_only>(s_, piece, T(beta), starts, sums_[1].data() + slab * n_lanes);
               });

@@ -1,5 +1,5 @@
-// The two passes of an iteration of ssor_cg, row by row: ascending, the step and the solve with D/omega + L; descending,
-// the solve with D/omega + L^T and the next direction.
+// The two passes of an iteration of ssor_cg, row by row: ascending, the step and the solve with D/omega + L;
+// descending, the solve with D/omega + L^T and the next direction.
 #pragma once
 #include "sor_pipeline.hpp"
 #include "sor_row.hpp"
@@ -111,8 +111,8 @@ PYSOLVE_INLINE lanes<T> sum_after(const eight_cells<T>& c, const rows_on_one_sid
 }
 
 // z_c = (2-omega) y_c + omega/d_c sum of w_f z_f over the neighbours after c, then (unless it solves only)
-// p = z + beta p. sums: eight of p.A p = sum_f w_f (p_c - p_f)^2 + sum_c s_c p_c^2, each face counted where the second of
-// its two cells is done.
+// p = z + beta p. sums: eight of p.A p = sum_f w_f (p_c - p_f)^2 + sum_c s_c p_c^2, each face counted where the
+// second of its two cells is done.
 template <bool solves_only, class Faces, class T>
 PYSOLVE_CLONES void ssor_descend(const ssor_system<Faces, T>& s, row_piece at, T beta, bool starts,
                                  double* sums) {

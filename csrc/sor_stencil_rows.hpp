@@ -1,5 +1,5 @@
-// What a sweep does to one row of a stencil operator: relaxes it forward, backward or in one colour, or sums the squares
-// of its residual.
+// What a sweep does to one row of a stencil operator: relaxes it forward, backward or in one colour, or sums the
+// squares of its residual.
 #pragma once
 #include "sor_pipeline.hpp"
 #include "sor_row.hpp"
@@ -104,8 +104,8 @@ PYSOLVE_CLONES void relax_colour(const sor_system<Faces, T>& s, row_piece at, in
                 });
 }
 
-// Adds the squares of b - A x, in double, to eight sums, or puts them there (`starts`). In differences, as stencil_residual has it.
-// The order of the sum is that of the pass, so that it is the same wherever the row is cut.
+// Adds the squares of b - A x, in double, to eight sums, or puts them there (`starts`). In differences, as
+// stencil_residual has it. The order of the sum is that of the pass, so that it is the same wherever the row is cut.
 template <bool descends, class Faces, class T>
 PYSOLVE_CLONES void add_residual(const sor_system<Faces, T>& s, row_piece at, bool starts, double* squares) {
   const index_t n = s.A.n[2];

@@ -63,19 +63,14 @@ class SorSteps(RelaxationSteps):
             self.failure = Status.DIVERGED
         elif end == "steps" and norms[-1] > GROWTH * min(self.least, norms[0]):
             self.failure, end = Status.DIVERGED, "failed"
-        elif (
-            end == "steps"
-            and n_steps == CHECK_EVERY
-            and min(norms) >= self.least
-            and self._is_rounding(norms[-1])
-        ):
+        elif end == "steps" and self._has_idled(norms) and self._is_rounding(norms[-1]):
             self.failure, end = Status.STAGNATED, "failed"
         self.least = min(self.least, *norms) if norms else self.least
         return norms, end
 
     def _has_idled(self, norms: list[float]) -> bool:
-        """Whether no residual of the last steps was below all before."""
-        self.n_idle = self.n_idle + len(norms) if min(norms) >= self.least else 0
+        """Whether the last steps have brought next to nothing."""
+        self.n_idle = self.n_idle + len(norms) if min(norms) > 0.99 * self.least else 0
         return self.n_idle >= CHECK_EVERY
 
     def _is_rounding(self, residual: float) -> bool:

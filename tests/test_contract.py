@@ -163,7 +163,28 @@ def a_network():
     return pysolve.DirectionNet(pysolve.StencilOperator((N, 1, 1), (1.0, 1.0, 1.0)), model=random_model())
 
 
+ARMS = [1.0, 1.5, 1.9]
+
+
+def a_sequence():
+    sequence = pysolve.SolveSequence(arms=ARMS, rng=0)
+    for _ in range(3):
+        sequence(sp.csr_array(dense()), vector())
+    return sequence
+
+
+POLICIES = {
+    "AutoPolicy": lambda: pysolve.AutoPolicy(ARMS, rng=0),
+    "ChebCB": lambda: pysolve.ChebCB(ARMS, (0.0, 1.0), rng=0),
+    "FixedArm": lambda: pysolve.FixedArm(ARMS),
+    "SolveSequence": a_sequence,
+    "SuccessiveReject": lambda: pysolve.SuccessiveReject(ARMS, 30, rng=0),
+    "ThompsonSampling": lambda: pysolve.ThompsonSampling(ARMS, rng=0),
+    "TsallisINF": lambda: pysolve.TsallisINF(ARMS, rng=0),
+    "TsallisINFBins": lambda: pysolve.TsallisINFBins(ARMS, (0.0, 1.0), rng=0),
+}
 PUBLIC = {
+    **POLICIES,
     "SolveResult": lambda: pysolve.cg(dense(), vector()),
     "Status": lambda: pysolve.Status.STAGNATED,
     "ConvergenceError": lambda: pysolve.ConvergenceError(a_failure()),
@@ -171,13 +192,21 @@ PUBLIC = {
     "Jacobi": lambda: pysolve.Jacobi(dense()),
     "Multilevel": lambda: pysolve.Multilevel(KINDS["StencilOperator"](dense())),
     "PackedMatrix": lambda: pysolve.PackedMatrix(sp.csr_array(dense())),
+    "SSOR": lambda: pysolve.SSOR(dense(), 1.5),
+    "SorWorkspace": pysolve.SorWorkspace,
+    "Trial": lambda: pysolve.FixedArm(ARMS, 2).ask(0.5),
     "StencilOperator": lambda: KINDS["StencilOperator"](dense()),
 }
 
 
+def asked(policy):
+    """What draws the arms."""
+    return getattr(policy, "policy", policy)
+
+
 def test_every_public_object_is_pickled_here():
     classes = {name for name in pysolve.__all__ if inspect.isclass(getattr(pysolve, name))}
-    assert classes == set(PUBLIC)
+    assert classes - {"Policy"} == set(PUBLIC)  # that one is the base of the others
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -187,9 +216,19 @@ def test_public_object_pickles(name):
     assert type(again) is type(made)
     if isinstance(made, pysolve.Status):
         assert again is made
+    elif name in POLICIES:
+        context = None if name == "SolveSequence" else 0.5
+        drawn = [[policy.ask(context).value for _ in range(20)] for policy in map(asked, (made, again))]
+        assert drawn[0] == drawn[1]
+    elif name == "Trial":
+        assert (again.value, again.index, again.context) == (1.9, 2, 0.5)
+    elif name == "SorWorkspace":
+        assert pysolve.ssor_cg(dense(), vector(), workspace=again).converged
     elif hasattr(made, "matvec"):
         np.testing.assert_array_equal(again @ vector(), made @ vector())
-        assert pysolve.cg(dense(), vector(), M=again if name in ("Jacobi", "Multilevel") else None).converged
+        assert pysolve.cg(
+            dense(), vector(), M=again if name in ("Jacobi", "Multilevel", "SSOR") else None
+        ).converged
     else:
         result, twin = (getattr(part, "result", part) for part in (made, again))
         np.testing.assert_array_equal(twin.x, result.x)
