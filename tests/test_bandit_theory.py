@@ -33,7 +33,7 @@ def test_probabilities_sum_to_1_and_are_those_of_the_formula(reduced_variance, a
     assert abs(p.sum() - 1) <= 1e-10
     assert p.min() > 0
     eta = (4 if reduced_variance else 2) / np.sqrt(state.rounds + 1)
-    expected = reference.tsallis_probabilities(state.k, state.total / state.rounds, eta)
+    expected = reference.tsallis_probabilities(state.k, state.costs / state.rounds, eta)
     np.testing.assert_allclose(p, expected, rtol=1e-6)
 
 
@@ -59,10 +59,10 @@ def test_estimated_losses_have_the_right_mean(reduced_variance):
     mean = np.zeros(6)
     for played in range(6):
         state = after(history, reduced_variance)
-        before, K = np.array(state.k), state.total / state.rounds
+        before, mean_loss = np.array(state.k), state.losses / state.rounds
         state.learn(played, losses[played], p.tolist())
         change = np.array(state.k) - before
-        baseline = np.where(reduced_variance & (p >= 16 / 301), K, 0.0)
+        baseline = np.where(reduced_variance & (p >= 16 / 301), mean_loss, 0.0)
         expected = reference.tsallis_estimate(losses[played] - least, played, p, baseline)
         np.testing.assert_allclose(change, expected, atol=1e-12)
         mean += p[played] * change
