@@ -38,8 +38,13 @@ class _Learning(Policy):
         if mode >= 0:
             self._begin(mode)
 
+    def _check_restored(self) -> None:
+        super()._check_restored()
+        for learner in self._learners:
+            learner.check(len(self.arms))
+
     def _checked_context(self, context: Any, peek: bool = False) -> float | None:
-        context = super()._checked_context(context)
+        context = super()._checked_context(context, peek)
         given = int(context is not None)
         if self._mode < 0 and not peek:
             self._begin(given)
@@ -99,7 +104,6 @@ class ThompsonSampling(_Learning):
     True
     """
 
-    _contextual = None
     _kept: ClassVar[dict[str, str]] = {"_mode": "int", "_learners": "parts"}
 
     def __init__(
@@ -113,6 +117,7 @@ class ThompsonSampling(_Learning):
     ) -> None:
         if exploration is not None and not 0 <= exploration < np.inf:
             raise ValueError(f"exploration must be at least 0 and finite, got {exploration!r}")
+        exploration = None if exploration is None else float(exploration)
         super().__init__(arms, domain, rng, discount=checked_discount(discount), exploration=exploration)
 
     def _made(self, mode: int) -> list[Learner]:
@@ -164,10 +169,9 @@ class AutoPolicy(_Learning):
     True
     """
 
-    _contextual = None
-    _kept: ClassVar[dict[str, str]] = {
-        **{"_mode": "int", "_learners": "parts", "_misses": "floats", "_active": "int", "_answers": "int"}
-    }
+    _kept: ClassVar[dict[str, str]] = {"_learners": "parts", "_misses": "floats"} | dict.fromkeys(
+        ("_mode", "_active", "_answers"), "int"
+    )
 
     def __init__(
         self, arms: Iterable[Any], domain: tuple[float, float] | None = None, *, rng: Any = None

@@ -213,7 +213,7 @@ class TsallisINFBins(_Tsallis):
     (1.8, 1.2)
     """
 
-    _contextual = True
+    _needs_context = True
 
     def __init__(
         self,
