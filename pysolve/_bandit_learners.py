@@ -65,9 +65,13 @@ class PlainLearner:
 class ContextLearner:
     """log cost = x(arm, context)^T w + noise, x the products of features of both."""
 
-    _kept: ClassVar[dict[str, str]] = (
-        {"model": "part", "scale": "part", "first": "float", "next": "int", "early": "int"}
-    ) | dict.fromkeys(("indices", "contexts", "logs"), "column")
+    _kept: ClassVar[dict[str, str]] = {
+        "model": "part",
+        "scale": "part",
+        "first": "float",
+        "next": "int",
+        "early": "int",
+    } | dict.fromkeys(("indices", "contexts", "logs"), "column")
 
     def __init__(
         self, arms: tuple[Any, ...], domain: tuple[float, float] | None, discount: float, spread: float

@@ -180,6 +180,11 @@ class AutoPolicy(_Learning):
         self._active = self._answers = 0
         super().__init__(arms, domain, rng)
 
+    def _check_restored(self) -> None:
+        super()._check_restored()
+        if not 0 <= self._active < max(len(self._learners), 1):
+            raise ValueError(f"its active model is number {self._active}, which there is not")
+
     def _made(self, mode: int) -> list[Learner]:
         if mode:
             return [ContextLearner(self.arms, self._parameters["domain"], 0.9995, 0.5)]
