@@ -69,7 +69,8 @@ class ThompsonSampling(_Learning):
     ----------
     arms : sequence
         The values to choose among. Numbers share what is learned with their neighbours (they are placed half by value,
-        half by rank); strings, dicts, callables have in common only how the context acts on all of them.
+        half by rank); strings, dicts, callables have in common only how the context acts on all of them. More than
+        eight numbers whose costs jump from one to the next are not told apart: give strings in their place.
     domain : (float, float), optional
         The range of the contexts; others are then refused. Without it contexts may be any numbers: they are placed
         half by value, half by rank among those seen, anew as their range grows. For a simulation whose coefficient has
@@ -150,7 +151,7 @@ class AutoPolicy(_Learning):
     Parameters
     ----------
     arms : sequence
-        The values to choose among.
+        The values to choose among; numbers are taken for neighbours, see `ThompsonSampling`.
     domain : (float, float), optional
         The range of the contexts; see `ThompsonSampling`. It need not be known.
     rng : None, int or Generator
