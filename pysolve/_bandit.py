@@ -12,8 +12,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from pysolve import _bandit_files, _bandit_picture
-from pysolve._bandit_arguments import checked_cost
+from pysolve._bandit_arguments import checked_context, checked_cost
 from pysolve._bandit_history import History
+
+FURTHEST = (
+    2.0**300
+)  # from the first cost, up or down: what lies beyond counts as this, so that squares are finite
 
 
 class Trial:
@@ -29,12 +33,12 @@ class Trial:
         What the policy was asked with.
     """
 
-    __slots__ = ("_note", "_number", "_policy", "_told", "context", "index", "value")
+    __slots__ = ("_note", "_number", "_policy", "context", "index", "value")
 
     def __init__(
         self, policy: str, number: int, index: int, value: Any, context: float | None, note: Any
     ) -> None:
-        self._policy, self._number, self._note, self._told = policy, number, note, False
+        self._policy, self._number, self._note = policy, number, note
         self.index, self.value, self.context = index, value, context
 
     def __repr__(self) -> str:
@@ -83,9 +87,8 @@ class Policy:
 
     # Attribute -> kind, as in _bandit_files.pack: what a file must hold beside arms, parameters and rng.
     _kept: ClassVar[dict[str, str]] = {}
-    _contextual: ClassVar[bool | None] = (
-        False  # True: context needed, False: looked at no more, None: as the first ask
-    )
+    # Whether `ask` refuses to go without a context. (Policies that may have one or not decide in _checked_context.)
+    _needs_context: ClassVar[bool] = False
 
     def __init__(self, arms: Iterable[Any], rng: Any = None, **parameters: Any) -> None:
         try:
@@ -99,7 +102,8 @@ class Policy:
         self._lock = threading.Lock()
         self._token = uuid.uuid4().hex  # a restored copy keeps it, and so takes the answers to open trials
         self._asked = 0
-        self._worst = 0.0
+        self._unit = 0.0  # of what _learn is told: the power of 2 just below the first cost; none yet
+        self._worst = 0.0  # in that unit
         self._history = History()
 
     def ask(self, context: float | None = None) -> Trial:
@@ -152,20 +156,28 @@ class Policy:
         """
         if not isinstance(trial, Trial):
             raise TypeError(f"trial must be what ask returned, got {trial!r}")
+        censored, failed = bool(censored), bool(failed)
         cost = checked_cost(cost, failed)
         with self._lock:
-            if trial._policy != self._token:
+            if trial._policy != self._token or trial._number >= self._asked:
                 raise ValueError(f"trial must be of this policy, but {trial!r} is another's")
-            if trial._told:
+            if trial._number in self._history.told:
                 raise ValueError(f"trial must be told once, but {trial!r} was told before")
-            trial._told = True
-            self._history.append(trial._number, trial.index, trial.context, cost, censored, failed)
+            share = self._in_units(cost)
             if failed:
-                worst = max(self._worst, cost if math.isfinite(cost) else 0.0)
-                self._learn(trial, 2 * worst or 1.0, False)
+                self._learn(trial, 2 * max(self._worst, share) or 1.0, False)
             elif cost > 0:
-                self._worst = max(self._worst, cost)
-                self._learn(trial, cost, censored)
+                self._learn(trial, share, censored)
+                self._worst = max(self._worst, share)
+            self._history.append(trial._number, trial.index, trial.context, cost, censored, failed)
+
+    def _in_units(self, cost: float) -> float:
+        """The cost by the unit; 0 for one that says nothing. A power of 2, so that nothing is rounded."""
+        if not 0 < cost < math.inf:
+            return 0.0
+        if not self._unit:
+            self._unit = math.ldexp(1.0, math.frexp(cost)[1] - 1)
+        return min(max(cost / self._unit, 1 / FURTHEST), FURTHEST)
 
     def best(self, context: float | None = None) -> Any:
         """The arm that the policy now holds for the best, chosen without chance.
@@ -200,8 +212,8 @@ class Policy:
 
         Notes
         -----
-        Arms that JSON can hold (numbers, strings, None, and lists and dicts of these) are written too; others, such
-        as callables, must be given again to `load`.
+        Arms that JSON can hold (numbers, strings, None, and lists and dicts of these) are written too, NumPy's numbers
+        as Python's; others, such as callables, must be given again to `load`.
         """
         with self._lock:
             arrays = _bandit_files.to_arrays(self)
@@ -259,26 +271,24 @@ class Policy:
     def _checked_context(self, context: Any, peek: bool = False) -> float | None:
         """`context` as a finite float; `peek` leaves undecided what the first ask decides."""
         if context is None:
-            if self._contextual:
+            if self._needs_context:
                 raise ValueError(f"context must be a number for {type(self).__name__}, but none was given")
-        else:
-            try:
-                context = float(context)
-            except (TypeError, ValueError):
-                raise TypeError(f"context must be a number, got {context!r}") from None
-            if not math.isfinite(context):
-                raise ValueError(f"context must be finite, got {context!r}")
-            domain = self._parameters.get("domain")
-            if domain is not None and not domain[0] <= context <= domain[1]:
-                raise ValueError(f"context must lie in the domain {domain}, got {context!r}")
-        return context
+            return None
+        return checked_context(context, self._parameters.get("domain"))
+
+    def _prepare(self, arrays: dict[str, np.ndarray]) -> None:
+        """Make what the arrays of a file will be put into, where that depends on them."""
+
+    def _check_restored(self) -> None:
+        """ValueError where what came from a file does not go together."""
+        self._history.check(self._asked, len(self.arms))
 
     def _choose(self, context: float | None) -> tuple[int, Any]:
         """The index of an arm, and what `_learn` will need of this moment."""
         raise NotImplementedError
 
     def _learn(self, trial: Trial, cost: float, censored: bool) -> None:
-        """`cost` is positive and finite; a failure has become a large one."""
+        """`cost` is in units of about the first one, positive and finite; a failure has become a large one."""
         raise NotImplementedError
 
     def _ranking(self, context: float | None) -> Any:

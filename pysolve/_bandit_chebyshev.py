@@ -57,11 +57,12 @@ class ChebCB(Policy):
     (1.8, 1.5, 1.2)
     """
 
-    _contextual = True
-    _kept: ClassVar[dict[str, str]] = {
-        **{"_theta": "array", "_gram": "array", "_moment": "array", "_square": "array", "_at_bound": "array"},
-        **{"_residual": "array", "_errors": "float", "_rounds": "int", "_most": "float", "_least": "float"},
-    }
+    _needs_context = True
+    _kept: ClassVar[dict[str, str]] = (
+        dict.fromkeys(("_theta", "_gram", "_moment", "_square", "_residual", "_at_bound"), "array")
+        | dict.fromkeys(("_errors", "_most", "_least"), "float")
+        | {"_rounds": "int"}
+    )
 
     def __init__(
         self, arms: Iterable[Any], domain: tuple[float, float], *, n_terms: int = 6, rng: Any = None
@@ -81,7 +82,7 @@ class ChebCB(Policy):
         """T_0(u), .. , T_{m-1}(u) at the context's place u in [-1, 1]."""
         assert context is not None
         lo, hi = self._parameters["domain"]
-        u = (2.0 * context - lo - hi) / (hi - lo)
+        u = 2.0 * ((context - lo) / (hi - lo)) - 1.0
         values = [1.0, u]
         for _ in range(self._parameters["n_terms"] - 2):
             values.append(2.0 * u * values[-1] - values[-2])

@@ -17,7 +17,7 @@ from pysolve._writing import check_path
 
 VERSION = 1
 GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
-BASE = {"_asked": "int", "_worst": "float", "_history": "part"}
+BASE = {"_asked": "int", "_unit": "float", "_worst": "float", "_history": "part"}
 
 
 def write(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
@@ -57,12 +57,11 @@ def _restored(cls: type, arrays: dict[str, np.ndarray], arms: tuple[Any, ...] | 
     rng = _generator(header["rng"])
     policy = cls(_arms(header, arms), **header["parameters"], rng=rng)
     policy._token = str(header["token"])
-    if hasattr(policy, "_prepare"):
-        policy._prepare(arrays)
+    policy._prepare(arrays)
     unpack(policy, _kinds(policy), "", arrays)
     if arrays:
         raise ValueError(f"it has unknown arrays {', '.join(sorted(arrays))}")
-    _check_indices(policy)
+    policy._check_restored()
     return policy
 
 
@@ -86,13 +85,22 @@ def _arms(header: dict[str, Any], arms: tuple[Any, ...] | None) -> tuple[Any, ..
 def storable(arms: tuple[Any, ...]) -> list[Any] | None:
     """The arms as JSON gives them back, None where that would be something else (or a tuple turned list)."""
     try:
-        back = json.loads(json.dumps(arms))
+        back = json.loads(json.dumps(arms, default=_python_number))
     except (TypeError, ValueError, RecursionError):
         return None
     return back if _same(back, list(arms)) else None
 
 
+def _python_number(value: Any) -> Any:
+    """One of NumPy's that JSON does not know (it takes float64 for the float that it is)."""
+    if isinstance(value, np.bool_ | np.integer | np.floating) and not isinstance(value, np.timedelta64):
+        return value.item()
+    raise TypeError(f"JSON has no {type(value).__name__}")
+
+
 def _same(back: Any, given: Any) -> bool:
+    if isinstance(given, np.generic):
+        given = given.item()
     if isinstance(given, list):
         return isinstance(back, list) and len(back) == len(given) and all(map(_same, back, given))
     if isinstance(given, dict):
@@ -126,7 +134,8 @@ def _generator(state: dict[str, Any]) -> np.random.Generator:
 
 
 def pack(owner: Any, kinds: dict[str, str], prefix: str) -> dict[str, np.ndarray]:
-    """Attributes as arrays. Kinds: int, float, floats (list), array, column (growing), part (with its own)."""
+    """Attributes as arrays. Kinds: int, float, floats (a list), array, column (a growing array.array), part (an object
+    with attributes of its own), parts (a list of such)."""
     arrays: dict[str, np.ndarray] = {}
     for name, kind in kinds.items():
         value, key = getattr(owner, name), f"{prefix}{name.lstrip('_')}"
@@ -169,15 +178,6 @@ def _checked(found: np.ndarray, fresh: Any, kind: str, key: str) -> Any:
     if not np.isfinite(found).all():
         raise ValueError(f"{key} must be finite")
     return found.copy() if kind == "array" else found.tolist()
-
-
-def _check_indices(policy: Any) -> None:
-    for indices in [
-        policy._history.indices,
-        *(getattr(part, "indices", ()) for part in getattr(policy, "_learners", ())),
-    ]:
-        if len(indices) and not 0 <= min(indices) <= max(indices) < len(policy.arms):
-            raise ValueError("its history names arms that it has not")
 
 
 def snapshot(attributes: dict[str, Any]) -> dict[str, Any]:

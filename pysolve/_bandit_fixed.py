@@ -86,9 +86,9 @@ class SuccessiveReject(Policy):
     'multilevel'
     """
 
-    _kept: ClassVar[dict[str, str]] = {
-        **{"_asked_of": "floats", "_told_of": "floats", "_sums": "floats", "_out": "floats", "_phase": "int"}
-    }
+    _kept: ClassVar[dict[str, str]] = {"_phase": "int"} | dict.fromkeys(
+        ("_asked_of", "_told_of", "_sums", "_out"), "floats"
+    )
 
     def __init__(self, arms: Iterable[Any], n_trials: int | None = None, *, rng: Any = None) -> None:
         n_trials = None if n_trials is None else checked_count(n_trials, "n_trials")

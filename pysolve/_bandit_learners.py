@@ -33,6 +33,9 @@ class PlainLearner:
         self.total = self.weight = 0.0
         self.count = 0
 
+    def check(self, n_arms: int) -> None:
+        """Nothing of what a file holds of this could be wrong that its shape does not show."""
+
     def means(self, context: float | None) -> np.ndarray:
         return self.X @ self.model.mean
 
@@ -63,9 +66,12 @@ class ContextLearner:
     """log cost = x(arm, context)^T w + noise, x the products of features of both."""
 
     _kept: ClassVar[dict[str, str]] = {
-        **{"model": "part", "scale": "part", "first": "float", "next": "int", "early": "int"},
-        **{"indices": "column", "contexts": "column", "logs": "column"},
-    }
+        "model": "part",
+        "scale": "part",
+        "first": "float",
+        "next": "int",
+        "early": "int",
+    } | dict.fromkeys(("indices", "contexts", "logs"), "column")
 
     def __init__(
         self, arms: tuple[Any, ...], domain: tuple[float, float] | None, discount: float, spread: float
@@ -80,6 +86,11 @@ class ContextLearner:
         self.scale = features.Scale(domain)
         self.first, self.next, self.early = 0.0, 8, 1
         self.indices, self.contexts, self.logs = array("i"), array("d"), array("d")
+
+    def check(self, n_arms: int) -> None:
+        """ValueError where a file held indices of arms that there are not."""
+        if self.indices and not 0 <= min(self.indices) <= max(self.indices) < n_arms:
+            raise ValueError("its model names arms that it has not")
 
     def _at(self, context: float | None) -> np.ndarray:
         """The context's features."""

@@ -14,9 +14,9 @@ SHARED = 20.0  # observations for which the mean noise counts in every place
 class Noise:
     """Estimates of the noise's variance in several places, drawn to their mean while a place has few observations."""
 
-    _kept: ClassVar[dict[str, str]] = {
-        **{"squares": "floats", "counts": "floats", "all_squares": "float", "all_counts": "float"}
-    }
+    _kept: ClassVar[dict[str, str]] = dict.fromkeys(("squares", "counts"), "floats") | dict.fromkeys(
+        ("all_squares", "all_counts"), "float"
+    )
 
     def __init__(self, variance: float, n_places: int, memory: float) -> None:
         self.first, self.memory = variance, memory

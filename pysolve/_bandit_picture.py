@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-CHOSEN = "#e08e45"
+CHOSEN = "#d62839"
 
 
 def draw(history: np.ndarray, arms: tuple[Any, ...], ax: Any, costs: Any) -> Any:
@@ -18,9 +18,12 @@ def draw(history: np.ndarray, arms: tuple[Any, ...], ax: Any, costs: Any) -> Any
             raise ValueError(f"costs must have shape (n_solves, {len(arms)}), but its shape is {costs.shape}")
     if ax is None:
         ax = _new_axes()
-    if costs is not None and len(costs):
+    ax.margins(0.02, 0.05)  # arms at the ends are not on the frame
+    if costs is not None:
         _draw_costs(ax, heights, costs)
-    ax.plot(history["trial"], heights[history["index"]], ".", color=CHOSEN, markersize=3, label="chosen")
+    chosen = heights[history["index"]]
+    ax.plot(history["trial"], chosen, "o", color=CHOSEN, markeredgewidth=0, markersize=4, label="chosen")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderaxespad=0)
     if labels is not None:
         ax.set_yticks(heights, labels)
     ax.set_xlabel("solve")
@@ -53,10 +56,21 @@ def numbers(arms: tuple[Any, ...]) -> bool:
 
 
 def _draw_costs(ax: Any, heights: np.ndarray, costs: np.ndarray) -> None:
-    """Filled contours of the logarithm, since bad arms cost many times what good ones do."""
-    order = np.argsort(heights, kind="stable")
-    distinct = np.concatenate([[True], np.diff(heights[order]) > 0])
-    order = order[distinct]
-    shown = np.log10(np.maximum(costs[:, order], np.finfo(float).tiny))
-    if len(order) > 1 and len(costs) > 1:
-        ax.contourf(np.arange(len(costs)), heights[order], shown.T, levels=24, cmap="viridis")
+    """Filled contours at equal ratios, since bad arms cost many times what good ones do, and what the colours mean."""
+    known = costs[np.isfinite(costs) & (costs > 0)]
+    if not known.size or known.max() < (1 + 1e-6) * known.min():
+        return  # nothing to tell apart
+    arms, columns = np.unique(heights, return_index=True)
+    shown = np.pad(np.clip(costs[:, columns], known.min(), known.max()), 1, mode="edge")
+    levels = np.geomspace(known.min(), known.max(), 25)
+    levels[[0, -1]] *= 1 - 1e-9, 1 + 1e-9  # else rounding may leave the ends without colour
+    x, y = _widened(np.arange(len(costs)), 0.02), _widened(arms, 0.05)
+    contours = ax.contourf(x, y, shown.T, levels=levels, norm="log", cmap="viridis")
+    bar = ax.figure.colorbar(contours, ax=ax, label="cost", ticks=levels[::6], format="%.3g")
+    bar.ax.minorticks_off()
+
+
+def _widened(places: np.ndarray, share: float) -> np.ndarray:
+    """One more place at each end, a share of the range off."""
+    off = share * (places[-1] - places[0]) or 0.5
+    return np.concatenate([[places[0] - off], places, [places[-1] + off]])

@@ -38,8 +38,13 @@ class _Learning(Policy):
         if mode >= 0:
             self._begin(mode)
 
+    def _check_restored(self) -> None:
+        super()._check_restored()
+        for learner in self._learners:
+            learner.check(len(self.arms))
+
     def _checked_context(self, context: Any, peek: bool = False) -> float | None:
-        context = super()._checked_context(context)
+        context = super()._checked_context(context, peek)
         given = int(context is not None)
         if self._mode < 0 and not peek:
             self._begin(given)
@@ -64,7 +69,8 @@ class ThompsonSampling(_Learning):
     ----------
     arms : sequence
         The values to choose among. Numbers share what is learned with their neighbours (they are placed half by value,
-        half by rank); strings, dicts, callables have in common only how the context acts on all of them.
+        half by rank); strings, dicts, callables have in common only how the context acts on all of them. More than
+        eight numbers whose costs jump from one to the next are not told apart: give strings in their place.
     domain : (float, float), optional
         The range of the contexts; others are then refused. Without it contexts may be any numbers: they are placed
         half by value, half by rank among those seen, anew as their range grows. For a simulation whose coefficient has
@@ -99,7 +105,6 @@ class ThompsonSampling(_Learning):
     True
     """
 
-    _contextual = None
     _kept: ClassVar[dict[str, str]] = {"_mode": "int", "_learners": "parts"}
 
     def __init__(
@@ -113,6 +118,7 @@ class ThompsonSampling(_Learning):
     ) -> None:
         if exploration is not None and not 0 <= exploration < np.inf:
             raise ValueError(f"exploration must be at least 0 and finite, got {exploration!r}")
+        exploration = None if exploration is None else float(exploration)
         super().__init__(arms, domain, rng, discount=checked_discount(discount), exploration=exploration)
 
     def _made(self, mode: int) -> list[Learner]:
@@ -145,7 +151,7 @@ class AutoPolicy(_Learning):
     Parameters
     ----------
     arms : sequence
-        The values to choose among.
+        The values to choose among; numbers are taken for neighbours, see `ThompsonSampling`.
     domain : (float, float), optional
         The range of the contexts; see `ThompsonSampling`. It need not be known.
     rng : None, int or Generator
@@ -164,10 +170,9 @@ class AutoPolicy(_Learning):
     True
     """
 
-    _contextual = None
-    _kept: ClassVar[dict[str, str]] = {
-        **{"_mode": "int", "_learners": "parts", "_misses": "floats", "_active": "int", "_answers": "int"}
-    }
+    _kept: ClassVar[dict[str, str]] = {"_learners": "parts", "_misses": "floats"} | dict.fromkeys(
+        ("_mode", "_active", "_answers"), "int"
+    )
 
     def __init__(
         self, arms: Iterable[Any], domain: tuple[float, float] | None = None, *, rng: Any = None
@@ -175,6 +180,11 @@ class AutoPolicy(_Learning):
         self._misses = [0.0, 0.0]
         self._active = self._answers = 0
         super().__init__(arms, domain, rng)
+
+    def _check_restored(self) -> None:
+        super()._check_restored()
+        if not 0 <= self._active < max(len(self._learners), 1):
+            raise ValueError(f"its active model is number {self._active}, which there is not")
 
     def _made(self, mode: int) -> list[Learner]:
         if mode:

@@ -14,26 +14,20 @@ TOLERANCE = 1e-8  # of their sum, before probabilities are divided by it
 
 
 class TsallisState:
-    """The weights of one Tsallis-INF: k_i estimates the total loss of arm i, K is the mean loss.
+    """The weights of one Tsallis-INF: k_i estimates the total loss of arm i, K is the mean cost.
 
     Loss = cost - least cost told before: what is subtracted is the same for all arms and known before the cost, so the
-    differences of the estimates keep their means, and the policy does not depend on the unit, nor on an offset.
+    differences of the estimates keep their means. K must be the mean of the costs, not of the losses: these go to 0
+    when the policy settles, and with them would go the last of its exploration.
     """
 
-    _kept: ClassVar[dict[str, str]] = {
-        **{
-            "k": "floats",
-            "rounds": "float",
-            "total": "float",
-            "x": "float",
-            "slope": "float",
-            "least": "float",
-        }
-    }
+    _kept: ClassVar[dict[str, str]] = {"k": "floats"} | dict.fromkeys(
+        ("rounds", "costs", "losses", "x", "slope", "least"), "float"
+    )
 
     def __init__(self, n_arms: int, reduced_variance: bool, discount: float) -> None:
         self.k = [0.0] * n_arms
-        self.rounds = self.total = 0.0
+        self.rounds = self.costs = self.losses = 0.0
         self.x, self.slope = 0.0, 1.0
         self.least = 0.0  # none yet
         self.reduced_variance, self.discount = reduced_variance, discount
@@ -50,8 +44,7 @@ class TsallisState:
         if not self.rounds:
             return [1.0 / d] * d
         k = self.k
-        mean = max(self.total / self.rounds, 1e-300)  # never 0, even if all has faded
-        c = math.sqrt(self.rounds + 1) * 2 / self.step * mean
+        c = math.sqrt(self.rounds + 1) * 2 / self.step * self.costs / self.rounds
         bound = min(min(k) - c, math.nextafter(min(k), -math.inf))  # one p_i alone is 1 there
         x = min(self.x, bound)
         for _ in range(100):
@@ -68,9 +61,10 @@ class TsallisState:
 
     def learn(self, index: int, cost: float, p: list[float]) -> None:
         loss = cost - self.least
-        baseline = self.total / self.rounds if self.rounds else 0.0
+        baseline = self.losses / self.rounds if self.rounds else 0.0
         self.least = min(self.least or cost, cost)
-        self.total = self.discount * self.total + max(loss, 0.0)
+        self.costs = self.discount * self.costs + cost
+        self.losses = self.discount * self.losses + max(loss, 0.0)
         self.rounds = self.discount * self.rounds + 1
         if self.discount < 1:
             self.k = [self.discount * value for value in self.k]
@@ -151,8 +145,9 @@ class TsallisINF(_Tsallis):
     r"""Learns the best fixed arm; no assumption on the sequence of systems.
 
     Arm :math:`i` is chosen with probability :math:`p_i = 4 / (\eta (k_i / K - x))^2`, where :math:`k_i` estimates the
-    total cost that it would have had, :math:`K` is the mean cost so far and :math:`x` makes the sum 1. The total cost
-    exceeds that of the best fixed arm by :math:`O(\sqrt{d T})` mean costs [1]_ [2]_.
+    total cost that it would have had, up to what all arms have in common, :math:`K` is the mean cost so far and
+    :math:`x` makes the sum 1. The total cost exceeds that of the best fixed arm by :math:`O(\sqrt{d T})` mean costs
+    where costs are of one size [1]_ [2]_.
 
     Parameters
     ----------
@@ -218,7 +213,7 @@ class TsallisINFBins(_Tsallis):
     (1.8, 1.2)
     """
 
-    _contextual = True
+    _needs_context = True
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
 """What every policy promises: the protocol ask / tell, whatever the arms, the order, the threads and the costs."""
 
+import pickle
 import threading
 
 import numpy as np
@@ -9,6 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pysolve
+from pysolve._bandit_history import Numbers
+
+COSTS = st.floats(0, 1e12) | st.floats(0, 1.7e308)
 
 
 def zero(r):
@@ -92,6 +96,51 @@ def test_unanswered_trials_take_no_memory(name):
     assert after[1] < before[1] + 2000
 
 
+def test_a_copy_of_a_trial_is_the_same_trial(name):
+    policy = make(name)
+    trials = [policy.ask(context_at(name, i)) for i in range(5)]
+    copies = pickle.loads(pickle.dumps(trials))
+    for told, again in (trials[3], copies[3]), (copies[0], trials[0]), (copies[4], copies[4]):
+        policy.tell(told, 30)
+        with pytest.raises(ValueError, match="trial must be told once"):
+            policy.tell(again, 30)
+    assert policy.history["trial"].tolist() == [3, 0, 4]
+
+
+def test_a_trial_of_a_copy_that_went_on_is_refused(name):
+    policy = make(name)
+    play(policy, name, 3)
+    copy = pickle.loads(pickle.dumps(policy))
+    trial = copy.ask(context_at(name, 3))
+    with pytest.raises(ValueError, match="trial must be of this policy"):
+        policy.tell(trial, 30)
+    copy.tell(trial, 30)
+
+
+def test_a_tell_that_raises_leaves_the_trial_open(name, monkeypatch):
+    policy = make(name)
+    trial = policy.ask(context_at(name, 0))
+    with monkeypatch.context() as patch:
+        patch.setattr(policy, "_learn", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            policy.tell(trial, 30)
+    with pytest.raises(ValueError, match="ambiguous"):
+        policy.tell(trial, 30, censored=np.ones(2))
+    assert len(policy.history) == 0
+    policy.tell(trial, 30)
+
+
+@given(st.lists(st.integers(0, 40), unique=True))
+@settings(deadline=None)
+def test_numbers_told_are_kept_as_runs(told):
+    numbers = Numbers()
+    for number in told:
+        numbers.add(number)
+    assert [i in numbers for i in range(-1, 43)] == [i in told for i in range(-1, 43)]
+    gaps = sum(i in told and i + 1 not in told for i in range(41))
+    assert len(numbers.ends) == 2 * gaps
+
+
 def test_a_solve_that_cost_nothing_teaches_nothing(name):
     policy, other = make(name), make(name)
     play(policy, name, 20)
@@ -102,14 +151,15 @@ def test_a_solve_that_cost_nothing_teaches_nothing(name):
     assert policy.history["cost"][20] == 0
 
 
-def test_the_unit_of_the_cost_does_not_matter(name):
+@pytest.mark.parametrize("unit", [2.0**-20, 2.0**-1000, 2.0**1000])
+def test_the_unit_of_the_cost_does_not_matter(name, unit):
     iterations, seconds = make(name), make(name)
     for i in range(300):
         a, b = (policy.ask(context_at(name, i)) for policy in (iterations, seconds))
         assert a.index == b.index
         cost = cost_of(a.index, a.context, i)
         iterations.tell(a, cost)
-        seconds.tell(b, cost * 2.0**-20)  # exact, so that not even rounding differs, but for logarithms
+        seconds.tell(b, cost * unit)  # exact, so that not even rounding differs
 
 
 @pytest.mark.parametrize("name", LEARNING)
@@ -139,11 +189,23 @@ def test_solves_given_up_teach_that_the_arm_is_bad(name):
         assert cost_of(ARMS.index(policy.best(c)), c) < 32
 
 
-def test_failures_only_are_survived(name):
+@pytest.mark.parametrize("cost", [np.inf, 1.7e308, 5e-324, 0.0])
+def test_failures_only_are_survived(name, cost):
     policy = make(name)
     for i in range(50):
-        policy.tell(policy.ask(context_at(name, i)), np.inf, failed=True)
+        policy.tell(policy.ask(context_at(name, i)), cost, failed=True)
     assert policy.best(context_at(name, 0)) in ARMS
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_a_first_failure_of_unknown_cost_counts_as_bad_in_any_unit(name):
+    policy, chosen = make(name, ARMS[:2]), []
+    for i in range(300):
+        trial = policy.ask(context_at(name, i))
+        chosen.append(trial.index)
+        failed = trial.index == chosen[0]
+        policy.tell(trial, np.inf if failed else 1000 + i % 7, failed=failed)
+    assert np.mean(np.array(chosen[100:]) == chosen[0]) < 0.2
 
 
 def test_many_threads_ask_and_tell(name):
@@ -183,7 +245,7 @@ def test_best_changes_nothing(name):
 
 
 @given(
-    st.lists(st.tuples(st.floats(0, 1e12), st.booleans(), st.booleans()), min_size=1, max_size=60),
+    st.lists(st.tuples(COSTS, st.booleans(), st.booleans()), min_size=1, max_size=60),
     st.sampled_from(NAMES),
 )
 @settings(max_examples=80, deadline=None)

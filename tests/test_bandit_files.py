@@ -10,6 +10,7 @@ from bandit_cases import ARMS, NAMES, POLICIES, context_at, cost_of, play
 
 import pysolve
 
+TIMES = [np.timedelta64(3, "ns"), np.timedelta64(5, "ns")]
 BITS = ["PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"]
 
 
@@ -60,7 +61,22 @@ def test_arms_of_json_are_in_the_file(arms, tmp_path):
     assert [type(arm) for arm in copy.arms] == [type(arm) for arm in arms]
 
 
-@pytest.mark.parametrize("arms", [[len, max], [(1, 2), (3, 4)], [{1: 2}, 3], [np.sin, 1.0]], ids=str)
+@pytest.mark.parametrize(
+    "arms",
+    [np.arange(5), np.linspace(1, 1.9, 10), np.float32([1, 2.5]), [{"a": np.int8(3)}, [np.bool_(True)]]],
+    ids=["int64", "float64", "float32", "inside others"],
+)
+def test_numbers_of_numpy_are_in_the_file_as_pythons(arms, tmp_path):
+    policy = make("AutoPolicy", arms)
+    play(policy, "AutoPolicy", 20)
+    copy = saved(policy, tmp_path)
+    assert copy.arms == policy.arms
+    assert not any(isinstance(arm, np.generic) for arm in copy.arms)
+    assert saved(policy, tmp_path, arms=arms).arms == policy.arms
+    assert play(copy, "AutoPolicy", 40) == play(policy, "AutoPolicy", 40)
+
+
+@pytest.mark.parametrize("arms", [[len, max], [(1, 2), (3, 4)], [{1: 2}, 3], [np.sin, 1.0], TIMES], ids=str)
 def test_other_arms_are_given_again(arms, tmp_path):
     policy = make("AutoPolicy", arms)
     with pytest.raises(ValueError, match="give them again"):
@@ -135,6 +151,15 @@ DAMAGE = {
         lambda a: changed(a, "history.indices", np.full(30, 99, np.int32)),
         "names arms",
     ),
+    "trial that was not asked": (
+        lambda a: changed(a, "history.trials", np.arange(1, 31)),
+        "names trials that were not asked",
+    ),
+    "trial told twice": (
+        lambda a: changed(a, "history.trials", np.maximum(np.arange(30), 1)),
+        "or one of them twice",
+    ),
+    "model that is not there": (lambda a: changed(a, "active", np.array(1)), "its active model is number 1"),
     "learner's arm that is not there": (
         lambda a: changed(a, "learners0.indices", np.full(30, -1, np.int32)),
         "names arms",

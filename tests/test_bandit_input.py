@@ -19,7 +19,7 @@ def test_no_arms_are_refused(name):
         make(name, 3)
 
 
-@pytest.mark.parametrize("cost", [np.nan, -1, -1e-300, -np.inf, np.inf])
+@pytest.mark.parametrize("cost", [np.nan, -1, -1e-300, -np.inf, np.inf, 10**400, -(10**400)])
 @pytest.mark.parametrize("name", NAMES)
 def test_cost_that_is_none_is_refused_and_the_trial_stays_open(name, cost):
     policy = make(name)
@@ -66,9 +66,28 @@ def test_context_that_is_none_or_no_number_is_refused(name):
         policy.ask()
     with pytest.raises(ValueError, match="context must be finite"):
         policy.ask(np.nan)
+    for huge in 1.1e300, -1.7e308, 10**400:
+        with pytest.raises(ValueError, match=r"context must be finite and of size 1e\+300 at most"):
+            policy.ask(huge)
     with pytest.raises(TypeError, match="context must be a number"):
         policy.ask("warm")
     play(policy, name, 3)
+
+
+@pytest.mark.parametrize("domain", [(-1e300, 1e300), (0.0, 1e-320), (np.nextafter(1e300, 0), 1e300)], ids=str)
+@pytest.mark.parametrize("make", [pysolve.ChebCB, pysolve.TsallisINFBins, pysolve.AutoPolicy])
+def test_domains_may_be_huge_or_tiny(make, domain):
+    policy = make(ARMS, domain, rng=0)
+    for i in range(60):
+        policy.tell(policy.ask(domain[i % 2]), 20 + i % 7)
+    assert policy.best(domain[1]) in ARMS
+
+
+def test_contexts_without_domain_may_be_huge_or_tiny():
+    policy = pysolve.AutoPolicy(ARMS, rng=0)
+    for i in range(100):
+        policy.tell(policy.ask((-1) ** i * 10.0 ** (6 * i - 300)), 20 + i % 7)
+    assert policy.best(0.0) in ARMS
 
 
 @pytest.mark.parametrize("name", ["ThompsonSampling", "AutoPolicy"])
@@ -89,6 +108,8 @@ def test_context_after_questions_without_is_refused(name):
         (lambda: pysolve.ThompsonSampling(ARMS, exploration=np.nan), ValueError, "exploration must be"),
         (lambda: pysolve.ThompsonSampling(ARMS, (1, 0)), ValueError, "domain must be"),
         (lambda: pysolve.ChebCB(ARMS, (0, np.inf)), ValueError, "domain must be"),
+        (lambda: pysolve.ChebCB(ARMS, (-1e308, 1e308)), ValueError, "neither beyond 1e\\+300"),
+        (lambda: pysolve.ChebCB(ARMS, ("a", 1)), TypeError, "domain must be a pair"),
         (lambda: pysolve.ChebCB(ARMS, 3), TypeError, "domain must be a pair"),
         (lambda: pysolve.ChebCB(ARMS, (0, 1), n_terms=0), ValueError, "n_terms must be at least 1"),
         (lambda: pysolve.ChebCB(ARMS, (0, 1), n_terms=2.5), TypeError, "n_terms must be an int"),
@@ -115,4 +136,19 @@ def test_picture_shows_every_choice(arms):
     play(policy, "TsallisINF rv", 30)
     ax = policy.plot(costs=1 + np.random.default_rng(0).random((30, len(arms))))
     assert len(ax.lines[0].get_xdata()) == 30
+    (x_low, x_high), (y_low, y_high) = ax.get_xlim(), ax.get_ylim()
+    heights = ax.lines[0].get_ydata()
+    assert x_low < 0 < 29 < x_high
+    assert y_low < heights.min() <= heights.max() < y_high
+    assert [each.get_ylabel() for each in ax.figure.axes] == ["arm", "cost"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["chosen"]
     assert policy.plot(ax) is ax
+
+
+@pytest.mark.parametrize(
+    "costs",
+    [np.ones((9, 2)), np.zeros((0, 2)), [[0, np.inf]], [[1, 1 + 1e-15]], [[1e-300, 1e300]], [[np.nan, 2]]],
+)
+def test_picture_of_costs_that_are_alike_or_far_apart(costs):
+    pytest.importorskip("matplotlib")
+    assert pysolve.FixedArm([1.0, 2.0]).plot(costs=costs).get_ylabel() == "arm"

@@ -64,8 +64,9 @@ def test_chebcb_fits_chebyshev_series_in_the_paper_s_box(m):
         u, y = np.array([((2 * c - 7) / 3, cost) for index, c, cost in rows if index == arm]).T
         X = chebyshev.chebvander(u, m - 1)
         theta = reference.chebyshev_fit(X, y, bound)
-        np.testing.assert_allclose(policy._theta[arm], theta, atol=1e-5)
-        np.testing.assert_allclose(policy._residual[arm], ((X @ theta - y) ** 2).sum(), rtol=1e-6)
+        np.testing.assert_allclose(policy._unit * policy._theta[arm], theta, atol=1e-5)
+        residual = policy._unit**2 * policy._residual[arm]
+        np.testing.assert_allclose(residual, ((X @ theta - y) ** 2).sum(), rtol=1e-6)
 
 
 def test_model_equals_the_posterior():

@@ -33,7 +33,7 @@ def test_probabilities_sum_to_1_and_are_those_of_the_formula(reduced_variance, a
     assert abs(p.sum() - 1) <= 1e-10
     assert p.min() > 0
     eta = (4 if reduced_variance else 2) / np.sqrt(state.rounds + 1)
-    expected = reference.tsallis_probabilities(state.k, state.total / state.rounds, eta)
+    expected = reference.tsallis_probabilities(state.k, state.costs / state.rounds, eta)
     np.testing.assert_allclose(p, expected, rtol=1e-6)
 
 
@@ -59,10 +59,10 @@ def test_estimated_losses_have_the_right_mean(reduced_variance):
     mean = np.zeros(6)
     for played in range(6):
         state = after(history, reduced_variance)
-        before, K = np.array(state.k), state.total / state.rounds
+        before, mean_loss = np.array(state.k), state.losses / state.rounds
         state.learn(played, losses[played], p.tolist())
         change = np.array(state.k) - before
-        baseline = np.where(reduced_variance & (p >= 16 / 301), K, 0.0)
+        baseline = np.where(reduced_variance & (p >= 16 / 301), mean_loss, 0.0)
         expected = reference.tsallis_estimate(losses[played] - least, played, p, baseline)
         np.testing.assert_allclose(change, expected, atol=1e-12)
         mean += p[played] * change
@@ -83,38 +83,86 @@ def test_the_order_of_the_arms_does_not_matter(reduced_variance):
         other.learn(int(order[index]), cost, permuted)
 
 
-def drawn_costs(kind, n, n_arms, rng):
-    """Counts: independent; of systems that are easy or hard; or with a best arm that hides in the first third."""
-    means = 40 + 20 * rng.random(n_arms)
-    costs = rng.poisson(means, (n, n_arms)).astype(float)
+def drawn_costs(kind, n, rng):
+    """(n, arms): chance alone; systems easy or hard; a best arm that hides for a third, or fifth; no chance at all."""
+    if kind == "good late":
+        return np.where(np.arange(n)[:, None] < n // 5, [100.0, 102.0], [100.0, 50.0])
+    if kind == "ramp":
+        return np.tile(100 + 10.0 * rng.permutation(20), (n, 1))
+    means = 40 + 20 * rng.random(8)
+    costs = rng.poisson(means, (n, 8)).astype(float)
     if kind == "hard and easy":
         costs *= np.where(rng.random((n, 1)) < 0.2, 5, 1)
     elif kind == "phases":
-        phase = 3 * np.arange(n) // n == 0
-        costs[phase, np.argmin(means)] += 25
+        costs[3 * np.arange(n) // n == 0, np.argmin(means)] += 25
     return costs
 
 
-@pytest.mark.parametrize("estimator", ["rv", "iw"])
-@pytest.mark.parametrize("kind", ["independent", "hard and easy", "phases"])
-def test_regret_grows_slower_than_the_power_four_fifths(kind, estimator):
-    """Total cost minus that of the best fixed arm, T = 500, 1000, .. 8000: the theorem says O(sqrt(T))."""
-    T, runs = [500, 1000, 2000, 4000, 8000], 6
-    regret = np.zeros(len(T))
-    for run in range(runs):
-        costs = drawn_costs(kind, T[-1], 8, np.random.default_rng(run))
-        for place, n in enumerate(T):
-            # Phases depend on n: each length is a sequence of its own.
-            table = costs[:n] if kind != "phases" else drawn_costs(kind, n, 8, np.random.default_rng(run))
-            policy = pysolve.TsallisINF(range(8), estimator=estimator, rng=100 + run)
+def regrets(make, kind, T, runs=6):
+    """Total cost minus that of the best fixed arm, and what random choices would have: (len(T), runs) each.
+
+    `make` takes the number of arms and a seed. The contexts say nothing about the costs.
+    """
+    regret, by_chance = np.zeros((2, len(T), runs))
+    for place, n in enumerate(T):
+        for run in range(runs):
+            rng = np.random.default_rng(run)
+            costs, contexts = drawn_costs(kind, n, rng), rng.random(n)
+            policy = make(costs.shape[1], 100 + run)
             total = 0.0
-            for row in table:
-                trial = policy.ask()
+            for context, row in zip(contexts.tolist(), costs.tolist(), strict=True):
+                trial = policy.ask(context if isinstance(policy, pysolve.ChebCB) else None)
                 policy.tell(trial, row[trial.index])
                 total += row[trial.index]
-            regret[place] += (total - table.sum(axis=0).min()) / runs
-    power = np.polyfit(np.log(T), np.log(np.maximum(regret, 1.0)), 1)[0]
-    assert power < 0.8, regret
+            sums = costs.sum(axis=0)
+            regret[place, run] = total - sums.min()
+            by_chance[place, run] = sums.mean() - sums.min()
+    return regret, by_chance
+
+
+def power(T, regret):
+    """The p of regret ~ T^p."""
+    return np.polyfit(np.log(T), np.log(np.maximum(regret, 1.0)), 1)[0]
+
+
+@pytest.mark.parametrize("estimator", ["rv", "iw"])
+@pytest.mark.parametrize("kind", ["independent", "hard and easy", "phases", "good late", "ramp"])
+def test_regret_grows_slower_than_the_power_four_fifths(kind, estimator):
+    """T = 500, 1000, .. 8000: the theorem says O(sqrt(T)). The worst run too, where chance lets it."""
+    T = 500 * 2 ** np.arange(5)
+    regret, _ = regrets(lambda d, seed: pysolve.TsallisINF(range(d), estimator=estimator, rng=seed), kind, T)
+    assert power(T, regret.mean(axis=1)) < 0.8, regret
+    if kind in ("good late", "ramp"):
+        assert power(T, regret.max(axis=1)) < 0.6, regret
+        for run in regret.T:
+            assert power(T, run) < 0.8, regret
+
+
+@pytest.mark.parametrize("kind", ["independent", "hard and easy", "phases", "ramp"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda d, seed: pysolve.AutoPolicy([f"solver {i}" for i in range(d)], rng=seed),
+        lambda d, seed: pysolve.ThompsonSampling([f"solver {i}" for i in range(d)], rng=seed),
+        lambda d, seed: pysolve.ChebCB(range(d), (0, 1), rng=seed),
+    ],
+    ids=["AutoPolicy", "ThompsonSampling", "ChebCB"],
+)
+def test_the_best_fixed_arm_is_found_where_arms_have_nothing_in_common(make, kind):
+    """Not for any sequence, as TsallisINF, but where the arms' mean costs stay."""
+    T = [500, 2000]
+    regret, by_chance = regrets(make, kind, T)
+    assert power(T, regret.mean(axis=1)) < 0.85, regret
+    share = regret[-1].mean() / by_chance[-1].mean()
+    assert share < (0.6 if kind == "hard and easy" else 0.15), regret
+
+
+def test_auto_policy_finds_an_arm_that_becomes_good_late():
+    """In proportion to T, since there is no bound: a part of what choices by chance lose."""
+    regret, by_chance = regrets(
+        lambda d, seed: pysolve.AutoPolicy(range(d), rng=seed), "good late", [500, 2000]
+    )
+    assert (regret < 0.25 * by_chance).all(), regret
 
 
 def contextual_total(policy, n=2000, seed=0):
