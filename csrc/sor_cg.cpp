@@ -137,7 +137,7 @@ struct ssor_cg {
     const cg_step step{s.rho / pAp, s.beta};
     if (!std::isfinite(pAp) || !std::isfinite(s.rho))
       s.end = run_end::not_finite;
-    else if (!(pAp > s.floor * down.rr) || !(pAp > 0) || !(s.rho > 0))
+    else if (!(pAp > 0) || !(s.rho > 0) || (std::isfinite(down.rr) && pAp <= s.floor * down.rr))
       s.end = run_end::not_positive;
     else if (!std::isfinite(real_t<T>(step.alpha)) || !std::isfinite(real_t<T>(step.beta)))
       s.end = run_end::not_finite;
