@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import threading
@@ -9,8 +10,10 @@ from typing import Any
 
 from pysolve import _solve_sequence_arguments as arguments
 from pysolve import _solve_sequence_files as files
+from pysolve._bandit_arguments import checked_domain
+from pysolve._bandit_thompson import AutoPolicy
 from pysolve._solve_sequence_backstop import Yardstick
-from pysolve._solve_sequence_methods import auto_policy
+from pysolve._solve_sequence_course import Course
 from pysolve._solve_sequence_picture import picture
 from pysolve._solve_sequence_result import Call, SequenceResult, merged
 from pysolve._solve_sequence_system import Attempt, System
@@ -133,12 +136,15 @@ class SolveSequence:
         self._method, self.arms = arguments.checked_method(self.method, arms, self.cost)
         self.backstop = arguments.checked_backstop(backstop)
         self.default = arguments.checked_default(default, self._method, self.arms)
-        self.domain = arguments.checked_domain(domain)
-        automatic = isinstance(policy, str) and policy == "auto"
-        self.policy = (
-            auto_policy(self.arms, self.domain, rng) if automatic else arguments.checked_policy(policy)
-        )
+        self.domain = None if domain is None else checked_domain(domain)
+        self._automatic = isinstance(policy, str) and policy == "auto"
+        if self._automatic:
+            self.policy: Any = AutoPolicy(self.arms, self.domain, rng=rng)
+        else:
+            self.policy = arguments.checked_policy(policy)
         self.history: list[Call] = []
+        self._total = 0.0
+        self._with_context: bool | None = None
         self._yardstick = Yardstick()
         self._lock = threading.Lock()
 
@@ -177,63 +183,74 @@ class SolveSequence:
         context = arguments.checked_context(context, self.domain)
         system = self._method.prepare(A, b, x0, rtol, atol, maxiter)
         if system.solved is not None:
-            return self._ended(system, [system.solved], 0.0, self.default, context, False)
+            return self._ended(system, [system.solved], self.default, context, False)
         with self._lock:
-            trial, limit = self._chosen(context)
-        arm = self.default if trial is None else self._method.check_arm(trial.value, "the policy's choice")
-        attempts = [self._method.attempt(arm, system, math.inf if arm == self.default else limit)]
-        if attempts[0].end != "converged" and arm != self.default:
-            attempts += self._default_goes_on(system, attempts[0])
-        cost = sum(map(self._cost, attempts))
+            trial, arm, is_measured, Y = self._chosen(context, maxiter)
+        course = Course(self._method, self.default, system)
+        attempts = course.run(arm, Y, self.backstop, lambda: self._others(trial, context))
         with self._lock:
-            self._learn(trial, arm, context, attempts, cost)
-        return self._ended(system, attempts, cost, arm, context, trial is None)
+            self._learn(None if is_measured else trial, context, attempts, maxiter)
+        is_measured &= any(attempt.iterations for attempt in attempts)
+        return self._ended(system, attempts, arm, context, is_measured)
 
-    def _chosen(self, context: float | None) -> tuple[Any, float]:
-        """A trial of the policy, or None to measure the default; and the limit on the cost of other arms."""
-        if self._yardstick.is_wanted(context):
-            return None, math.inf
-        self._yardstick.n_calls += 1
-        return self.policy.ask(context), self.backstop * self._yardstick.cost(context)
+    def _chosen(self, context: float | None, maxiter: int | None) -> tuple[Any, Any, bool, float]:
+        """A trial of the policy, the arm to begin with, whether that is to measure the default, and its cost of late."""
+        arguments.check_alike(context, self._with_context)
+        trial = self.policy.ask(context)  # also where the default is measured: it knows which contexts are wrong
+        self._with_context = context is not None
+        arm = self._method.check_arm(trial.value, "the policy's choice")
+        is_measured = arm != self.default and self._yardstick.is_wanted(context, maxiter)
+        if not is_measured:
+            self._yardstick.n_calls += 1
+        return trial, self.default if is_measured else arm, is_measured, self._yardstick.cost(context)
 
-    def _default_goes_on(self, system: System, first: Attempt) -> list[Attempt]:
-        """The default's attempt from where another arm stood; none where no iteration is left."""
-        rest = system.after(first, self.method == "sor" or self.method == "ssor_cg")
-        return [] if rest.maxiter == 0 else [self._method.attempt(self.default, rest, math.inf)]
+    def _others(self, trial: Any, context: float | None) -> list[Any]:
+        """What is left to try where the default has failed: what the policy holds for best, and what it has chosen."""
+        with self._lock:
+            best = getattr(self.policy, "best", None)
+            values = [*([best(context)] if callable(best) else []), trial.value]
+        return [self._method.check_arm(value, "the policy's choice") for value in values]
 
     def _learn(
-        self, trial: Any, arm: Any, context: float | None, attempts: list[Attempt], cost: float
+        self, trial: Any, context: float | None, attempts: list[Attempt], maxiter: int | None
     ) -> None:
-        """Tell the policy what its choice has cost, and keep what the default has cost."""
+        """Tell the policy what its choice has cost, and keep what the default has cost from the start."""
         first, last = attempts[0], attempts[-1]
         if not any(attempt.iterations for attempt in attempts):  # x0 was the solution
             return
-        spent = last.iterations if self._method.counts_iterations else last.seconds
-        if arm == self.default:
-            self._yardstick.add(context, math.inf if last.end == "failed" else float(spent))
-        elif last is not first and last.end == "converged" and spent > self._yardstick.cost(context):
-            self._yardstick.add(context, float(spent))
+        for attempt in attempts:
+            if attempt.arm == self.default and attempt.from_start:
+                self._measure(attempt, context, maxiter)
         if trial is None:
             return
-        if first.end == "cut" or (first.end == "short" and last.end != "converged"):
+        is_solved = last.end == "converged"
+        if first.end == "cut" or (first.end == "short" and not is_solved):
             self.policy.tell(trial, self._cost(first), censored=True)
-        elif last.end == "converged":
-            self.policy.tell(trial, cost, failed=first.end == "failed")
+        elif is_solved:
+            self.policy.tell(trial, sum(map(self._cost, attempts)), failed=first.end == "failed")
+
+    def _measure(self, attempt: Attempt, context: float | None, maxiter: int | None) -> None:
+        spent = float(attempt.iterations) if self._method.counts_iterations else attempt.seconds
+        if attempt.end == "converged":
+            self._yardstick.add(context, spent)
+        else:
+            self._yardstick.missed(context, math.inf if attempt.end == "failed" else spent, maxiter)
 
     def _cost(self, attempt: Attempt) -> float:
         return float(attempt.iterations) if self.cost == "iterations" else attempt.seconds
 
-    def _ended(
-        self, system: System, attempts: list[Attempt], cost: float, arm: Any, *about: Any
-    ) -> SequenceResult:
-        result = merged(system, attempts, arm, cost)
-        self.history.append(Call.of(result, attempts, *about))
+    def _ended(self, system: System, attempts: list[Attempt], arm: Any, *about: Any) -> SequenceResult:
+        cost = sum(map(self._cost, attempts)) if system.solved is None else 0.0
+        result = merged(system, attempts, arm, cost, self.default)
+        with self._lock:
+            self.history.append(Call.of(result, attempts, *about))
+            self._total += cost
         return result
 
     @property
     def total_cost(self) -> float:
         """float: the cost of all calls."""
-        return sum(call.cost for call in self.history)
+        return self._total
 
     def plot(self, figure: Any = None) -> Any:
         """Draw the arm and the cost of every call, and the total; needs matplotlib.
@@ -280,9 +297,10 @@ class SolveSequence:
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
-            return {name: value for name, value in self.__dict__.items() if name != "_lock"} | {
-                "history": list(self.history)
-            }
+            # The pickler reads these after the lock is free: what changes in place is copied here.
+            state = {name: value for name, value in self.__dict__.items() if name != "_lock"}
+            changing = {name: copy.deepcopy(state[name]) for name in ("policy", "_yardstick")}
+            return state | changing | {"history": list(self.history)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

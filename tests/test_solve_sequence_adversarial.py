@@ -123,11 +123,11 @@ def test_nothing_is_told_where_the_default_fails_too():
     assert sequence.policy.told == []
 
 
-def test_default_that_fails_bounds_nothing():
+def test_default_that_fails_bounds_nothing_and_the_choice_solves_instead():
     sequence = SolveSequence({"default": returns_nan, "slow": Steady(3, sleep=0.01)}, policy=Scripted("slow"))
     found = [sequence(A, B) for _ in range(2)]
-    assert [f.info for f in found] == [-4, 0]
-    assert not found[1].aborted
+    assert [(f.info, f.aborted) for f in found] == [(0, False), (0, False)]
+    assert [call.measured for call in sequence.history] == [True, False]
 
 
 def test_missed_tolerance_is_finished_by_the_default_and_told_as_its_whole_cost():
