@@ -187,33 +187,34 @@ class SolveSequence:
         with self._lock:
             trial, arm, is_measured, Y = self._chosen(context, maxiter)
         course = Course(self._method, self.default, system)
-        attempts = course.run(arm, Y, self.backstop, lambda: self._others(trial, context))
+        attempts = course.run(arm, Y, self.backstop, lambda: self._others(trial, context, maxiter))
         with self._lock:
             self._learn(None if is_measured else trial, context, attempts, maxiter)
         is_measured &= any(attempt.iterations for attempt in attempts)
         return self._ended(system, attempts, arm, context, is_measured)
 
     def _chosen(self, context: float | None, maxiter: int | None) -> tuple[Any, Any, bool, float]:
-        """A trial of the policy, the arm to begin with, whether that is to measure the default, and its cost of late."""
+        """A trial, the arm to begin with, whether that is only to measure the default, and what that costs lately."""
         arguments.check_alike(context, self._with_context)
-        trial = self.policy.ask(context)  # also where the default is measured: it knows which contexts are wrong
+        trial = self.policy.ask(
+            context
+        )  # also where the default is measured: it knows which contexts are wrong
         self._with_context = context is not None
         arm = self._method.check_arm(trial.value, "the policy's choice")
-        is_measured = arm != self.default and self._yardstick.is_wanted(context, maxiter)
+        is_measured = bool(arm != self.default) and self._yardstick.is_wanted(context, maxiter)
         if not is_measured:
             self._yardstick.n_calls += 1
         return trial, self.default if is_measured else arm, is_measured, self._yardstick.cost(context)
 
-    def _others(self, trial: Any, context: float | None) -> list[Any]:
-        """What is left to try where the default has failed: what the policy holds for best, and what it has chosen."""
+    def _others(self, trial: Any, context: float | None, maxiter: int | None) -> list[Any]:
+        """What may still solve what the default has not: the policy's best, its choice; without `maxiter` any arm."""
         with self._lock:
             best = getattr(self.policy, "best", None)
             values = [*([best(context)] if callable(best) else []), trial.value]
-        return [self._method.check_arm(value, "the policy's choice") for value in values]
+        arms = [self._method.check_arm(value, "the policy's choice") for value in values]
+        return arms if maxiter is not None else [*arms, *reversed(self.arms)]
 
-    def _learn(
-        self, trial: Any, context: float | None, attempts: list[Attempt], maxiter: int | None
-    ) -> None:
+    def _learn(self, trial: Any, context: float | None, attempts: list[Attempt], maxiter: int | None) -> None:
         """Tell the policy what its choice has cost, and keep what the default has cost from the start."""
         first, last = attempts[0], attempts[-1]
         if not any(attempt.iterations for attempt in attempts):  # x0 was the solution
@@ -273,8 +274,7 @@ class SolveSequence:
         ----------
         path : str or path-like
         """
-        with self._lock:
-            files.save(self, path)
+        files.save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike, *, method: Any = None, policy: Any = None) -> SolveSequence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from pysolve._solve_sequence_system import Attempt, System
@@ -26,7 +26,7 @@ class Course:
     def is_solved(self) -> bool:
         return self.attempts[-1].end == "converged"
 
-    def run(self, arm: Any, Y: float, backstop: float, others: Callable[[], Iterable[Any]]) -> list[Attempt]:
+    def run(self, arm: Any, Y: float, backstop: float, others: Callable[[], list[Any]]) -> list[Attempt]:
         """Try the arm, the default, and, where that fails too, the `others`."""
         if arm == self.default:
             self._attempt(arm, self.system, math.inf)
@@ -46,9 +46,9 @@ class Course:
             self._attempt(self.default, self.system, math.inf)
 
     def _attempt_anew(self, arm: Any) -> None:
-        """From the start, to its own end: unless it was there, or the system is solved."""
+        """From the start, to its own end: unless it was there, or the system is solved, or at fault itself."""
         ended = [attempt.arm for attempt in self.attempts if attempt.from_start and attempt.end != "cut"]
-        if not self.is_solved and arm not in ended:
+        if not self.is_solved and arm not in ended and not self.method.is_hopeless(self.attempts[-1]):
             self._attempt(arm, self.system, math.inf)
 
     def _attempt(self, arm: Any, system: System, limit: float) -> None:

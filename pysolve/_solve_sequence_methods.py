@@ -21,6 +21,7 @@ from pysolve._sor_matrix import SorWorkspace
 NUMERICAL = (ArithmeticError, np.linalg.LinAlgError, RuntimeError, MemoryError)
 NOT_NUMERICAL = (NotImplementedError, RecursionError)
 INTEGERS = (int, type(None))
+FAULTS = (Status.INDEFINITE, Status.SINGULAR, Status.STAGNATED)
 NO_LIMIT = 2.0**31  # iterations that nobody waits for
 ARGUMENTS = frozenset(("x0", "rtol", "atol", "maxiter", "callback"))
 
@@ -65,6 +66,10 @@ class Relaxation:
     def can_stop(self, arm: Any) -> bool:
         """Whether an attempt by this arm ends at its limit."""
         return True
+
+    def is_hopeless(self, attempt: Attempt) -> bool:
+        """Whether no other arm can do what this one could not: what is wrong is wrong with the system."""
+        return attempt.status in FAULTS
 
     def attempt(self, arm: Any, system: System, limit: float) -> Attempt:
         """Solve with this omega, for at most `maxiter` iterations of the call and at most `limit`."""
@@ -113,6 +118,10 @@ class Solvers:
     def can_stop(self, arm: Any) -> bool:
         """Whether an attempt by this solver ends at its limit, or soon after."""
         return ("maxiter" if self.counts_iterations else "callback") in self._arguments[arm][0]
+
+    def is_hopeless(self, attempt: Attempt) -> bool:
+        """No: what one solver cannot solve another may."""
+        return False
 
     def attempt(self, arm: Any, system: Any, limit: float) -> Attempt:
         """Solve with this solver, as long as its cost is below `limit` where it can be stopped."""
@@ -231,4 +240,3 @@ def _arguments(solver: Callable[..., Any]) -> tuple[frozenset[str], frozenset[st
     needs = frozenset(name for name, needed in takes.items() if needed)
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
     return ARGUMENTS if takes_all else ARGUMENTS & takes.keys(), ARGUMENTS & needs
-

@@ -107,7 +107,11 @@ def test_maxiter_bounds_each_solver_of_a_dict():
     sequence, _ = make({"safe": 10, "slow": 80}, ["slow"])
     sequence(A, B)
     found = sequence(A, B, maxiter=7)
-    assert (found.status, found.info, found.iterations) == (Status.MAXITER, 21, 21)  # the arm, the default from there, and from the start
+    assert (found.status, found.info, found.iterations) == (
+        Status.MAXITER,
+        21,
+        21,
+    )  # the arm, the default from there, and from the start
     assert sequence.policy.told == [("slow", 7, True, False)]
 
 

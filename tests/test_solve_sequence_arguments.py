@@ -81,7 +81,9 @@ def test_context_without_a_domain_is_a_number_or_none(context):
         sequence(A, B, context=context)
 
 
-@pytest.mark.parametrize(("first", "second", "text"), [(None, 0.0, "omitted"), (0.0, None, "a number in every")])
+@pytest.mark.parametrize(
+    ("first", "second", "text"), [(None, 0.0, "omitted"), (0.0, None, "a number in every")]
+)
 def test_first_call_decides_whether_there_is_a_context(first, second, text):
     sequence = SolveSequence(SOLVERS, policy=Scripted("fast"), cost="iterations")
     assert sequence(A, B, context=first).info == 0
