@@ -41,12 +41,12 @@ class SolveSequence:
         What is to be small. Iterations for a method, seconds for a dict if omitted: iterations of different solvers
         cannot be compared. Seconds count what a solver sets up in its call.
     backstop : float, default 4
-        An arm is stopped once it has cost this many times what the default has cost lately, and the default goes on
-        from where it stood. At least 1; ``math.inf`` for none.
+        An arm is stopped once it has cost this many times what the default has cost lately, and the default takes
+        over. At least 1; ``math.inf`` for none.
     default : object, optional
         The arm that is safe: omega 1 (symmetric Gauss-Seidel), the first name of a dict.
     domain : pair of float, optional
-        The range of the contexts, for the policy "auto"; with it every call needs a context, in that range.
+        The range of the contexts; with it every call needs a context, in that range.
     rng : None, int or numpy.random.Generator, optional
         For the policy "auto".
 
@@ -60,16 +60,20 @@ class SolveSequence:
 
     Notes
     -----
-    **The worst case.** A call costs at most `backstop` times the default's recent cost Y (in iterations rounded up to
-    a whole one), and then what the default takes for the rest: from where the arm stood, or from `x0` where the arm
-    has not reduced the residual. Where the default costs about Y on the systems around, that is at most
-    ``(1 + backstop) Y``.
+    **The worst case.** With Y the recent cost of the default and s the `backstop`, an arm is stopped at s Y. The
+    default goes on from where it stood, if the residual is smaller there, for at most Y; and then from `x0` to the
+    end. So, whatever the arm has done to x, no call costs more than
 
-    Y is the largest of the three costs of the default whose contexts are nearest, out of the last 8. The first call
-    takes the default to know it. It is measured again whenever the policy takes the default; after 16, 32, ... 1024
-    calls without that, and after 16 again when a measurement is off by more than a factor of four; where the context
-    lies farther outside the contexts measured than these lie apart; and where the default needs more than Y to end
-    what another arm began. A default that fails bounds nothing.
+    ``ceil(s Y) + ceil(Y) + (what the default takes from x0)``.
+
+    Y is the largest of the three costs of the default whose contexts are nearest, out of the last 6 and those at the
+    lowest and highest context. Only runs of the default from `x0` to the tolerance count. It is measured at the first
+    call, and again after 16, 32, ... 1024 calls without a run of it, after 16 where one is off by more than a factor
+    of four; and where the context lies farther outside the contexts measured than these lie apart.
+
+    **Where the default fails.** It bounds nothing then. The policy's best arm and its choice are tried to their ends;
+    without `maxiter` all others too, except where A is found to be indefinite or singular, or the tolerance to be
+    below rounding. So nothing fails that an arm can do, because the default was to be measured.
 
     **What can be stopped.** `ssor_cg` and `sor` are, by iterations, whatever the cost is: an iteration costs the same
     for all omega. A solver of a dict is with ``cost="iterations"`` if it takes `maxiter`, and with ``cost="seconds"``
@@ -79,8 +83,13 @@ class SolveSequence:
     **What the policy is told.** The cost of the call; for an arm that was stopped, or ended by `maxiter`, the cost up
     to there with ``censored=True``; for one that broke down, returned no finite x or raised ArithmeticError,
     LinAlgError, RuntimeError or MemoryError, the cost of the call with ``failed=True``. Other exceptions are wrong
-    calls, and pass. Nothing where no work was to be done (`x0` solves the system), or the default fails too.
+    calls, and pass. Nothing where no work was to be done (`x0` solves the system), the default was measured, or
+    everything failed.
 
+    **What solvers may do.** They get copies of b and x0, and x is copied from what they return. They must not write
+    to A: a changed sum of the entries of a sparse matrix is noticed, and ValueError names the solver.
+
+    With or without context is decided by the first call.
     Several threads may call one sequence: solves run side by side, only asking and telling are in turn. Which arm a
     call gets then depends on the order in which calls end.
 
@@ -228,7 +237,7 @@ class SolveSequence:
         if first.end == "cut" or (first.end == "short" and not is_solved):
             self.policy.tell(trial, self._cost(first), censored=True)
         elif is_solved:
-            self.policy.tell(trial, sum(map(self._cost, attempts)), failed=first.end == "failed")
+            self.policy.tell(trial, self._cost(*attempts), failed=first.end == "failed")
 
     def _measure(self, attempt: Attempt, context: float | None, maxiter: int | None) -> None:
         spent = float(attempt.iterations) if self._method.counts_iterations else attempt.seconds
@@ -237,11 +246,12 @@ class SolveSequence:
         else:
             self._yardstick.missed(context, math.inf if attempt.end == "failed" else spent, maxiter)
 
-    def _cost(self, attempt: Attempt) -> float:
-        return float(attempt.iterations) if self.cost == "iterations" else attempt.seconds
+    def _cost(self, *attempts: Attempt) -> float:
+        counts = self.cost == "iterations"
+        return sum(float(attempt.iterations) if counts else attempt.seconds for attempt in attempts)
 
     def _ended(self, system: System, attempts: list[Attempt], arm: Any, *about: Any) -> SequenceResult:
-        cost = sum(map(self._cost, attempts)) if system.solved is None else 0.0
+        cost = self._cost(*attempts) if system.solved is None else 0.0
         result = merged(system, attempts, arm, cost, self.default)
         with self._lock:
             self.history.append(Call.of(result, attempts, *about))
