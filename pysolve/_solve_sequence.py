@@ -10,8 +10,8 @@ from typing import Any
 
 from pysolve import _solve_sequence_arguments as arguments
 from pysolve import _solve_sequence_files as files
+from pysolve import _solve_sequence_learning as learning
 from pysolve._bandit_arguments import checked_domain
-from pysolve._bandit_thompson import AutoPolicy
 from pysolve._solve_sequence_backstop import Yardstick
 from pysolve._solve_sequence_course import Course
 from pysolve._solve_sequence_picture import picture
@@ -54,8 +54,7 @@ class SolveSequence:
     ----------
     policy : object
     history : list of Call
-        One entry ``(arm, cost, iterations, seconds, context, status, aborted, failed, measured)`` a call, in the order
-        in which they ended; `measured` where the default was taken only to know what it costs.
+        One entry a call, in the order in which they ended.
     total_cost : float
 
     Notes
@@ -72,8 +71,7 @@ class SolveSequence:
     of four; and where the context lies farther outside the contexts measured than these lie apart.
 
     **Where the default fails.** It bounds nothing then. The policy's best arm and its choice are tried to their ends;
-    without `maxiter` all others too, except where A is found to be indefinite or singular, or the tolerance to be
-    below rounding. So nothing fails that an arm can do, because the default was to be measured.
+    without `maxiter` all others too, unless A is found to be indefinite or singular, or the tolerance below rounding.
 
     **What can be stopped.** `ssor_cg` and `sor` are, by iterations, whatever the cost is: an iteration costs the same
     for all omega. A solver of a dict is with ``cost="iterations"`` if it takes `maxiter`, and with ``cost="seconds"``
@@ -139,18 +137,13 @@ class SolveSequence:
         rng: Any = None,
     ) -> None:
         self.cost = arguments.checked_cost(cost, method)
-        self.method = (
-            method if isinstance(method, str) else dict(method) if isinstance(method, dict) else method
-        )
+        self.method = dict(method) if isinstance(method, dict) else method
         self._method, self.arms = arguments.checked_method(self.method, arms, self.cost)
         self.backstop = arguments.checked_backstop(backstop)
         self.default = arguments.checked_default(default, self._method, self.arms)
         self.domain = None if domain is None else checked_domain(domain)
         self._automatic = isinstance(policy, str) and policy == "auto"
-        if self._automatic:
-            self.policy: Any = AutoPolicy(self.arms, self.domain, rng=rng)
-        else:
-            self.policy = arguments.checked_policy(policy)
+        self.policy = arguments.checked_policy(policy, self.arms, self.domain, rng)
         self.history: list[Call] = []
         self._total = 0.0
         self._with_context: bool | None = None
@@ -192,69 +185,51 @@ class SolveSequence:
         context = arguments.checked_context(context, self.domain)
         system = self._method.prepare(A, b, x0, rtol, atol, maxiter)
         if system.solved is not None:
-            return self._ended(system, [system.solved], self.default, context, False)
+            return self._ended(None, [system.solved], system, self.default, context, maxiter, False)
         with self._lock:
-            trial, arm, is_measured, Y = self._chosen(context, maxiter)
-        course = Course(self._method, self.default, system)
-        attempts = course.run(arm, Y, self.backstop, lambda: self._others(trial, context, maxiter))
-        with self._lock:
-            self._learn(None if is_measured else trial, context, attempts, maxiter)
-        is_measured &= any(attempt.iterations for attempt in attempts)
-        return self._ended(system, attempts, arm, context, is_measured)
+            trial, arm, Y, is_measured = self._chosen(context, maxiter)
+        attempts = [self._method.attempt(arm, system, self.backstop * Y)]
+        if attempts[0].end != "converged":
+            course = Course(self._method, self.default, system, attempts)
+            course.go_on(arm, Y, lambda: self._others(trial, context, maxiter))
+        return self._ended(trial, attempts, system, arm, context, maxiter, is_measured)
 
-    def _chosen(self, context: float | None, maxiter: int | None) -> tuple[Any, Any, bool, float]:
-        """A trial, the arm to begin with, whether that is only to measure the default, and what that costs lately."""
+    def _chosen(self, context: float | None, maxiter: int | None) -> tuple[Any, Any, float, bool]:
+        """A trial, the arm to begin with, the cost that limits it, and whether that is only to measure the default."""
         arguments.check_alike(context, self._with_context)
-        trial = self.policy.ask(
-            context
-        )  # also where the default is measured: it knows which contexts are wrong
+        trial = self.policy.ask(context)  # also for a measurement: the policy knows which contexts are wrong
         self._with_context = context is not None
         arm = self._method.check_arm(trial.value, "the policy's choice")
-        is_measured = bool(arm != self.default) and self._yardstick.is_wanted(context, maxiter)
-        if not is_measured:
-            self._yardstick.n_calls += 1
-        return trial, self.default if is_measured else arm, is_measured, self._yardstick.cost(context)
+        if arm == self.default:
+            return trial, arm, math.inf, False
+        if self._yardstick.is_wanted(context, maxiter):
+            return trial, self.default, math.inf, True
+        self._yardstick.n_calls += 1
+        return trial, arm, self._yardstick.cost(context), False
 
     def _others(self, trial: Any, context: float | None, maxiter: int | None) -> list[Any]:
         """What may still solve what the default has not: the policy's best, its choice; without `maxiter` any arm."""
         with self._lock:
             best = getattr(self.policy, "best", None)
-            values = [*([best(context)] if callable(best) else []), trial.value]
+            values = [best(context), trial.value] if callable(best) else [trial.value]
         arms = [self._method.check_arm(value, "the policy's choice") for value in values]
         return arms if maxiter is not None else [*arms, *reversed(self.arms)]
 
-    def _learn(self, trial: Any, context: float | None, attempts: list[Attempt], maxiter: int | None) -> None:
-        """Tell the policy what its choice has cost, and keep what the default has cost from the start."""
-        first, last = attempts[0], attempts[-1]
-        if not any(attempt.iterations for attempt in attempts):  # x0 was the solution
-            return
-        for attempt in attempts:
-            if attempt.arm == self.default and attempt.from_start:
-                self._measure(attempt, context, maxiter)
-        if trial is None:
-            return
-        is_solved = last.end == "converged"
-        if first.end == "cut" or (first.end == "short" and not is_solved):
-            self.policy.tell(trial, self._cost(first), censored=True)
-        elif is_solved:
-            self.policy.tell(trial, self._cost(*attempts), failed=first.end == "failed")
-
-    def _measure(self, attempt: Attempt, context: float | None, maxiter: int | None) -> None:
-        spent = float(attempt.iterations) if self._method.counts_iterations else attempt.seconds
-        if attempt.end == "converged":
-            self._yardstick.add(context, spent)
-        else:
-            self._yardstick.missed(context, math.inf if attempt.end == "failed" else spent, maxiter)
-
-    def _cost(self, *attempts: Attempt) -> float:
-        counts = self.cost == "iterations"
-        return sum(float(attempt.iterations) if counts else attempt.seconds for attempt in attempts)
-
-    def _ended(self, system: System, attempts: list[Attempt], arm: Any, *about: Any) -> SequenceResult:
-        cost = self._cost(*attempts) if system.solved is None else 0.0
+    def _ended(self, trial: Any, attempts: list[Attempt], system: System, *about: Any) -> SequenceResult:
+        """The result; where there was something to do it is learned from."""
+        arm, context, maxiter, is_measured = about
+        iterations, cost = learning.spent(attempts, self.cost)
+        if iterations == 0:  # x0 was the solution
+            is_measured = False
         result = merged(system, attempts, arm, cost, self.default)
+        call = Call.of(result, attempts, context, is_measured)
         with self._lock:
-            self.history.append(Call.of(result, attempts, *about))
+            if iterations:
+                counts = self._method.counts_iterations
+                learning.measure(self._yardstick, attempts, self.default, counts, context, maxiter)
+                if not is_measured:
+                    learning.tell(self.policy, trial, attempts, self.cost, cost)
+            self.history.append(call)
             self._total += cost
         return result
 
@@ -308,9 +283,10 @@ class SolveSequence:
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
             # The pickler reads these after the lock is free: what changes in place is copied here.
-            state = {name: value for name, value in self.__dict__.items() if name != "_lock"}
-            changing = {name: copy.deepcopy(state[name]) for name in ("policy", "_yardstick")}
-            return state | changing | {"history": list(self.history)}
+            changing = {"policy": copy.deepcopy(self.policy), "_yardstick": copy.deepcopy(self._yardstick)}
+            state = self.__dict__ | changing | {"history": list(self.history)}
+        del state["_lock"]
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._bandit_thompson import AutoPolicy
 from pysolve._solve_sequence_methods import Relaxation, Solvers
 
 OMEGAS = tuple(np.linspace(1, 1.95, 20).tolist())  # the paper's
@@ -64,7 +65,7 @@ def checked_context(context: Any, domain: tuple[float, float] | None) -> float |
     """A float in the domain; without a domain also None."""
     if context is None and domain is None:
         return None
-    if not isinstance(context, float | numbers.Real) or not math.isfinite(context):
+    if not isinstance(context, (float, numbers.Real)) or not math.isfinite(context):
         kind = "one finite number" if domain else "None or one finite number"
         raise ValueError(f"context must be {kind}, not {context!r}")
     c = float(context)
@@ -73,9 +74,11 @@ def checked_context(context: Any, domain: tuple[float, float] | None) -> float |
     return c
 
 
-def checked_policy(policy: Any) -> Any:
-    """An object that can be asked and told."""
+def checked_policy(policy: Any, arms: list[Any], domain: tuple[float, float] | None, rng: Any) -> Any:
+    """An object that can be asked and told; "auto" is made here."""
     if isinstance(policy, str):
+        if policy == "auto":
+            return AutoPolicy(arms, domain, rng=rng)
         raise ValueError(f"policy must be 'auto' or an object with ask and tell, not {policy!r}")
     if not (callable(getattr(policy, "ask", None)) and callable(getattr(policy, "tell", None))):
         raise TypeError(f"policy must be 'auto' or an object with ask and tell, not {policy!r}")

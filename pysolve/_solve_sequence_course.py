@@ -18,29 +18,25 @@ class Course:
     default alone, whatever the arm has done to x.
     """
 
-    def __init__(self, method: Any, default: Any, system: System) -> None:
+    def __init__(self, method: Any, default: Any, system: System, attempts: list[Attempt]) -> None:
         self.method, self.default, self.system = method, default, system
-        self.attempts: list[Attempt] = []
+        self.attempts = attempts  # to which others are added
 
     @property
     def is_solved(self) -> bool:
         return self.attempts[-1].end == "converged"
 
-    def run(self, arm: Any, Y: float, backstop: float, others: Callable[[], list[Any]]) -> list[Attempt]:
-        """Try the arm, the default, and, where that fails too, the `others`."""
-        if arm == self.default:
-            self._attempt(arm, self.system, math.inf)
-        else:
-            self._attempt(arm, self.system, backstop * Y)
+    def go_on(self, arm: Any, Y: float, others: Callable[[], list[Any]]) -> None:
+        """After an attempt by `arm` that has not solved it: the default and, where that fails too, the others."""
+        if arm != self.default:
             self._default_goes_on(Y)
         if not self.is_solved:
             for other in others():
                 self._attempt_anew(other)
-        return self.attempts
 
     def _default_goes_on(self, Y: float) -> None:
         nearer = self.system.after(self.attempts[0])
-        if not self.is_solved and nearer is not self.system and self.method.can_stop(self.default):
+        if nearer is not self.system and self.method.can_stop(self.default):
             self._attempt(self.default, nearer, Y)
         if not self.is_solved:
             self._attempt(self.default, self.system, math.inf)
@@ -52,14 +48,13 @@ class Course:
             self._attempt(arm, self.system, math.inf)
 
     def _attempt(self, arm: Any, system: System, limit: float) -> None:
-        if self.attempts and self.method.shares_maxiter and system.maxiter is not None:
+        from_start = system is self.system
+        if self.method.shares_maxiter and system.maxiter is not None:
             left = system.maxiter - sum(attempt.iterations for attempt in self.attempts)
             if left <= 0:
                 return
-            from_start, system = system is self.system, copy.copy(system)
+            system = copy.copy(system)
             system.maxiter = left
-        else:
-            from_start = system is self.system
         attempt = self.method.attempt(arm, system, limit)
-        attempt.arm, attempt.from_start = arm, from_start
+        attempt.from_start = from_start
         self.attempts.append(attempt)

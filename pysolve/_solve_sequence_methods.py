@@ -87,8 +87,8 @@ class Relaxation:
         )
         seconds = time.perf_counter() - start
         if result.status is Status.MAXITER:
-            return attempt_of(result, "cut" if is_limited else "short", seconds)
-        return attempt_of(result, "converged" if result.info == 0 else "failed", seconds)
+            return attempt_of(result, "cut" if is_limited else "short", seconds, arm)
+        return attempt_of(result, "converged" if result.info == 0 else "failed", seconds, arm)
 
 
 class Solvers:
@@ -133,6 +133,7 @@ class Solvers:
         is_over = cap is not None and attempt.iterations >= cap and attempt.x is not None
         if (is_over or (watch is not None and watch.is_over)) and attempt.end != "converged":
             attempt.end = "cut"
+        attempt.arm = arm
         system.check_unchanged(arm)
         return attempt
 

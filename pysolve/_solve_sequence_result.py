@@ -12,7 +12,34 @@ from pysolve._solve_sequence_system import Attempt, System
 
 
 class Call(NamedTuple):
-    """One call of a sequence."""
+    """One call of a `SolveSequence`, an entry of its history.
+
+    Attributes
+    ----------
+    arm : object
+        The arm that was chosen; the default where it was measured.
+    cost : float
+        Of the whole call, in iterations or seconds.
+    iterations : int
+    seconds : float
+    context : float or None
+    status : Status
+    aborted : bool
+        The arm was stopped by the backstop.
+    failed : bool
+        The arm broke down or returned nothing of use.
+    measured : bool
+        The default was taken only to know what it costs.
+
+    Examples
+    --------
+    >>> import numpy as np, pysolve
+    >>> sequence = pysolve.SolveSequence("ssor_cg", rng=0)
+    >>> _ = sequence(pysolve.gallery.poisson((20, 20)), np.ones(400))
+    >>> call = sequence.history[0]
+    >>> call.arm, call.measured, call.cost == call.iterations
+    (1.0, True, True)
+    """
 
     arm: Any
     cost: float
@@ -50,6 +77,14 @@ class SequenceResult(SolveResult):
         The arm was stopped by the backstop, and the default went on.
     failed : bool
         The arm broke down or returned nothing of use, and the default went on.
+
+    Examples
+    --------
+    >>> import numpy as np, pysolve
+    >>> sequence = pysolve.SolveSequence("ssor_cg", rng=0)
+    >>> result = sequence(pysolve.gallery.poisson((20, 20)), np.ones(400))
+    >>> result.arm, result.cost == result.iterations
+    (1.0, True)
     """
 
     arm: Any = None

@@ -139,11 +139,7 @@ def _start(x0: Any, b: np.ndarray) -> np.ndarray:
     return x0.reshape(b.shape)
 
 
-def attempt_of(result: SolveResult, end: str, seconds: float) -> Attempt:
+def attempt_of(result: SolveResult, end: str, seconds: float, arm: Any) -> Attempt:
     """The attempt of a solver that checked its answer itself."""
-    return Attempt(
-        *(end, result.x, result.status, result.info, result.residual_norms, result.message, seconds),
-        n_fallbacks=result.n_fallbacks,
-        setup_time=result.setup_time,
-        solve_time=result.solve_time,
-    )
+    told = end, result.x, result.status, result.info, result.residual_norms, result.message, seconds
+    return Attempt(*told, result.n_fallbacks, result.setup_time, result.solve_time, arm)
