@@ -14,6 +14,7 @@ from pysolve._multilevel import Multilevel
 from pysolve._result import ConvergenceError, SolveResult, Status
 from pysolve._sell import PackedMatrix
 from pysolve._solve_sequence import SolveSequence
+from pysolve._solve_sequence_result import Call, SequenceResult
 from pysolve._sor import sor, ssor_cg
 from pysolve._sor_matrix import SorWorkspace
 from pysolve._sor_theory import jacobi_radius, optimal_omega, sor_radius
@@ -25,6 +26,7 @@ __version__ = show_config()["version"]
 __all__ = [
     "SSOR",
     "AutoPolicy",
+    "Call",
     "ChebCB",
     "ConvergenceError",
     "DirectionNet",
@@ -33,6 +35,7 @@ __all__ = [
     "Multilevel",
     "PackedMatrix",
     "Policy",
+    "SequenceResult",
     "SolveResult",
     "SolveSequence",
     "SorWorkspace",

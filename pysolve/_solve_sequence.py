@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import threading
@@ -9,8 +10,10 @@ from typing import Any
 
 from pysolve import _solve_sequence_arguments as arguments
 from pysolve import _solve_sequence_files as files
+from pysolve import _solve_sequence_learning as learning
+from pysolve._bandit_arguments import checked_domain
 from pysolve._solve_sequence_backstop import Yardstick
-from pysolve._solve_sequence_methods import auto_policy
+from pysolve._solve_sequence_course import Course
 from pysolve._solve_sequence_picture import picture
 from pysolve._solve_sequence_result import Call, SequenceResult, merged
 from pysolve._solve_sequence_system import Attempt, System
@@ -38,12 +41,12 @@ class SolveSequence:
         What is to be small. Iterations for a method, seconds for a dict if omitted: iterations of different solvers
         cannot be compared. Seconds count what a solver sets up in its call.
     backstop : float, default 4
-        An arm is stopped once it has cost this many times what the default has cost lately, and the default goes on
-        from where it stood. At least 1; ``math.inf`` for none.
+        An arm is stopped once it has cost this many times what the default has cost lately, and the default takes
+        over. At least 1; ``math.inf`` for none.
     default : object, optional
         The arm that is safe: omega 1 (symmetric Gauss-Seidel), the first name of a dict.
     domain : pair of float, optional
-        The range of the contexts, for the policy "auto"; with it every call needs a context, in that range.
+        The range of the contexts; with it every call needs a context, in that range.
     rng : None, int or numpy.random.Generator, optional
         For the policy "auto".
 
@@ -51,22 +54,24 @@ class SolveSequence:
     ----------
     policy : object
     history : list of Call
-        One entry ``(arm, cost, iterations, seconds, context, status, aborted, failed, measured)`` a call, in the order
-        in which they ended; `measured` where the default was taken only to know what it costs.
+        One entry a call, in the order in which they ended.
     total_cost : float
 
     Notes
     -----
-    **The worst case.** A call costs at most `backstop` times the default's recent cost Y (in iterations rounded up to
-    a whole one), and then what the default takes for the rest: from where the arm stood, or from `x0` where the arm
-    has not reduced the residual. Where the default costs about Y on the systems around, that is at most
-    ``(1 + backstop) Y``.
+    **The worst case.** With Y the recent cost of the default and s the `backstop`, an arm is stopped at s Y. The
+    default goes on from where it stood, if the residual is smaller there, for at most Y; and then from `x0` to the
+    end. So, whatever the arm has done to x, no call costs more than
 
-    Y is the largest of the three costs of the default whose contexts are nearest, out of the last 8. The first call
-    takes the default to know it. It is measured again whenever the policy takes the default; after 16, 32, ... 1024
-    calls without that, and after 16 again when a measurement is off by more than a factor of four; where the context
-    lies farther outside the contexts measured than these lie apart; and where the default needs more than Y to end
-    what another arm began. A default that fails bounds nothing.
+    ``ceil(s Y) + ceil(Y) + (what the default takes from x0)``.
+
+    Y is the largest of the three costs of the default whose contexts are nearest, out of the last 6 and those at the
+    lowest and highest context. Only runs of the default from `x0` to the tolerance count. It is measured at the first
+    call, and again after 16, 32, ... 1024 calls without a run of it, after 16 where one is off by more than a factor
+    of four; and where the context lies farther outside the contexts measured than these lie apart.
+
+    **Where the default fails.** It bounds nothing then. The policy's best arm and its choice are tried to their ends;
+    without `maxiter` all others too, unless A is found to be indefinite or singular, or the tolerance below rounding.
 
     **What can be stopped.** `ssor_cg` and `sor` are, by iterations, whatever the cost is: an iteration costs the same
     for all omega. A solver of a dict is with ``cost="iterations"`` if it takes `maxiter`, and with ``cost="seconds"``
@@ -76,8 +81,13 @@ class SolveSequence:
     **What the policy is told.** The cost of the call; for an arm that was stopped, or ended by `maxiter`, the cost up
     to there with ``censored=True``; for one that broke down, returned no finite x or raised ArithmeticError,
     LinAlgError, RuntimeError or MemoryError, the cost of the call with ``failed=True``. Other exceptions are wrong
-    calls, and pass. Nothing where no work was to be done (`x0` solves the system), or the default fails too.
+    calls, and pass. Nothing where no work was to be done (`x0` solves the system), the default was measured, or
+    everything failed.
 
+    **What solvers may do.** They get copies of b and x0, and x is copied from what they return. They must not write
+    to A: a changed sum of the entries of a sparse matrix is noticed, and ValueError names the solver.
+
+    With or without context is decided by the first call.
     Several threads may call one sequence: solves run side by side, only asking and telling are in turn. Which arm a
     call gets then depends on the order in which calls end.
 
@@ -127,18 +137,16 @@ class SolveSequence:
         rng: Any = None,
     ) -> None:
         self.cost = arguments.checked_cost(cost, method)
-        self.method = (
-            method if isinstance(method, str) else dict(method) if isinstance(method, dict) else method
-        )
+        self.method = dict(method) if isinstance(method, dict) else method
         self._method, self.arms = arguments.checked_method(self.method, arms, self.cost)
         self.backstop = arguments.checked_backstop(backstop)
         self.default = arguments.checked_default(default, self._method, self.arms)
-        self.domain = arguments.checked_domain(domain)
-        automatic = isinstance(policy, str) and policy == "auto"
-        self.policy = (
-            auto_policy(self.arms, self.domain, rng) if automatic else arguments.checked_policy(policy)
-        )
+        self.domain = None if domain is None else checked_domain(domain)
+        self._automatic = isinstance(policy, str) and policy == "auto"
+        self.policy = arguments.checked_policy(policy, self.arms, self.domain, rng)
         self.history: list[Call] = []
+        self._total = 0.0
+        self._with_context: bool | None = None
         self._yardstick = Yardstick()
         self._lock = threading.Lock()
 
@@ -177,63 +185,58 @@ class SolveSequence:
         context = arguments.checked_context(context, self.domain)
         system = self._method.prepare(A, b, x0, rtol, atol, maxiter)
         if system.solved is not None:
-            return self._ended(system, [system.solved], 0.0, self.default, context, False)
+            return self._ended(None, [system.solved], system, self.default, context, maxiter, False)
         with self._lock:
-            trial, limit = self._chosen(context)
-        arm = self.default if trial is None else self._method.check_arm(trial.value, "the policy's choice")
-        attempts = [self._method.attempt(arm, system, math.inf if arm == self.default else limit)]
-        if attempts[0].end != "converged" and arm != self.default:
-            attempts += self._default_goes_on(system, attempts[0])
-        cost = sum(map(self._cost, attempts))
-        with self._lock:
-            self._learn(trial, arm, context, attempts, cost)
-        return self._ended(system, attempts, cost, arm, context, trial is None)
+            trial, arm, Y, is_measured = self._chosen(context, maxiter)
+        attempts = [self._method.attempt(arm, system, self.backstop * Y)]
+        if attempts[0].end != "converged":
+            course = Course(self._method, self.default, system, attempts)
+            course.go_on(arm, Y, lambda: self._others(trial, context, maxiter))
+        return self._ended(trial, attempts, system, arm, context, maxiter, is_measured)
 
-    def _chosen(self, context: float | None) -> tuple[Any, float]:
-        """A trial of the policy, or None to measure the default; and the limit on the cost of other arms."""
-        if self._yardstick.is_wanted(context):
-            return None, math.inf
-        self._yardstick.n_calls += 1
-        return self.policy.ask(context), self.backstop * self._yardstick.cost(context)
-
-    def _default_goes_on(self, system: System, first: Attempt) -> list[Attempt]:
-        """The default's attempt from where another arm stood; none where no iteration is left."""
-        rest = system.after(first, self.method == "sor" or self.method == "ssor_cg")
-        return [] if rest.maxiter == 0 else [self._method.attempt(self.default, rest, math.inf)]
-
-    def _learn(
-        self, trial: Any, arm: Any, context: float | None, attempts: list[Attempt], cost: float
-    ) -> None:
-        """Tell the policy what its choice has cost, and keep what the default has cost."""
-        first, last = attempts[0], attempts[-1]
-        if not any(attempt.iterations for attempt in attempts):  # x0 was the solution
-            return
-        spent = last.iterations if self._method.counts_iterations else last.seconds
+    def _chosen(self, context: float | None, maxiter: int | None) -> tuple[Any, Any, float, bool]:
+        """A trial, the arm to begin with, the cost that limits it, and whether that is only to measure the default."""
+        arguments.check_alike(context, self._with_context)
+        trial = self.policy.ask(context)  # also for a measurement: the policy knows which contexts are wrong
+        self._with_context = context is not None
+        arm = self._method.check_arm(trial.value, "the policy's choice")
         if arm == self.default:
-            self._yardstick.add(context, math.inf if last.end == "failed" else float(spent))
-        elif last is not first and last.end == "converged" and spent > self._yardstick.cost(context):
-            self._yardstick.add(context, float(spent))
-        if trial is None:
-            return
-        if first.end == "cut" or (first.end == "short" and last.end != "converged"):
-            self.policy.tell(trial, self._cost(first), censored=True)
-        elif last.end == "converged":
-            self.policy.tell(trial, cost, failed=first.end == "failed")
+            return trial, arm, math.inf, False
+        if self._yardstick.is_wanted(context, maxiter):
+            return trial, self.default, math.inf, True
+        self._yardstick.n_calls += 1
+        return trial, arm, self._yardstick.cost(context), False
 
-    def _cost(self, attempt: Attempt) -> float:
-        return float(attempt.iterations) if self.cost == "iterations" else attempt.seconds
+    def _others(self, trial: Any, context: float | None, maxiter: int | None) -> list[Any]:
+        """What may still solve what the default has not: the policy's best, its choice; without `maxiter` any arm."""
+        with self._lock:
+            best = getattr(self.policy, "best", None)
+            values = [best(context), trial.value] if callable(best) else [trial.value]
+        arms = [self._method.check_arm(value, "the policy's choice") for value in values]
+        return arms if maxiter is not None else [*arms, *reversed(self.arms)]
 
-    def _ended(
-        self, system: System, attempts: list[Attempt], cost: float, arm: Any, *about: Any
-    ) -> SequenceResult:
-        result = merged(system, attempts, arm, cost)
-        self.history.append(Call.of(result, attempts, *about))
+    def _ended(self, trial: Any, attempts: list[Attempt], system: System, *about: Any) -> SequenceResult:
+        """The result; where there was something to do it is learned from."""
+        arm, context, maxiter, is_measured = about
+        iterations, cost = learning.spent(attempts, self.cost)
+        if iterations == 0:  # x0 was the solution
+            is_measured = False
+        result = merged(system, attempts, arm, cost, self.default)
+        call = Call.of(result, attempts, context, is_measured)
+        with self._lock:
+            if iterations:
+                counts = self._method.counts_iterations
+                learning.measure(self._yardstick, attempts, self.default, counts, context, maxiter)
+                if not is_measured:
+                    learning.tell(self.policy, trial, attempts, self.cost, cost)
+            self.history.append(call)
+            self._total += cost
         return result
 
     @property
     def total_cost(self) -> float:
         """float: the cost of all calls."""
-        return sum(call.cost for call in self.history)
+        return self._total
 
     def plot(self, figure: Any = None) -> Any:
         """Draw the arm and the cost of every call, and the total; needs matplotlib.
@@ -256,8 +259,7 @@ class SolveSequence:
         ----------
         path : str or path-like
         """
-        with self._lock:
-            files.save(self, path)
+        files.save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike, *, method: Any = None, policy: Any = None) -> SolveSequence:
@@ -280,9 +282,11 @@ class SolveSequence:
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
-            return {name: value for name, value in self.__dict__.items() if name != "_lock"} | {
-                "history": list(self.history)
-            }
+            # The pickler reads these after the lock is free: what changes in place is copied here.
+            changing = {"policy": copy.deepcopy(self.policy), "_yardstick": copy.deepcopy(self._yardstick)}
+            state = self.__dict__ | changing | {"history": list(self.history)}
+        del state["_lock"]
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._bandit_thompson import AutoPolicy
 from pysolve._solve_sequence_methods import Relaxation, Solvers
 
 OMEGAS = tuple(np.linspace(1, 1.95, 20).tolist())  # the paper's
@@ -60,35 +61,34 @@ def checked_backstop(backstop: Any) -> float:
     return float(backstop)
 
 
-def checked_domain(domain: Any) -> tuple[float, float] | None:
-    """A pair of floats, the first one smaller."""
-    if domain is None:
-        return None
-    try:
-        low, high = (float(end) for end in domain)
-    except (TypeError, ValueError):
-        raise ValueError(f"domain must be a pair of numbers (low, high), not {domain!r}") from None
-    if not -math.inf < low < high < math.inf:
-        raise ValueError(f"domain must be finite with low < high, but is {domain!r}")
-    return low, high
-
-
 def checked_context(context: Any, domain: tuple[float, float] | None) -> float | None:
     """A float in the domain; without a domain also None."""
     if context is None and domain is None:
         return None
-    if not isinstance(context, float | numbers.Real) or not math.isfinite(context):
-        raise ValueError(f"context must be {'' if domain else 'None or '}one finite number, not {context!r}")
+    if not isinstance(context, (float, numbers.Real)) or not math.isfinite(context):
+        kind = "one finite number" if domain else "None or one finite number"
+        raise ValueError(f"context must be {kind}, not {context!r}")
     c = float(context)
     if domain is not None and not domain[0] <= c <= domain[1]:
         raise ValueError(f"context must lie in the domain {domain}, but is {context!r}")
     return c
 
 
-def checked_policy(policy: Any) -> Any:
-    """An object that can be asked and told."""
+def checked_policy(policy: Any, arms: list[Any], domain: tuple[float, float] | None, rng: Any) -> Any:
+    """An object that can be asked and told; "auto" is made here."""
     if isinstance(policy, str):
+        if policy == "auto":
+            return AutoPolicy(arms, domain, rng=rng)
         raise ValueError(f"policy must be 'auto' or an object with ask and tell, not {policy!r}")
     if not (callable(getattr(policy, "ask", None)) and callable(getattr(policy, "tell", None))):
         raise TypeError(f"policy must be 'auto' or an object with ask and tell, not {policy!r}")
     return policy
+
+
+def check_alike(context: float | None, with_context: bool | None) -> None:
+    """ValueError where only some calls have a context; the first one decides, which is None before it."""
+    if with_context is None or with_context == (context is not None):
+        return
+    if with_context:
+        raise ValueError("context must be a number in every call, as in the first, but none was given")
+    raise ValueError(f"context must be omitted in every call, as in the first, got {context!r}")

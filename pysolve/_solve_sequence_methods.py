@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._bandit_thompson import AutoPolicy
 from pysolve._iterate import check_control
 from pysolve._result import SolveResult, Status
 from pysolve._solve_sequence_system import Attempt, CheckedSystem, System, attempt_of
@@ -22,6 +21,8 @@ from pysolve._sor_matrix import SorWorkspace
 NUMERICAL = (ArithmeticError, np.linalg.LinAlgError, RuntimeError, MemoryError)
 NOT_NUMERICAL = (NotImplementedError, RecursionError)
 INTEGERS = (int, type(None))
+FAULTS = (Status.INDEFINITE, Status.SINGULAR, Status.STAGNATED)
+NO_LIMIT = 2.0**31  # iterations that nobody waits for
 ARGUMENTS = frozenset(("x0", "rtol", "atol", "maxiter", "callback"))
 
 
@@ -29,6 +30,7 @@ class Relaxation:
     """`sor` or `ssor_cg`: the arms are values of omega. The backstop counts iterations, whatever the cost is."""
 
     counts_iterations = True
+    shares_maxiter = True  # `maxiter` is of all attempts of a call together
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -61,10 +63,18 @@ class Relaxation:
             raise TypeError(f"x0 must be an array or None, not {x0!r}")
         return System(A, b, x0, rtol, atol, maxiter)
 
+    def can_stop(self, arm: Any) -> bool:
+        """Whether an attempt by this arm ends at its limit."""
+        return True
+
+    def is_hopeless(self, attempt: Attempt) -> bool:
+        """Whether no other arm can do what this one could not: what is wrong is wrong with the system."""
+        return attempt.status in FAULTS
+
     def attempt(self, arm: Any, system: System, limit: float) -> Attempt:
         """Solve with this omega, for at most `maxiter` iterations of the call and at most `limit`."""
         maxiter = system.maxiter
-        cap = None if limit == math.inf else math.ceil(limit)
+        cap = _whole(limit)
         is_limited = cap is not None and (maxiter is None or cap < maxiter)
         start = time.perf_counter()
         result = self._solve(
@@ -77,12 +87,14 @@ class Relaxation:
         )
         seconds = time.perf_counter() - start
         if result.status is Status.MAXITER:
-            return attempt_of(result, "cut" if is_limited else "short", seconds)
-        return attempt_of(result, "converged" if result.info == 0 else "failed", seconds)
+            return attempt_of(result, "cut" if is_limited else "short", seconds, arm)
+        return attempt_of(result, "converged" if result.info == 0 else "failed", seconds, arm)
 
 
 class Solvers:
     """Solvers by name, each ``solver(A, b, ...)``; of the other arguments each gets those that it takes."""
+
+    shares_maxiter = False
 
     def __init__(self, solvers: dict[Any, Callable[..., Any]], counts_iterations: bool) -> None:
         if not solvers:
@@ -103,30 +115,42 @@ class Solvers:
         """The system, checked."""
         return CheckedSystem(A, b, x0, *check_control(rtol, atol, maxiter, None))
 
+    def can_stop(self, arm: Any) -> bool:
+        """Whether an attempt by this solver ends at its limit, or soon after."""
+        return ("maxiter" if self.counts_iterations else "callback") in self._arguments[arm][0]
+
+    def is_hopeless(self, attempt: Attempt) -> bool:
+        """No: what one solver cannot solve another may."""
+        return False
+
     def attempt(self, arm: Any, system: Any, limit: float) -> Attempt:
         """Solve with this solver, as long as its cost is below `limit` where it can be stopped."""
-        watch, cap, maxiter = None, None, system.maxiter
-        given = {
-            "x0": system.x0,
-            "rtol": system.rtol,
-            "atol": system.atol,
-            "maxiter": maxiter,
-            "callback": None,
-        }
-        if limit < math.inf and self.counts_iterations:
-            if maxiter is None or math.ceil(limit) < maxiter:
-                given["maxiter"] = cap = math.ceil(limit)
-        elif limit < math.inf:
-            watch = given["callback"] = Watch(limit, system.b.shape)
+        watch = Watch(limit, system.b.shape) if limit < math.inf and not self.counts_iterations else None
+        cap = _whole(limit) if self.counts_iterations else None
+        if cap is not None and system.maxiter is not None and system.maxiter <= cap:
+            cap = None
+        attempt = self._run(arm, system, watch, system.maxiter if cap is None else cap)
+        is_over = cap is not None and attempt.iterations >= cap and attempt.x is not None
+        if (is_over or (watch is not None and watch.is_over)) and attempt.end != "converged":
+            attempt.end = "cut"
+        attempt.arm = arm
+        system.check_unchanged(arm)
+        return attempt
+
+    def _run(self, arm: Any, system: Any, watch: Watch | None, maxiter: int | None) -> Attempt:
+        """The solver on copies of b and x0, which it may use as it likes."""
+        start = None if system.x0 is None else system.x0.copy()
+        control = system.rtol, system.atol, maxiter, watch
+        given = dict(zip(("x0", "rtol", "atol", "maxiter", "callback"), (start, *control), strict=True))
         takes, needs = self._arguments[arm]
         arguments = {
             name: value
             for name, value in given.items()
             if name in takes and (value is not None or name in needs)
         }
-        start = time.perf_counter()
+        b, began = system.b.copy(), time.perf_counter()
         try:
-            answer = self.solvers[arm](system.A, system.b, **arguments)
+            answer = self.solvers[arm](system.A, b, **arguments)
         except StopIteration:  # SciPy's solvers let it pass
             if watch is None or not watch.is_over:
                 raise
@@ -134,12 +158,8 @@ class Solvers:
         except NUMERICAL as error:
             if isinstance(error, NOT_NUMERICAL):
                 raise
-            return _failure(arm, repr(error), system, time.perf_counter() - start)
-        attempt = self._judged(arm, answer, system, time.perf_counter() - start)
-        is_over = watch.is_over if watch is not None else cap is not None and attempt.iterations >= cap
-        if is_over and attempt.end != "converged":
-            attempt.end = "cut"
-        return attempt
+            return _failure(arm, repr(error), system, time.perf_counter() - began)
+        return self._judged(arm, answer, system, time.perf_counter() - began)
 
     def _judged(self, arm: Any, answer: Any, system: CheckedSystem, seconds: float) -> Attempt:
         """What a solver returned, with the residual recomputed: its own word counts for nothing."""
@@ -180,6 +200,11 @@ class Watch:
             raise StopIteration
 
 
+def _whole(limit: float) -> int | None:
+    """A limit on iterations, None where it is none."""
+    return None if limit >= NO_LIMIT else math.ceil(limit)
+
+
 def _first_of(answer: Any, arm: Any) -> Any:
     """x of a pair ``(x, info)``, as SciPy's solvers return it, or of a plain array, as direct ones do."""
     if isinstance(answer, np.ndarray):
@@ -216,8 +241,3 @@ def _arguments(solver: Callable[..., Any]) -> tuple[frozenset[str], frozenset[st
     needs = frozenset(name for name, needed in takes.items() if needed)
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
     return ARGUMENTS if takes_all else ARGUMENTS & takes.keys(), ARGUMENTS & needs
-
-
-def auto_policy(arms: list[Any], domain: tuple[float, float] | None, rng: Any) -> Any:
-    """The policy "auto"."""
-    return AutoPolicy(arms, domain, rng=rng)

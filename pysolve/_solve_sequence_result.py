@@ -12,7 +12,34 @@ from pysolve._solve_sequence_system import Attempt, System
 
 
 class Call(NamedTuple):
-    """One call of a sequence."""
+    """One call of a `SolveSequence`, an entry of its history.
+
+    Attributes
+    ----------
+    arm : object
+        The arm that was chosen; the default where it was measured.
+    cost : float
+        Of the whole call, in iterations or seconds.
+    iterations : int
+    seconds : float
+    context : float or None
+    status : Status
+    aborted : bool
+        The arm was stopped by the backstop.
+    failed : bool
+        The arm broke down or returned nothing of use.
+    measured : bool
+        The default was taken only to know what it costs.
+
+    Examples
+    --------
+    >>> import numpy as np, pysolve
+    >>> sequence = pysolve.SolveSequence("ssor_cg", rng=0)
+    >>> _ = sequence(pysolve.gallery.poisson((20, 20)), np.ones(400))
+    >>> call = sequence.history[0]
+    >>> call.arm, call.measured, call.cost == call.iterations
+    (1.0, True, True)
+    """
 
     arm: Any
     cost: float
@@ -50,6 +77,14 @@ class SequenceResult(SolveResult):
         The arm was stopped by the backstop, and the default went on.
     failed : bool
         The arm broke down or returned nothing of use, and the default went on.
+
+    Examples
+    --------
+    >>> import numpy as np, pysolve
+    >>> sequence = pysolve.SolveSequence("ssor_cg", rng=0)
+    >>> result = sequence(pysolve.gallery.poisson((20, 20)), np.ones(400))
+    >>> result.arm, result.cost == result.iterations
+    (1.0, True)
     """
 
     arm: Any = None
@@ -61,8 +96,8 @@ class SequenceResult(SolveResult):
         return super().__repr__().replace("SolveResult", "SequenceResult")[:-1] + f", arm={self.arm!r})"
 
 
-def merged(system: System, attempts: list[Attempt], arm: Any, cost: float) -> SequenceResult:
-    """One result of the arm's attempt and the default's: all iterations, and the better x."""
+def merged(system: System, attempts: list[Attempt], arm: Any, cost: float, default: Any) -> SequenceResult:
+    """One result of all attempts: all iterations, and the best x."""
     first, last = attempts[0], attempts[-1]
     outcome = {"arm": arm, "cost": cost, "aborted": first.end == "cut", "failed": first.end == "failed"}
     if last is first and first.x is not None:
@@ -70,22 +105,34 @@ def merged(system: System, attempts: list[Attempt], arm: Any, cost: float) -> Se
         told = first.status, first.iterations, first.norms, first.message
         return SequenceResult(first.x, first.info, *told, *times, **outcome)
     norms = np.concatenate([first.norms, *(attempt.norms[1:] for attempt in attempts[1:])])
-    x = last.x
-    if last.end != "converged":  # the default may have made things worse
-        known = [(attempt.norms[-1], attempt.x) for attempt in attempts if attempt.x is not None]
-        start = (first.norms[0], system.start())
-        norms[-1], x = min([*known, start], key=lambda found: found[0])
+    if last.end == "converged":
+        ended, x = last, last.x
+    else:  # the last word is the default's
+        ended = next((attempt for attempt in reversed(attempts) if attempt.arm == default), last)
+        norms[-1], x = _nearest(system, attempts)
     assert x is not None
     iterations = len(norms) - 1
     return SequenceResult(
         x=x,
-        info=max(iterations, 1) if last.status is Status.MAXITER else last.info,
-        status=last.status,
+        info=max(iterations, 1) if ended.status is Status.MAXITER else ended.info,
+        status=ended.status,
         iterations=iterations,
         residual_norms=norms,
-        message="; then the default: ".join(attempt.message for attempt in attempts),
+        message="; then ".join(
+            [first.message, *(f"{attempt.arm!r}: {attempt.message}" for attempt in attempts[1:])]
+        ),
         n_fallbacks=sum(attempt.n_fallbacks for attempt in attempts),
         setup_time=sum(attempt.setup_time for attempt in attempts),
         solve_time=sum(attempt.solve_time for attempt in attempts),
         **outcome,
     )
+
+
+def _nearest(system: System, attempts: list[Attempt]) -> tuple[float, np.ndarray]:
+    """The least residual and its x, in the type and shape that a solution has; it may be the start."""
+    found = [(float(attempt.norms[-1]), attempt.x) for attempt in attempts if attempt.x is not None]
+    start = system.start()
+    if found:
+        like = found[0][1]
+        start = start.reshape(like.shape).astype(like.dtype)
+    return min([*found, (float(attempts[0].norms[0]), start)], key=lambda pair: pair[0])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from pysolve import _arrays
 from pysolve._result import SolveResult, Status
@@ -34,6 +35,8 @@ class Attempt:
     n_fallbacks: int = 0
     setup_time: float = 0.0
     solve_time: float = 0.0
+    arm: Any = None
+    from_start: bool = True  # from the x0 of the call
 
     @property
     def iterations(self) -> int:
@@ -57,17 +60,16 @@ class System:
         """x at the start, in an array of its own."""
         return np.zeros(np.shape(self.b)) if self.x0 is None else np.array(self.x0)
 
-    def after(self, attempt: Attempt, counts: bool) -> System:
-        """The same system for another to go on with; `counts` if the iterations done are no longer there to do.
-
-        It starts where the attempt has got to, or where that did where this is no nearer.
-        """
+    def after(self, attempt: Attempt) -> System:
+        """The same system for another to go on with, from where the attempt stood; itself where that is no nearer."""
+        if attempt.x is None or not attempt.norms[-1] < attempt.norms[0]:
+            return self
         rest = copy.copy(self)
-        if counts and self.maxiter is not None:
-            rest.maxiter = max(0, self.maxiter - attempt.iterations)
-        if attempt.x is not None and attempt.norms[-1] < attempt.norms[0]:
-            rest.x0, rest.first = attempt.x, float(attempt.norms[-1])
+        rest.x0, rest.first = attempt.x, float(attempt.norms[-1])
         return rest
+
+    def check_unchanged(self, arm: Any) -> None:
+        """ValueError where the arm has written to A, as far as that is seen."""
 
 
 class CheckedSystem(System):
@@ -84,12 +86,14 @@ class CheckedSystem(System):
         if norm_b == 0:
             self.x0 = None
         self.first = self.norm(self.x0)
+        self.entries = _sum_of_entries(A)
         if self.first <= self.tolerance:
             end, status = "converged", Status.CONVERGED
             self.solved = Attempt(end, self.start(), status, 0, np.array([self.first]), str(status), 0.0)
 
     def start(self) -> np.ndarray:
-        dtype = _arrays.value_type(self.b.dtype)
+        kinds = [self.b.dtype, *([] if self.x0 is None else [self.x0.dtype])]
+        dtype = _arrays.value_type(*kinds, getattr(self.A, "dtype", None) or kinds[0])
         return np.zeros(self.b.shape, dtype) if self.x0 is None else np.array(self.x0, dtype)
 
     def norm(self, x: np.ndarray | None) -> float:
@@ -111,8 +115,20 @@ class CheckedSystem(System):
             return None
         if not np.isfinite(x).all():
             return None
-        x = x.reshape(self.b.shape)
-        return x.copy() if self.x0 is not None and np.may_share_memory(x, self.x0) else x
+        return np.array(x.reshape(self.b.shape))  # a solver may use its array again
+
+    def check_unchanged(self, arm: Any) -> None:
+        if _sum_of_entries(self.A) != self.entries:
+            raise ValueError(f"solvers must not write to A, but {arm!r} did: give it A.copy()")
+
+
+def _sum_of_entries(A: Any) -> bytes | None:
+    """What changes with the entries of a sparse matrix, as a rule; a sum costs less than a product."""
+    data = getattr(A, "data", None) if sp.issparse(A) else None
+    if not isinstance(data, np.ndarray) or data.dtype.kind not in "biufc":
+        return None
+    with np.errstate(all="ignore"):
+        return bytes(np.array([data.sum(), data.size]).tobytes())
 
 
 def _start(x0: Any, b: np.ndarray) -> np.ndarray:
@@ -123,11 +139,7 @@ def _start(x0: Any, b: np.ndarray) -> np.ndarray:
     return x0.reshape(b.shape)
 
 
-def attempt_of(result: SolveResult, end: str, seconds: float) -> Attempt:
+def attempt_of(result: SolveResult, end: str, seconds: float, arm: Any) -> Attempt:
     """The attempt of a solver that checked its answer itself."""
-    return Attempt(
-        *(end, result.x, result.status, result.info, result.residual_norms, result.message, seconds),
-        n_fallbacks=result.n_fallbacks,
-        setup_time=result.setup_time,
-        solve_time=result.solve_time,
-    )
+    told = end, result.x, result.status, result.info, result.residual_norms, result.message, seconds
+    return Attempt(*told, result.n_fallbacks, result.setup_time, result.solve_time, arm)

@@ -21,7 +21,10 @@ class Trial:
 
 
 class Scripted:
-    """Chooses the values given, over and over; keeps what it is told as (value, cost, censored, failed)."""
+    """Chooses the values given, over and over; keeps what it is told as (value, cost, censored, failed).
+
+    The first one comes twice: at the first call the default is measured, whatever is chosen.
+    """
 
     def __init__(self, *values):
         self.values, self.n, self.asked, self.told = list(values), 0, [], []
@@ -29,7 +32,7 @@ class Scripted:
     def ask(self, context=None):
         self.asked.append(context)
         self.n += 1
-        return Trial(self.n, self.values[(self.n - 1) % len(self.values)])
+        return Trial(self.n, self.values[max(self.n - 2, 0) % len(self.values)])
 
     def tell(self, trial, cost, *, censored=False, failed=False):
         self.told.append((trial.value, cost, censored, failed))

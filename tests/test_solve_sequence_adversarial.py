@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from solve_sequence_cases import A, B, N, Scripted, Steady, result
 
 import pysolve
@@ -123,11 +124,11 @@ def test_nothing_is_told_where_the_default_fails_too():
     assert sequence.policy.told == []
 
 
-def test_default_that_fails_bounds_nothing():
+def test_default_that_fails_bounds_nothing_and_the_choice_solves_instead():
     sequence = SolveSequence({"default": returns_nan, "slow": Steady(3, sleep=0.01)}, policy=Scripted("slow"))
     found = [sequence(A, B) for _ in range(2)]
-    assert [f.info for f in found] == [-4, 0]
-    assert not found[1].aborted
+    assert [(f.info, f.aborted) for f in found] == [(0, False), (0, False)]
+    assert [call.measured for call in sequence.history] == [True, False]
 
 
 def test_missed_tolerance_is_finished_by_the_default_and_told_as_its_whole_cost():
@@ -232,3 +233,58 @@ def test_threads_that_meet_a_failing_arm_all_get_answers():
     for thread in threads:
         thread.join()
     assert found == [0] * 8
+
+
+def writes_b(A, b):
+    b[:] = 0
+    return np.zeros_like(b)
+
+
+def writes_b_and_solves(A, b):
+    b[:] = np.linalg.solve(A.toarray(), b)
+    return b
+
+
+def writes_x0(A, b, x0):
+    x0[:] = np.linalg.solve(A.toarray(), b)
+    return x0
+
+
+@pytest.mark.parametrize("arm", [writes_b, writes_b_and_solves, writes_x0], ids=lambda arm: arm.__name__)
+def test_arm_that_writes_to_its_arguments_changes_no_others(arm):
+    matrix, b, x0 = sp.csr_array(A), B.copy(), np.full(N, 0.3)
+    sequence = SolveSequence({"safe": lambda A, b: np.linalg.solve(A.toarray(), b), "arm": arm}, rng=0)
+    for policy in (Scripted("arm"), Scripted("safe")):
+        sequence.policy = policy
+        for _ in range(3):
+            found = sequence(matrix, b, x0)
+            assert found.info == 0
+            assert meets(found)
+            assert (b == B).all()
+            assert (x0 == 0.3).all()
+            assert not np.shares_memory(found.x, b)
+            assert not np.shares_memory(found.x, x0)
+
+
+def test_arm_that_writes_to_a_sparse_matrix_is_named():
+    def eats(A, b):
+        A.data[:] = 1
+        return b
+
+    sequence = SolveSequence({"eats": eats})
+    with pytest.raises(ValueError, match="must not write to A, but 'eats' did"):
+        sequence(sp.csr_array(A), B)
+
+
+def test_solver_that_uses_its_array_again_changes_no_earlier_result():
+    kept = np.zeros(N)
+
+    def again(A, b):
+        kept[:] = np.linalg.solve(A, b)
+        return kept
+
+    sequence = SolveSequence({"again": again})
+    first = sequence(A, B)
+    x = first.x.copy()
+    sequence(A, 2 * B)
+    assert (first.x == x).all()

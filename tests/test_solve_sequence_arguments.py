@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from solve_sequence_cases import A, B, Scripted, Steady, Trial
 
-from pysolve import SolveSequence
+from pysolve import ChebCB, SolveSequence
 
 SOLVERS = {"safe": Steady(5), "fast": Steady(2)}
 
@@ -35,9 +35,9 @@ SOLVERS = {"safe": Steady(5), "fast": Steady(2)}
         ({"backstop": "4"}, TypeError, "backstop must be a number"),
         ({"default": 2.5}, ValueError, "default must lie in (0, 2)"),
         ({"method": SOLVERS, "default": "other"}, ValueError, "default must be one of ['safe', 'fast']"),
-        ({"domain": (1.0, 0.0)}, ValueError, "domain must be finite with low < high"),
-        ({"domain": 3}, ValueError, "domain must be a pair of numbers"),
-        ({"domain": (0.0, float("inf"))}, ValueError, "domain must be finite with low < high"),
+        ({"domain": (1.0, 0.0)}, ValueError, "domain must be finite with lo < hi"),
+        ({"domain": 3}, TypeError, "domain must be a pair of numbers"),
+        ({"domain": (0.0, float("inf"))}, ValueError, "domain must be finite with lo < hi"),
     ],
 )
 def test_wrong_argument_is_named(given, error, text):
@@ -77,16 +77,41 @@ def test_wrong_argument_of_a_call_is_named_and_changes_nothing(given, error, tex
 @pytest.mark.parametrize("context", [np.ones(2), "1", float("nan")])
 def test_context_without_a_domain_is_a_number_or_none(context):
     sequence = SolveSequence(SOLVERS, policy=Scripted("fast"), cost="iterations")
-    assert sequence(A, B).info == sequence(A, B, context=-7).info == 0
     with pytest.raises(ValueError, match="context must be None or one finite number"):
         sequence(A, B, context=context)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "text"), [(None, 0.0, "omitted"), (0.0, None, "a number in every")]
+)
+def test_first_call_decides_whether_there_is_a_context(first, second, text):
+    sequence = SolveSequence(SOLVERS, policy=Scripted("fast"), cost="iterations")
+    assert sequence(A, B, context=first).info == 0
+    with pytest.raises(ValueError, match=f"context must be {text}"):
+        sequence(A, B, context=second)
+    assert sequence(A, B, context=first).info == 0
+    assert len(sequence.history) == 2
+
+
+def test_policy_refuses_a_context_at_the_first_call_too():
+    sequence = SolveSequence("ssor_cg", policy=ChebCB([1.0, 1.5], domain=(0, 1), rng=0))
+    for _ in range(2):
+        for context in (5.0, None):
+            with pytest.raises(ValueError, match="context must"):
+                sequence(A, B, context=context)
+        assert sequence(A, B, context=0.5).info == 0
+
+
 def test_policy_that_chooses_what_is_no_arm_is_named():
     sequence = SolveSequence(SOLVERS, policy=Scripted("other"))
-    sequence(A, B)
     with pytest.raises(ValueError, match="the policy's choice must be one of"):
         sequence(A, B)
+
+
+def test_backstop_that_nobody_can_wait_for_is_none():
+    for given in ({"method": "ssor_cg"}, {"method": SOLVERS, "cost": "iterations"}):
+        sequence = SolveSequence(**given, backstop=1e300, rng=0)
+        assert [sequence(A, B).info for _ in range(5)] == [0] * 5
 
 
 @pytest.mark.parametrize("answer", [3, None, (1, 2, 3)], ids=["number", "none", "three"])

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import threading
 import zipfile
 
 import numpy as np
@@ -78,6 +79,19 @@ def test_file_cut_short_is_refused(tmp_path, share):
         SolveSequence.load(tmp_path / "state")
 
 
+GOOD = [1.0, 3.0, 3, 0.1, 0.5, "CONVERGED", False, False, False]
+ROWS = [
+    [*GOOD[:k], wrong, *GOOD[k + 1 :]] for k, wrong in [(0, 3.0), (0, "cg"), (1, -1.0), (1, float("nan"))]
+]
+ROWS += [[*GOOD[:k], wrong, *GOOD[k + 1 :]] for k, wrong in [(2, -1), (2, 1.5), (3, -1.0), (4, "x"), (6, 1)]]
+YARDSTICK = {"measured": [[0.5, 3.0]], "n_calls": 1, "gap": 16, "tried": 0.0}
+WRONG = [{"gap": -5}, {"gap": 10**6}, {"n_calls": -1}, {"tried": -1.0}, {"tried": float("nan")}]
+WRONG += [
+    {"measured": [pair]} for pair in ([0.5, -1.0], [0.5, float("nan")], [float("inf"), 1.0], [0.5, 0.0])
+]
+WRONG += [{"measured": [[0.0, 1.0], [0.0, float("inf")]]}, {"measured": [[0.0, 1.0]] * 9}]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -90,6 +104,11 @@ def test_file_cut_short_is_refused(tmp_path, share):
         {"backstop": "much"},
         {"cost": "money"},
         {"arms": [3.0]},
+        {"arms": [1.0, 1.5]},
+        {"automatic": 3},
+        {"with_context": 2},
+        *({"history": [row]} for row in ROWS),
+        *({"yardstick": YARDSTICK | change} for change in WRONG),
     ],
 )
 def test_file_with_other_content_is_refused(tmp_path, changes):
@@ -124,3 +143,65 @@ def test_names_and_omegas_of_numpy_are_saved(tmp_path):
     )
     sequence.save(tmp_path / "state")
     assert SolveSequence.load(tmp_path / "state", policy=Scripted).arms == [1.0, 1.5]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [[("cg", 1), ("cg", 2)], [1, 2], [np.int64(1), np.int64(2)], [np.float32(0.1), 2], [None, "a"]],
+    ids=str,
+)
+def test_names_are_given_back_as_they_were(tmp_path, names):
+    solvers = {name: Steady(5 - k) for k, name in enumerate(names)}
+    sequence = SolveSequence(solvers, cost="iterations", rng=0)
+    for _ in range(6):
+        sequence(A, B)
+    sequence.save(tmp_path / "state")
+    again = SolveSequence.load(tmp_path / "state", method=solvers)
+    assert again.history == sequence.history
+    assert [type(call.arm) for call in again.history] == [type(call.arm) for call in sequence.history]
+    assert [again(A, B).arm for _ in range(9)] == [sequence(A, B).arm for _ in range(9)]
+    with pytest.raises(ValueError, match="method must be a dict of the solvers"):
+        SolveSequence.load(tmp_path / "state", method={str(name): solvers[name] for name in names})
+
+
+def test_names_that_cannot_be_known_again_are_refused(tmp_path):
+    sequence = SolveSequence({object(): Steady(5)}, cost="iterations")
+    with pytest.raises(TypeError, match="must be named by strings, numbers or tuples"):
+        sequence.save(tmp_path / "state")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_policy_that_is_damaged_is_said_to_be_in_the_users_file(tmp_path):
+    sequence, _ = by_omega(5)
+    sequence.save(tmp_path / "good")
+    with zipfile.ZipFile(tmp_path / "good") as good, zipfile.ZipFile(tmp_path / "bad", "w") as bad:
+        bad.writestr("sequence.json", good.read("sequence.json"))
+        bad.writestr("policy", good.read("policy")[:100])
+    with pytest.raises(ValueError, match="bad' holds no policy") as refused:
+        SolveSequence.load(tmp_path / "bad")
+    assert "/tmp" not in str(refused.value).replace(str(tmp_path), "")
+
+
+def test_sequence_is_pickled_and_saved_while_others_use_it(tmp_path):
+    heat = pysolve.gallery.HeatEquation(nx=8)
+    sequence = SolveSequence("ssor_cg", rng=0)
+    system = heat.advance()[:3]
+    sequence(*system)
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            sequence(*system)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        restored = pickle.loads(pickle.dumps(sequence))
+        told = len(restored.policy.history)
+        assert abs(len(restored.history) - told - sum(call.measured for call in restored.history)) <= 4
+        sequence.save(tmp_path / "state")
+        assert SolveSequence.load(tmp_path / "state")(*system).info == 0
+    stop.set()
+    for thread in threads:
+        thread.join()

@@ -1,13 +1,12 @@
 """Iterations: every fixed omega, what could be known, and every policy, on the paper's two experiments."""
 
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from report import Bar, Section, at_most
 from sequence_costs import OMEGAS, RTOL, UNLIMITED, Costs, heat, heat_costs, shifted, shifted_costs
-from sequence_policies import POLICIES, replays
+from sequence_policies import POLICIES, replays, worst_sum
 from timing import say
 
 import pysolve
@@ -26,6 +25,8 @@ RATIOS = {  # to the best fixed omega, mean of the seeds, T = 5000
     100: {"Tsallis-INF (rv)": 1.10, "ChebCB": 0.86},
 }
 EARLY = {"low": 0.84, "high": 0.74}  # of the best policy at T = 1000
+CHOICE = {"Tsallis-INF (rv)": 20, "Tsallis-INF (iw)": 20}  # microseconds to ask and tell; of the others
+OTHERS = 80
 
 
 def shifted_section(variance: str, T: int, seeds: int, folder: Path | None) -> Section:
@@ -83,12 +84,10 @@ def row(label: str, total: float, least: int, early: float | None = None, first:
     return [label, f"{total:,.0f}", f"{total / least:.3f}", at_early, "", ""]
 
 
-def policy_row(made: Section, name: str, costs: Costs, early: int, seeds: int) -> tuple[float, float]:
-    """A policy on the table; its two ratios."""
+def policy_row(made: Section, name: str, costs: Costs, early: int, seeds: int) -> tuple[float, float, float]:
+    """A policy on the table; its two ratios, and the microseconds of a choice."""
     say(f"{costs.name}: {name}")
-    start = time.perf_counter()
-    spent = replays(name, costs, seeds)
-    choice = (time.perf_counter() - start) / spent.size
+    spent, choice = replays(name, costs, seeds)
     totals = spent.sum(axis=1) / costs.best_fixed()[1]
     first = float(spent[:, :early].sum() / seeds / costs.best_fixed(early)[1])
     spread = f"{totals.min():.3f} to {totals.max():.3f}"
@@ -100,7 +99,7 @@ def policy_row(made: Section, name: str, costs: Costs, early: int, seeds: int) -
         f"{choice * 1e6:.0f}",
     )
     made.rows.append([name, *figures])
-    return float(totals.mean()), first
+    return float(totals.mean()), first, 1e6 * choice
 
 
 def sequence_row(made: Section, costs: Costs, method: str, systems: Any, early: int) -> None:
@@ -119,7 +118,7 @@ def sequence_row(made: Section, costs: Costs, method: str, systems: Any, early: 
     made.notes.append(f"SolveSequence stopped {stopped} arms and measured its default {measured} times")
 
 
-def bars(key: Any, costs: Costs, ratios: dict[str, tuple[float, float]]) -> list[Bar]:
+def bars(key: Any, costs: Costs, ratios: dict[str, tuple[float, float, float]]) -> list[Bar]:
     """The figures to reach."""
     found = []
     sums = costs.table.sum(axis=0)
@@ -136,10 +135,23 @@ def bars(key: Any, costs: Costs, ratios: dict[str, tuple[float, float]]) -> list
                 abs(off) <= 0.03,
             )
         )
-    best = tuple(min(pair[i] for pair in ratios.values()) for i in (0, 1))
+    best = tuple(min(figures[i] for figures in ratios.values()) for i in (0, 1))
     for name, reach in RATIOS.get(key, {}).items():
         value = best[0] if name == "the best policy" else ratios[name][0]
         found.append(at_most(f"{costs.name}: {name}, to the best fixed", reach, value, ""))
     if key in EARLY:
         found.append(at_most(f"{costs.name}: the best policy at T = 1000", EARLY[key], best[1], ""))
+    if key in RATIOS:
+        found += choice_bars(costs, {name: figures[2] for name, figures in ratios.items()})
+    return found
+
+
+def choice_bars(costs: Costs, microseconds: dict[str, float]) -> list[Bar]:
+    """What a choice costs, and whether probabilities sum to 1 in every round."""
+    found = []
+    for name, value in microseconds.items():
+        found.append(at_most(f"{costs.name}: {name}, ask and tell", CHOICE.get(name, OTHERS), value, " us"))
+        off = worst_sum(name, costs)
+        if off is not None:
+            found.append(at_most(f"{costs.name}: {name}, |sum of probabilities - 1|", 1e-10, off, ""))
     return found

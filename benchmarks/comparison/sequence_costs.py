@@ -4,6 +4,7 @@ A policy that is tried on the table sees what it would have seen in the run: the
 how the one before was solved, but for what lies below the tolerance.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,12 +113,10 @@ class Progress:
     """A line on stderr every ten seconds or so."""
 
     def __init__(self, name: str, total: int) -> None:
-        import time
-
-        self.name, self.total, self.clock = name, total, time.perf_counter
-        self.last = STARTED
+        self.name, self.total, self.last = name, total, STARTED
 
     def __call__(self, done: int) -> None:
-        if self.clock() - self.last > 10 or done == self.total:
+        now = time.perf_counter()
+        if now - self.last > 10 or done == self.total:
             say(f"{self.name}: {done} of {self.total}")
-            self.last = self.clock()
+            self.last = now

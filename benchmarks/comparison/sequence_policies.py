@@ -1,5 +1,7 @@
 """The policies that are compared, tried on a table of costs."""
 
+import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -35,8 +37,30 @@ def replay(policy: Any, costs: Costs, contexts: list[float | None]) -> np.ndarra
     return spent
 
 
-def replays(name: str, costs: Costs, seeds: int) -> np.ndarray:
-    """The same for several seeds: (seeds, T)."""
-    contexts = [None] * costs.T if name in BLIND else costs.contexts.tolist()
-    policies = [POLICIES[name](ARMS, costs.domain, seed) for seed in range(seeds)]
-    return np.array([replay(policy, costs, contexts) for policy in policies])
+def replays(name: str, costs: Costs, seeds: int) -> tuple[np.ndarray, float]:
+    """The same for several seeds, (seeds, T); and the seconds of a choice, in the fastest run."""
+    contexts, spent, seconds = contexts_of(name, costs), [], []
+    for seed in range(seeds):
+        policy = POLICIES[name](ARMS, costs.domain, seed)
+        start = time.perf_counter()
+        spent.append(replay(policy, costs, contexts))
+        seconds.append((time.perf_counter() - start) / costs.T)
+    return np.array(spent), min(seconds)
+
+
+def contexts_of(name: str, costs: Costs) -> list[float | None]:
+    """What a policy is told of the systems."""
+    return [None] * costs.T if name in BLIND else costs.contexts.tolist()
+
+
+def worst_sum(name: str, costs: Costs) -> float | None:
+    """How far the probabilities of a policy are from a sum of 1 at the most, in all rounds; None where it has none."""
+    policy = POLICIES[name](ARMS, costs.domain, 0)
+    if not hasattr(policy, "probabilities"):
+        return None
+    worst = 0.0
+    for context, row in zip(contexts_of(name, costs), costs.table, strict=True):
+        worst = max(worst, abs(math.fsum(policy.probabilities(context)) - 1))
+        trial = policy.ask(context)
+        policy.tell(trial, float(row[trial.index]))
+    return worst
