@@ -185,6 +185,8 @@ POLICIES = {
 }
 PUBLIC = {
     **POLICIES,
+    "Call": lambda: a_sequence().history[1],
+    "SequenceResult": lambda: a_sequence()(sp.csr_array(dense()), vector()),
     "SolveResult": lambda: pysolve.cg(dense(), vector()),
     "Status": lambda: pysolve.Status.STAGNATED,
     "ConvergenceError": lambda: pysolve.ConvergenceError(a_failure()),
@@ -220,6 +222,8 @@ def test_public_object_pickles(name):
         context = None if name == "SolveSequence" else 0.5
         drawn = [[policy.ask(context).value for _ in range(20)] for policy in map(asked, (made, again))]
         assert drawn[0] == drawn[1]
+    elif name == "Call":
+        assert again == made
     elif name == "Trial":
         assert (again.value, again.index, again.context) == (1.9, 2, 0.5)
     elif name == "SorWorkspace":
