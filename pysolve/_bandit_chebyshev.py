@@ -137,7 +137,7 @@ class ChebCB(Policy):
         theta = least_norm(gram, moment)
         self._at_bound[arm] = violated = bool((np.abs(theta) > bound).any())
         if violated:
-            theta = box_least_squares(gram, moment, bound)
+            theta = box_least_squares(gram, moment, bound, self._theta[arm])
         self._theta[arm] = theta
         self._residual[arm] = max(self._square[arm] - float(theta @ (2 * moment - gram @ theta)), 0.0)
 

@@ -24,12 +24,14 @@ def problem(seed, n, m=6):
 @settings(max_examples=150, deadline=None)
 def test_box_fit_equals_scipys(seed, n):
     X, y, bound = problem(seed, n)
-    theta = box_least_squares(X.T @ X, X.T @ y, bound)
     expected = reference.chebyshev_fit(X, y, bound)
-    assert (np.abs(theta) <= bound * (1 + 1e-12)).all()
-    assert np.linalg.norm(X @ theta - y) <= np.linalg.norm(X @ expected - y) * (1 + 1e-6)
-    if np.linalg.cond(X) < 1e3:
-        np.testing.assert_allclose(theta, expected, atol=1e-4)
+    elsewhere = np.random.default_rng(seed).uniform(-2, 2, bound.size) * bound
+    for start in (None, elsewhere, expected):
+        theta = box_least_squares(X.T @ X, X.T @ y, bound, start)
+        assert (np.abs(theta) <= bound * (1 + 1e-12)).all()
+        assert np.linalg.norm(X @ theta - y) <= np.linalg.norm(X @ expected - y) * (1 + 1e-6)
+        if np.linalg.cond(X) < 1e3:
+            np.testing.assert_allclose(theta, expected, atol=1e-4)
 
 
 @given(st.integers(0, 10**6), st.integers(1, 5))
