@@ -149,7 +149,7 @@ tsan: $(STAMPS)/core $(STAMPS)/extra-test $(STAMPS)/extra-dev
 	@mkdir -p build/tsan
 	$(CXX) -std=c++20 -O1 -g -fsanitize=thread -fPIC -shared -pthread tools/tsan_gomp.cpp -o build/tsan/libgomp_tsan.so
 	$(call preset_build,tsan)
-	$(call sanitized_pytest,tsan,$(filter-out %_resources.py %_theory.py %_adversarial.py,$(SANITIZED_TESTS)))
+	$(call sanitized_pytest,tsan,$(filter-out %_resources.py %_theory.py %_adversarial.py %_threads.py,$(SANITIZED_TESTS)))
 
 tidy: $(STAMPS)/core $(STAMPS)/extra-dev $(STAMPS)/extra-tidy
 	$(BIN)/cmake --preset tidy
