@@ -10,7 +10,7 @@ namespace {
 // A block ends when its levels have this many rows on average: enough independent rows to hide the latency of one and
 // to make what it reads of the block before it few, yet a small part of the levels that threads can follow each other
 // through: the second can start when the first is as many levels ahead as the block has lines.
-constexpr index_t level_width = 24, least_block = 2048;
+constexpr index_t level_width = 10, least_block = 2048;
 
 constexpr int n_mask_colors = 64;
 

@@ -2,7 +2,7 @@
 
 import environment
 import numpy as np
-from relaxation_calls import SWEEPS, petsc_seconds, pyamg_sor, run_csr, run_stencil, split_of
+from relaxation_calls import MANY, SWEEPS, petsc_seconds, pyamg_sor, run_csr, run_stencil, split_of
 from report import Bar, Plan, Section, at_least
 from timing import interleaved, say
 
@@ -40,9 +40,9 @@ def csr_sweeps(plan: Plan) -> Section:
         b, x = np.ones(A.shape[0]), np.zeros((4, A.shape[0]))
         split, colours = split_of(A), split_of(A, "multicolor")
         calls = {
-            "pyamg": pyamg_sor(A, b, x[0], SWEEPS),
-            "pysolve": run_csr(split, b, x[1], SWEEPS),
-            "pysolve, colours": run_csr(colours, b, x[2], SWEEPS),
+            "pyamg": pyamg_sor(A, b, x[0], MANY),
+            "pysolve": run_csr(split, b, x[1], MANY),
+            "pysolve, colours": run_csr(colours, b, x[2], MANY),
         }
         one = {}
         for threads in plan.threads:
@@ -50,7 +50,7 @@ def csr_sweeps(plan: Plan) -> Section:
                 times = interleaved(calls, plan.repeat, plan.budget)
             limit = plan.limits(A.shape[0], threads)[0].reading
             for what in calls:
-                seconds = times.median(what) / SWEEPS
+                seconds = times.median(what) / MANY
                 if what != "pyamg" or threads == 1:
                     section.rows.append(
                         _row(
@@ -59,7 +59,7 @@ def csr_sweeps(plan: Plan) -> Section:
                             threads,
                             seconds,
                             A.nnz,
-                            times.median("pyamg") / SWEEPS,
+                            times.median("pyamg") / MANY,
                             csr_bytes(A),
                             limit,
                         )
