@@ -11,6 +11,10 @@ from pysolve._bandit import Policy, Trial
 from pysolve._bandit_arguments import checked_count, checked_discount, checked_domain
 
 TOLERANCE = 1e-8  # of their sum, before probabilities are divided by it
+# An arm played with less probability is held to have been played with this much: one answer of an arm as good as never
+# played must not drown all others. It adds at most LEAST_SHARE per arm and round to the regret (implicit exploration:
+# Neu, NeurIPS 2015).
+LEAST_SHARE = 1e-9
 
 
 class TsallisState:
@@ -38,15 +42,16 @@ class TsallisState:
 
         (sum p)^(-1/2) is a power mean of the (k_i - x)/(c K), hence concave in x, and falls to 0 at min k_i: Newton's
         method for its value 1 leads from any x below that to the right of the root and then down to it, without a
-        detour. It starts where `learn` expects the root.
+        detour. It starts where `learn` expects the root. All is measured from min k_i, where differences count.
         """
         d = len(self.k)
         if not self.rounds:
             return [1.0 / d] * d
-        k = self.k
+        lowest = min(self.k)
+        k = [value - lowest for value in self.k]
         c = math.sqrt(self.rounds + 1) * 2 / self.step * self.costs / self.rounds
-        bound = min(min(k) - c, math.nextafter(min(k), -math.inf))  # one p_i alone is 1 there
-        x = min(self.x, bound)
+        bound = -c  # one p_i alone is 1 there
+        x = min(self.x - lowest, bound)
         for _ in range(100):
             q = [c / (value - x) for value in k]
             p = [value * value for value in q]
@@ -55,7 +60,7 @@ class TsallisState:
                 break
             self.slope = sum(map(mul, p, q))
             x = min(x + c * total * (1.0 - math.sqrt(total)) / self.slope, bound)
-        self.x = x
+        self.x = x + lowest
         # What is left of the error, quadratically small in the next step, is spread over all arms.
         return [value / total for value in p]
 
@@ -68,17 +73,18 @@ class TsallisState:
         self.rounds = self.discount * self.rounds + 1
         if self.discount < 1:
             self.k = [self.discount * value for value in self.k]
+        share = max(p[index], LEAST_SHARE)
         if not self.reduced_variance:
-            self._raise(index, loss / p[index], p[index])
+            self._raise(index, loss / share, share)
             return
         # l_hat_i = 1{i played} (l - B_i)/p_i + B_i: a B_i that does not depend on l leaves the mean as it is, and one
         # near l makes the spread small.
         enough = 16.0 / self.rounds
         self.k = [
-            value + baseline if share >= enough else value for value, share in zip(self.k, p, strict=True)
+            value + baseline if each >= enough else value for value, each in zip(self.k, p, strict=True)
         ]
         self.x += baseline
-        self._raise(index, (loss - (baseline if p[index] >= enough else 0.0)) / p[index], p[index])
+        self._raise(index, (loss - (baseline if p[index] >= enough else 0.0)) / share, share)
 
     def _raise(self, index: int, by: float, share: float) -> None:
         """Add to k_i, and to x what follows from it to first order: dx = dk p_i^(3/2) / sum p^(3/2)."""

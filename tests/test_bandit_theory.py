@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from bandit_cases import ARMS
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reference import bandit as reference
 
@@ -26,6 +26,8 @@ def after(answers, reduced_variance, discount=1.0, n_arms=6):
 
 @KINDS
 @given(LOSSES, st.sampled_from([1.0, 0.9]))
+@example([(0.0, 3.0), (0.0, 4.0), (0.0, 5.0), (0.0, 5.0), (0.0, 1.0)], 1.0)
+@example([(0.0, c) for c in (1.9, 858202.0, 1e-6, 936219.0, 4972.0, 753210.0, 324818.0, 740524.0)], 1.0)
 @settings(max_examples=100, deadline=None)
 def test_probabilities_sum_to_1_and_are_those_of_the_formula(reduced_variance, answers, discount):
     state = after(answers, reduced_variance, discount)

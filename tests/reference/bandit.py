@@ -7,7 +7,7 @@ from scipy.stats import truncnorm
 
 def tsallis_probabilities(k, K, eta):
     """p_i = 4 / (eta (k_i/K - x))^2 with the x at which they sum to 1, by bisection between bounds of the root."""
-    k, d = np.asarray(k) / K, len(k)
+    k, d = (np.asarray(k) - np.min(k)) / K, len(k)  # x moves with them
 
     def probabilities(x):
         return 4 / (eta * (k - x)) ** 2
