@@ -123,11 +123,9 @@ run_state run_steps(Operator& A, barrier& meet, int thread, int threads, run_sta
 
 template <class Operator>
 void run(Operator& A, int threads, double* norms, run_state& state) {
-  const run_state start = state;
   barrier meet;
-  parallel_team(threads, [&](int thread, int team) {
-    const run_state end = run_steps(A, meet, thread, team, start, norms);
-    if (thread == 0) state = end;
+  parallel_run(threads, state, [&](int thread, int team, const run_state& given) {
+    return run_steps(A, meet, thread, team, given, norms);
   });
 }
 

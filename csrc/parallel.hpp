@@ -106,6 +106,16 @@ void parallel_team(int threads, F&& f) {
 #endif
 }
 
+// state = f(thread, team size, state) by every thread of a team: all come to the same one.
+template <class State, class F>
+void parallel_run(int threads, State& state, F&& f) {
+  const State given = state;
+  parallel_team(threads, [&](int thread, int team) {
+    const State end = f(thread, team, given);
+    if (thread == 0) state = end;
+  });
+}
+
 template <class S>
 S sum(const S* part, index_t count) {
   S total = S();

@@ -212,10 +212,8 @@ void sor_run_csr(const sor_split<T>& A, const T* b, T* x, double omega, sor_dire
   const int threads = pass_threads(A, A.sweep_bytes());
   sweeps<T> all(A, reinterpret_cast<S*>(memory.get()), omega, direction, threads);
   std::fill(all.v.behind, all.v.behind + A.n, S());
-  const run_state given = state;
-  parallel_team(threads, [&](int thread, int team) {
-    const run_state end = all.run(thread, team, b, x, norms, given);
-    if (thread == 0) state = end;
+  parallel_run(threads, state, [&](int thread, int team, const run_state& given) {
+    return all.run(thread, team, b, x, norms, given);
   });
 }
 

@@ -3,6 +3,7 @@
 
 #include "bind.hpp"
 #include "sor.hpp"
+#include "sor_arguments_bind.hpp"
 #include "sor_stencil_bind.hpp"
 #if defined(PYSOLVE_BACKEND_cpu)
 #include "sor_solve_bind.hpp"
@@ -70,18 +71,6 @@ auto with_sound_split(const split_handle& handle, F&& f) {
   });
 }
 
-backend::sor_order order_of(const std::string& order) {
-  if (order == "natural") return backend::sor_order::natural;
-  if (order == "multicolor") return backend::sor_order::multicolor;
-  throw py::value_error("order must be 'natural' or 'multicolor', not '" + order + "'");
-}
-
-backend::sor_direction direction_of(int sweep) {
-  if (sweep < 0 || sweep > 2)
-    throw py::value_error("sweep must be 0 (forward), 1 (backward) or 2 (symmetric)");
-  return backend::sor_direction(sweep);
-}
-
 split_handle make_split(py::handle indptr, py::handle indices, py::handle data, const std::string& order) {
   const backend::sor_order kind = order_of(order);
   return with_index(indptr, "indptr", [&]<class I>() {
@@ -105,13 +94,6 @@ bool update_split(const split_handle& handle, py::handle indptr, py::handle indi
         });
       },
       handle.split);
-}
-
-double* norms_of(py::handle norms, const state& s) {
-  const vec<double> view_of_norms = view<double>(norms, "norms");
-  if (s.n_steps < 0 || view_of_norms.size < s.n_steps)
-    throw py::value_error("norms must have n_steps values");
-  return view_of_norms.data;
 }
 
 void run_csr(const split_handle& handle, py::handle b, py::handle x, double omega, int sweep,

@@ -199,10 +199,8 @@ void ssor_cg_run_csr(const sor_split<T>& A, double omega, T* x, T* r, T* work, d
   typename sor_split<T>::scratch memory(A, 2 * n);
   const int threads = pass_threads(A, A.sweep_bytes());
   ssor_cg<T> all{A, {memory.get(), memory.get() + n, work + 2 * n, work + 3 * n, work, omega}, {A, threads}};
-  const run_state given = state;
-  parallel_team(threads, [&](int thread, int team) {
-    const run_state end = all.run(thread, team, x, r, norms, given);
-    if (thread == 0) state = end;
+  parallel_run(threads, state, [&](int thread, int team, const run_state& given) {
+    return all.run(thread, team, x, r, norms, given);
   });
 }
 

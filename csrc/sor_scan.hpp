@@ -1,8 +1,8 @@
-// One row of cells (along the last axis) as sor and ssor_cg walk it: eight cells at a time, where each cell waits
-// for the one before it. With everything but that neighbour in t, a row of a sweep is the recurrence x_k = f_k
-// x_{k-1} + t_k, f_k = omega w_k / d_k. Inside eight cells it takes three steps, since the pair (f, t) of two cells
-// one after the other is (f_k f_{k-1}, f_k t_{k-1} + t_k), and one more for the cell before them. Backward it is the
-// same from the other end.
+// One row of cells (along the last axis) as sor and ssor_cg walk it: eight cells at a time, where each cell waits for
+// the one before it. With everything but that neighbour in t, a row of a sweep is the recurrence
+//   x_k = f_k x_{k-1} + t_k,  f_k = omega w_k / d_k.
+// Inside eight cells it takes three steps, since the pair (f, t) of two cells one after the other is
+// (f_k f_{k-1}, f_k t_{k-1} + t_k), and one more for the cell before them. Backward it is the same from the other end.
 #pragma once
 #include "simd.hpp"
 

@@ -133,7 +133,7 @@ struct stencil_kernels {
   double norm() const { return 0; }  // it has no null space, or it would not come here
   double residual(const T* b, const T* x, T* r) const { return stencil_residual(A, b, x, r); }
   void sor(const T* b, T* x, const solve_method& m, double* norms, run_state& state) const {
-    sor_run_stencil(A, b, x, m.omega, m.direction, m.order == sor_order::multicolor, norms, state);
+    sor_run_stencil(A, b, x, m.omega, m.direction, m.order, norms, state);
   }
   void ssor_cg(double omega, T* x, T* r, T* work, double* norms, run_state& state) const {
     ssor_cg_run_stencil(A, omega, x, r, work, norms, state);

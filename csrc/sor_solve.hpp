@@ -9,8 +9,8 @@
 
 namespace pysolve::cpu {
 
-constexpr index_t solve_vectors =
-    7;  // in the memory that a solve is given: the residual twice, five of a run
+// In the memory that a solve is given: the residual twice, five of a run.
+constexpr index_t solve_vectors = 7;
 
 enum class solve_end : int { converged = 0, maxiter = 1, unclear = 2 };
 

@@ -8,15 +8,12 @@
 
 namespace pysolve::bind {
 
+// A sweep of None stands for conjugate gradients.
 inline cpu::solve_method solve_method_of(double omega, py::object sweep, const std::string& order) {
-  if (!(omega > 0 && omega < 2)) throw py::value_error("omega must lie in (0, 2)");
+  check_relaxation(omega);
   const bool conjugate_gradients = sweep.is_none();
-  const int direction = conjugate_gradients ? 0 : sweep.cast<int>();
-  if (direction < 0 || direction > 2) throw py::value_error("sweep must be 0, 1, 2 or None");
-  if (order != "natural" && order != "multicolor")
-    throw py::value_error("order must be 'natural' or 'multicolor', not '" + order + "'");
-  return {omega, conjugate_gradients, cpu::sor_direction(direction),
-          order == "multicolor" ? cpu::sor_order::multicolor : cpu::sor_order::natural};
+  return {omega, conjugate_gradients, direction_of(conjugate_gradients ? 0 : sweep.cast<int>()),
+          order_of(order)};
 }
 
 // Ctrl-C ends a solve: the exception that a signal's handler raised is left for the caller to throw.

@@ -85,10 +85,8 @@ class sor_runner {
   }
 
   void run(double* norms, run_state& state) {
-    const run_state start = state;
-    parallel_team(cut_.threads, [&](int thread, int team) {
-      const run_state end = run_thread(thread, team, start, norms);
-      if (thread == 0) state = end;
+    parallel_run(cut_.threads, state, [&](int thread, int team, const run_state& given) {
+      return run_thread(thread, team, given, norms);
     });
   }
 
@@ -227,10 +225,11 @@ class sor_runner {
 }  // namespace
 
 template <class T>
-void sor_run_stencil(const grid<T>& A, const T* b, T* x, double omega, sor_direction sweep, bool red_black,
+void sor_run_stencil(const grid<T>& A, const T* b, T* x, double omega, sor_direction sweep, sor_order order,
                      double* norms, run_state& state) {
   with_sor_faces(A, [&]<class Faces>() {
-    sor_runner<Faces, T>(A, b, x, omega, sweep, red_black, !(state.tolerance < 0)).run(norms, state);
+    sor_runner<Faces, T>(A, b, x, omega, sweep, order == sor_order::multicolor, !(state.tolerance < 0))
+        .run(norms, state);
   });
 }
 
@@ -245,9 +244,9 @@ void sor_sweep_stencil(const grid<T>& A, const T* b, T* x, double omega, int col
   });
 }
 
-#define PYSOLVE_INSTANTIATE(T)                                                                      \
-  template void sor_run_stencil(const grid<T>&, const T*, T*, double, sor_direction, bool, double*, \
-                                run_state&);                                                        \
+#define PYSOLVE_INSTANTIATE(T)                                                                           \
+  template void sor_run_stencil(const grid<T>&, const T*, T*, double, sor_direction, sor_order, double*, \
+                                run_state&);                                                             \
   template void sor_sweep_stencil(const grid<T>&, const T*, T*, double, int);
 PYSOLVE_FOR_REAL(PYSOLVE_INSTANTIATE)
 

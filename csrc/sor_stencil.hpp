@@ -26,7 +26,7 @@ int sor_uncolourable_axis(const grid<T>& A) {
 // state.tolerance, with x of that sweep, or is not finite, with x of the last one that was. A tolerance < 0: nobody
 // asks, norms are NaN.
 template <class T>
-void sor_run_stencil(const grid<T>& A, const T* b, T* x, double omega, sor_direction sweep, bool red_black,
+void sor_run_stencil(const grid<T>& A, const T* b, T* x, double omega, sor_direction sweep, sor_order order,
                      double* norms, run_state& state);
 
 // Relaxes the cells with (i + j + k) % 2 == colour.

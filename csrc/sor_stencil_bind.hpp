@@ -1,15 +1,12 @@
 // The bindings of sor's kernels for stencil operators, included by sor_bind.cpp.
 #pragma once
+#include "sor_arguments_bind.hpp"
 #include "sor_stencil.hpp"
 #include "stencil_bind.hpp"
 
 namespace pysolve::bind::sor_stencil {
 
 namespace backend = pysolve::PYSOLVE_BACKEND;
-
-inline void check_omega(double omega) {
-  if (!(omega > 0 && omega < 2)) throw py::value_error("omega must lie between 0 and 2");
-}
 
 template <class A, class B>
 void check_apart(const vec<A>& a, const char* a_name, const vec<B>& b, const char* b_name) {
@@ -28,7 +25,7 @@ void check_colours(const grid<T>& A) {
 }
 
 inline void sweep(const stencil_handle& handle, py::handle b, py::handle x, double omega, int colour) {
-  check_omega(omega);
+  check_relaxation(omega);
   if (colour != 0 && colour != 1) throw py::value_error("colour must be 0 or 1");
   with_grid(handle, [&]<class T>(const grid<T>& A) {
     const vec<const T> right = view<const T>(b, "b", A.size());
@@ -42,35 +39,26 @@ inline void sweep(const stencil_handle& handle, py::handle b, py::handle x, doub
 #if defined(PYSOLVE_BACKEND_cpu)
 using state = backend::run_state;
 
-inline vec<double> norms_of(py::handle norms, const state& s) {
-  const vec<double> v = view<double>(norms, "norms");
-  if (s.n_steps < 0 || v.size < s.n_steps) throw py::value_error("norms must have n_steps values");
-  return v;
-}
-
 inline void run(const stencil_handle& handle, py::handle b, py::handle x, double omega, int sweep_kind,
                 const std::string& order, py::handle norms, state& s) {
-  check_omega(omega);
-  if (sweep_kind < 0 || sweep_kind > 2) throw py::value_error("sweep must be 0, 1 or 2");
-  if (order != "natural" && order != "multicolor")
-    throw py::value_error("order must be 'natural' or 'multicolor', not '" + order + "'");
+  check_relaxation(omega);
+  const backend::sor_direction direction = direction_of(sweep_kind);
+  const backend::sor_order kind = order_of(order);
   with_grid(handle, [&]<class T>(const grid<T>& A) {
     const vec<const T> right = view<const T>(b, "b", A.size());
     const vec<T> solution = view<T>(x, "x", A.size());
     state own = s;  // as it was checked, whatever other threads set meanwhile
-    const vec<double> found = norms_of(norms, own);
+    double* found = norms_of(norms, own);
     check_apart(right, "b", solution, "x");
-    if (order == "multicolor") check_colours(A);
-    without_gil([&] {
-      backend::sor_run_stencil(A, right.data, solution.data, omega, backend::sor_direction(sweep_kind),
-                               order == "multicolor", found.data, own);
-    });
+    if (kind == backend::sor_order::multicolor) check_colours(A);
+    without_gil(
+        [&] { backend::sor_run_stencil(A, right.data, solution.data, omega, direction, kind, found, own); });
     s = own;
   });
 }
 
 inline void precondition(const stencil_handle& handle, double omega, py::handle r, py::handle z) {
-  check_omega(omega);
+  check_relaxation(omega);
   with_grid(handle, [&]<class T>(const grid<T>& A) {
     const vec<const T> in = view<const T>(r, "r", A.size());
     const vec<T> out = view<T>(z, "z", A.size());
@@ -81,18 +69,17 @@ inline void precondition(const stencil_handle& handle, double omega, py::handle 
 
 inline void cg_run(const stencil_handle& handle, double omega, py::handle x, py::handle r, py::handle work,
                    py::handle norms, state& s) {
-  check_omega(omega);
+  check_relaxation(omega);
   with_grid(handle, [&]<class T>(const grid<T>& A) {
     const vec<T> solution = view<T>(x, "x", A.size()), residual = view<T>(r, "r", A.size());
     const vec<T> kept = view<T>(work, "work", 5 * A.size());
     state own = s;  // as it was checked, whatever other threads set meanwhile
-    const vec<double> found = norms_of(norms, own);
+    double* found = norms_of(norms, own);
     check_apart(solution, "x", residual, "r");
     check_apart(solution, "x", kept, "work");
     check_apart(residual, "r", kept, "work");
-    without_gil([&] {
-      backend::ssor_cg_run_stencil(A, omega, solution.data, residual.data, kept.data, found.data, own);
-    });
+    without_gil(
+        [&] { backend::ssor_cg_run_stencil(A, omega, solution.data, residual.data, kept.data, found, own); });
     s = own;
   });
 }

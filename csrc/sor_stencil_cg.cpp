@@ -48,10 +48,8 @@ class ssor_runner {
   }
 
   void run(double* norms, run_state& state) {
-    const run_state start = state;
-    parallel_team(cut_.threads, [&](int thread, int team) {
-      const run_state end = run_thread(thread, team, start, norms);
-      if (thread == 0) state = end;
+    parallel_run(cut_.threads, state, [&](int thread, int team, const run_state& given) {
+      return run_thread(thread, team, given, norms);
     });
   }
 
