@@ -19,6 +19,9 @@ void bind_stencil(py::module_& m);
 void bind_conjugate_directions(py::module_& m);
 void bind_multilevel(py::module_& m);
 void bind_direction_net(py::module_& m);
+#if defined(PYSOLVE_BACKEND_cpu)
+void bind_matrix_completion(py::module_& m);
+#endif
 }  // namespace pysolve::bind
 
 namespace {
@@ -55,6 +58,9 @@ PYBIND11_MODULE(PYSOLVE_MODULE, m, py::mod_gil_not_used()) {
   pysolve::bind::bind_conjugate_directions(m);
   pysolve::bind::bind_multilevel(m);
   pysolve::bind::bind_direction_net(m);
+#if defined(PYSOLVE_BACKEND_cpu)
+  pysolve::bind::bind_matrix_completion(m);
+#endif
   m.attr("version") = PYSOLVE_VERSION;
   m.attr("compiler") = __VERSION__;
   m.def("instruction_set", &instruction_set, "Instruction set that the kernels run with here");

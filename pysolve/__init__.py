@@ -5,6 +5,8 @@ from pysolve._backend import config as show_config
 from pysolve._conjugate_directions import cg, conjugate_directions
 from pysolve._direction_net import DirectionNet
 from pysolve._jacobi import Jacobi
+from pysolve._matrix_completion import matrix_completion
+from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
 from pysolve._multilevel import Multilevel
 from pysolve._result import ConvergenceError, SolveResult, Status
 from pysolve._sell import PackedMatrix
@@ -13,6 +15,8 @@ from pysolve._stencil import StencilOperator
 __version__ = show_config()["version"]
 
 __all__ = [
+    "CompletionResult",
+    "CompletionStatus",
     "ConvergenceError",
     "DirectionNet",
     "Jacobi",
@@ -24,5 +28,6 @@ __all__ = [
     "cg",
     "conjugate_directions",
     "gallery",
+    "matrix_completion",
     "show_config",
 ]

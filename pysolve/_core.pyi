@@ -175,3 +175,41 @@ def direction_net_pack(kernels: Array, packed: Array) -> None: ...
 def direction_net_apply(
     weights: tuple[Any, ...], n: tuple[int, int, int], r: Array, d: Array, work: Array
 ) -> None: ...
+
+# matrix_completion
+Observed = tuple[Any, Any, Any, Any, Any]  # begin, end, indices, values, weights
+
+def matrix_completion_half_step(
+    observed: Observed, V: Array, U: Array, k: int, reg: Array | None, n_cg: int, shrunk: Array | None
+) -> float: ...
+def matrix_completion_sketched_step(
+    observed: Observed,
+    V: Array,
+    U: Array,
+    k: int,
+    reg: Array | None,
+    n_cg: int,
+    chosen: Array,
+    kind: Literal["count", "rows", "srht"],
+    n_sketch: int,
+    seed: int,
+    shrunk: Array | None,
+) -> float: ...
+def matrix_completion_gradient(
+    observed: Observed, V: Array, U: Array | None, out: Array, k: int
+) -> float: ...
+def matrix_completion_normal(
+    observed: Observed, U: Array, V: Array, P: Array, Q: Array, out: Array, k: int, damping: float
+) -> float: ...
+def matrix_completion_residual(
+    rows: Array,
+    cols: Array,
+    values: Array,
+    weights: Array | None,
+    U: Array,
+    V: Array,
+    k: int,
+    r: Array | None,
+) -> float: ...
+def matrix_completion_gram(V: Array, k: int, G: Array) -> None: ...
+def matrix_completion_transform(V: Array, k: int, R: Array, limit: float) -> int: ...

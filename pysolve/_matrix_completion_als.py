@@ -1,0 +1,168 @@
+"""The alternation: half steps of conjugate gradients on both factors in turn, and what watches it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pysolve._matrix_completion_entries import Side, Triplets
+from pysolve._matrix_completion_factors import KERNELS, of_type, orthonormalise
+from pysolve._matrix_completion_result import CompletionStatus
+
+CLIP = 4.0  # times the root-mean-square length of a row: Gaussian rows stay below it
+FLOOR = 5e-7  # relative residual below which float32 gains nothing
+
+
+@dataclasses.dataclass
+class State:
+    """The problem and where its solution stands. Values are scaled to root-mean-square 1."""
+
+    by_rows: Side
+    by_columns: Side
+    held: Triplets | None
+    k: int
+    U: np.ndarray
+    V: np.ndarray
+    size: float  # norm of the fitted values (weighted)
+    held_size: float
+    whole: tuple[np.ndarray, np.ndarray]  # where rows and columns end when nothing is held out
+    reg: float = 0.0
+    n_cg: int = 2
+    cg_steps: int = 0
+    training: float = np.inf
+    typed: dict[Any, Any] = dataclasses.field(default_factory=dict)
+
+    def sides(self, dtype: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Both copies of the entries for the kernels, values cast once for each type."""
+        if dtype not in self.typed:
+            self.typed = {dtype: (self.by_rows.of_type(dtype), self.by_columns.of_type(dtype))}
+        rows, cols = self.typed[dtype]
+        return (
+            (self.by_rows.begin, self.by_rows.end, *rows[2:]),
+            (self.by_columns.begin, self.by_columns.end, *cols[2:]),
+        )
+
+    def convert(self, dtype: Any) -> None:
+        self.U, self.V = of_type(self.U, dtype), of_type(self.V, dtype)
+
+    def held_out(self) -> float:
+        """Relative residual on the entries held out; NaN without any."""
+        return relative_residual(self.held, self.U, self.V, self.k, self.held_size)
+
+    def best(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.U.copy(), self.V.copy()
+
+
+def relative_residual(held: Triplets | None, U: np.ndarray, V: np.ndarray, k: int, size: float) -> float:
+    """Norm of the residual over norm of the values on some entries."""
+    if held is None or len(held) == 0:
+        return float("nan")
+    squares = KERNELS.matrix_completion_residual(
+        held.rows,
+        held.cols,
+        held.values.astype(U.dtype),
+        None if held.weights is None else held.weights.astype(U.dtype),
+        U,
+        V,
+        k,
+        None,
+    )
+    return float(np.sqrt(squares)) / size if size > 0 else float(np.sqrt(squares))
+
+
+def half_step(
+    entries: tuple[Any, ...], V: np.ndarray, U: np.ndarray, state: State, clip: float, reg: Any = None
+) -> float:
+    """V is made orthonormal, then U's rows take their steps. Returns the residual before, relative."""
+    orthonormalise(V, U, state.k, clip)
+    squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, state.n_cg, None)
+    state.cg_steps += state.n_cg
+    return float(np.sqrt(squares)) / state.size if state.size > 0 else float(np.sqrt(squares))
+
+
+def iterate(state: State) -> None:
+    """One alternation: U's half step, then V's. Rows are clipped until the fit is good enough to trust them."""
+    rows, cols = state.sides(state.U.dtype)
+    clip = CLIP if state.training > 0.1 else 0.0
+    half_step(rows, state.V, state.U, state, clip)
+    state.training = half_step(cols, state.U, state.V, state, clip)
+
+
+@dataclasses.dataclass
+class Watch:
+    """Records each iteration, keeps the best factors, and says when to stop."""
+
+    rtol: float
+    maxiter: int
+    has_held: bool
+    validated: bool  # the entries held out are the user's: their minimum is what is looked for
+    report: Callable[[int, float, float, float], None]
+    start: float = dataclasses.field(default_factory=time.perf_counter)
+    training: list[float] = dataclasses.field(default_factory=list)
+    held_out: list[float] = dataclasses.field(default_factory=list)
+    seconds: list[float] = dataclasses.field(default_factory=list)
+    cg_steps: list[int] = dataclasses.field(default_factory=list)
+    best_error: float = np.inf
+    best_at: int = 0
+    best: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def iterations(self) -> int:
+        return len(self.training)
+
+    def record(self, state: State) -> None:
+        error = state.held_out()
+        self.training.append(state.training)
+        self.held_out.append(error)
+        self.seconds.append(time.perf_counter() - self.start)
+        self.cg_steps.append(state.cg_steps)
+        watched = error if self.has_held else state.training
+        if watched < self.best_error:
+            if watched < 0.999 * self.best_error:
+                self.best_at = self.iterations
+            self.best_error, self.best = watched, None
+            if watched > 10 * self.rtol:  # below, the iteration will end at its tolerance, not at a minimum
+                self.best = state.best()
+        self.report(self.iterations, state.training, error, self.seconds[-1])
+
+    def history(self) -> dict[str, np.ndarray]:
+        return {
+            "training": np.array(self.training),
+            "held_out": np.array(self.held_out),
+            "seconds": np.array(self.seconds),
+            "cg_steps": np.array(self.cg_steps, dtype=np.int64),
+        }
+
+    def end(self, patience: int) -> CompletionStatus | None:
+        """Why the iteration ends here, or None."""
+        if self.has_held and self.held_out[-1] <= self.rtol and self.training[-1] <= 10 * self.rtol:
+            return CompletionStatus.RECOVERED
+        if not self.has_held and self.training[-1] <= self.rtol:
+            return CompletionStatus.FITTED
+        if self.iterations - self.best_at >= patience:
+            return CompletionStatus.MINIMUM if self.validated else CompletionStatus.STALLED
+        return CompletionStatus.MAXITER if self.iterations >= self.maxiter else None
+
+
+def slow(watch: Watch, over: int = 3, factor: float = 0.8) -> bool:
+    """Whether the training residual has fallen by less than `factor` a step lately."""
+    t = watch.training
+    return len(t) > over and t[-1] > factor**over * t[-1 - over]
+
+
+def alternate(state: State, watch: Watch, dtype: Any, patience: int = 10) -> CompletionStatus:
+    """ALS-CG from the V that is there: in float32 to its floor, then in float64."""
+    wide = np.dtype(dtype)
+    while True:
+        iterate(state)
+        watch.record(state)
+        end = watch.end(patience)
+        if end is not None:
+            return end
+        narrow = state.U.dtype != wide
+        if narrow and (state.training < FLOOR or (state.training < 1e-4 and slow(watch))):
+            state.convert(wide)

@@ -1,0 +1,132 @@
+"""A run of `matrix_completion`: from the request to the state it starts from, and from its end to the result."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pysolve import _backend
+from pysolve._matrix_completion_als import State, Watch, alternate, iterate
+from pysolve._matrix_completion_arguments import Request
+from pysolve._matrix_completion_entries import Triplets, by_rows_and_columns, hold_out, put_back
+from pysolve._matrix_completion_factors import gauge, padded, random_factor, spectral_start, stride
+from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
+
+HELD_AT_MOST = 1000
+UNEVEN = 4.0  # standard deviation over mean, in units of what chance gives, beyond which a start is random
+
+
+def prepared(request: Request) -> State:
+    """Both copies of the entries, some held out, and the first factors."""
+    by_rows, by_columns = by_rows_and_columns(request.entries, request.shape)
+    whole = by_rows.end, by_columns.end
+    held = request.validation
+    if held is None and request.reg == 0:
+        held = _held_out(request, by_rows, by_columns)
+    state = State(
+        by_rows=by_rows,
+        by_columns=by_columns,
+        held=held,
+        k=request.k,
+        U=np.empty(0),
+        V=np.empty(0),
+        size=_size(request.entries),
+        held_size=1.0 if held is None else _size(held),
+        whole=whole,
+        reg=request.reg,
+    )
+    _start(request, state)
+    return state
+
+
+def _held_out(request: Request, by_rows, by_columns) -> Triplets | None:
+    """A fiftieth of the entries, but no more than a tenth of those beyond the unknowns."""
+    m, n = request.shape
+    beyond = len(request.entries) - request.k * (m + n - request.k)
+    wanted = min(HELD_AT_MOST, -(-len(request.entries) // 50), -(-beyond // 10))
+    if wanted <= 0:
+        return None
+    held = hold_out(by_rows, by_columns, request.k, wanted, request.rng)
+    return held if len(held) else None
+
+
+def _size(entries: Triplets) -> float:
+    squares = entries.values**2 if entries.weights is None else entries.weights * entries.values**2
+    return float(np.sqrt(squares.sum())) or 1.0
+
+
+def _start(request: Request, state: State) -> None:
+    (m, n), k = request.shape, request.k
+    rows, cols = state.by_rows.counts, state.by_columns.counts
+    if request.x0 is not None:
+        state.U, state.V = (padded(factor, request.dtype) for factor in request.x0)
+        state.U[rows == 0] = 0
+        state.V[cols == 0] = 0
+        return
+    state.V = random_factor(n, k, cols > 0, request.rng, np.float32)
+    state.U = _backend.zeros((m, stride(k)), np.float32)
+    even = all(c.std() <= UNEVEN * max(c.mean(), 1.0) ** 0.5 for c in (rows, cols))
+    if request.init == "spectral" or (request.init == "auto" and even):
+        spectral_start(*state.sides(np.dtype("f4")), state.V, state.U, k)
+
+
+def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
+    """Iterates to an end; on an interrupt or StopIteration keeps the best factors so far."""
+    try:
+        status = alternate(state, watch, request.dtype)
+        if status is CompletionStatus.RECOVERED and request.validation is None:
+            _use_all(state, watch, request.dtype)
+    except StopIteration:
+        status = CompletionStatus.STOPPED
+    except KeyboardInterrupt:
+        status = CompletionStatus.INTERRUPTED
+    if status is not CompletionStatus.RECOVERED and watch.best is not None:
+        state.U, state.V = watch.best
+    return status
+
+
+def _use_all(state: State, watch: Watch, dtype: np.dtype) -> None:
+    """The last iteration, on all entries: those held out have done their duty."""
+    put_back(state.by_rows, state.whole[0])
+    put_back(state.by_columns, state.whole[1])
+    state.held = None
+    state.convert(dtype)
+    iterate(state)
+    watch.record(state)
+
+
+def finished(request: Request, state: State, watch: Watch, status: CompletionStatus) -> CompletionResult:
+    """The factors in the balanced gauge and in the units of the values."""
+    k = request.k
+    state.convert(np.dtype("f8"))
+    lengths = gauge(state.V, state.U, k)
+    root = np.sqrt(np.maximum(lengths, np.finfo(np.float64).tiny))
+    unit = np.sqrt(request.scale)
+    U = np.ascontiguousarray(state.U[:, :k] * (unit / root), dtype=request.dtype)
+    V = np.ascontiguousarray(state.V[:, :k] * (unit * root), dtype=request.dtype)
+    empty = [
+        int((end == side.begin).sum())
+        for side, end in zip((state.by_rows, state.by_columns), state.whole, strict=True)
+    ]
+    return CompletionResult(
+        U=U,
+        V=V,
+        status=status,
+        iterations=watch.iterations,
+        history=watch.history(),
+        message=_message(status, watch, empty),
+        empty_rows=empty[0],
+        empty_cols=empty[1],
+    )
+
+
+def _message(status: CompletionStatus, watch: Watch, empty: list[int]) -> str:
+    text = f"{status} after {watch.iterations} iterations"
+    if watch.iterations:
+        text += f": relative residual {watch.training[-1]:.3g} on the entries fitted"
+        held = [error for error in watch.held_out if np.isfinite(error)]
+        if held:
+            text += f", {min(held):.3g} on those held out"
+    for count, what in zip(empty, ("rows", "columns"), strict=True):
+        if count:
+            text += f"; {count} {what} without entries are predicted as 0"
+    return text
