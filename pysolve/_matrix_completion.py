@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from pysolve._matrix_completion_arguments import not_yet, request_from
 from pysolve._matrix_completion_als import Watch
+from pysolve._matrix_completion_arguments import not_yet, request_from
 from pysolve._matrix_completion_result import CompletionResult
 from pysolve._matrix_completion_run import finished, prepared, run
 

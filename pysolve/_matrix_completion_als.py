@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pysolve._matrix_completion_entries import Side, Triplets
-from pysolve._matrix_completion_factors import KERNELS, of_type, orthonormalise
+from pysolve._matrix_completion_factors import KERNELS, gauge, of_type, orthonormalise
 from pysolve._matrix_completion_result import CompletionStatus
 
 CLIP = 4.0  # times the root-mean-square length of a row: Gaussian rows stay below it
@@ -39,7 +39,7 @@ class State:
     def sides(self, dtype: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Both copies of the entries for the kernels, values cast once for each type."""
         if dtype not in self.typed:
-            self.typed = {dtype: (self.by_rows.of_type(dtype), self.by_columns.of_type(dtype))}
+            self.typed[dtype] = self.by_rows.of_type(dtype), self.by_columns.of_type(dtype)
         rows, cols = self.typed[dtype]
         return (
             (self.by_rows.begin, self.by_rows.end, *rows[2:]),
@@ -74,14 +74,18 @@ def relative_residual(held: Triplets | None, U: np.ndarray, V: np.ndarray, k: in
     return float(np.sqrt(squares)) / size if size > 0 else float(np.sqrt(squares))
 
 
-def half_step(
-    entries: tuple[Any, ...], V: np.ndarray, U: np.ndarray, state: State, clip: float, reg: Any = None
-) -> float:
-    """V is made orthonormal, then U's rows take their steps. Returns the residual before, relative."""
-    orthonormalise(V, U, state.k, clip)
+def half_step(entries: tuple[Any, ...], V: np.ndarray, U: np.ndarray, state: State, clip: float) -> float:
+    """V is made orthonormal, then U's rows take their steps. Returns the relative residual before them."""
+    reg = None
+    if state.reg > 0:
+        # reg (|U|^2 + |V|^2) of balanced factors, told in this gauge: U's column of length s counts reg / s.
+        lengths = gauge(V, U, state.k, clip)
+        reg = state.reg / np.maximum(lengths, 1e-12 * max(lengths[0], 1e-300))
+    else:
+        orthonormalise(V, U, state.k, clip)
     squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, state.n_cg, None)
     state.cg_steps += state.n_cg
-    return float(np.sqrt(squares)) / state.size if state.size > 0 else float(np.sqrt(squares))
+    return float(np.sqrt(squares)) / state.size
 
 
 def iterate(state: State) -> None:

@@ -120,7 +120,7 @@ def _checked(rows: Any, cols: Any, values: Any, shape: Any) -> tuple[Triplets, t
     for index, extent, name in (rows, m, "rows"), (cols, n, "cols"):
         if index.dtype.kind not in "iu":
             raise TypeError(f"{name} must be integers, not of dtype {index.dtype}")
-        if index.size and not (0 <= index.min() and index.max() < extent):
+        if index.size and not (index.min() >= 0 and index.max() < extent):
             first = int(np.argmax((index < 0) | (index >= extent)))
             raise ValueError(f"{name} must be from 0 to {extent - 1}, but {name}[{first}] is {index[first]}")
     values = np.ascontiguousarray(values, dtype=np.float64)

@@ -101,10 +101,16 @@ def random_factor(n: int, k: int, used: np.ndarray, rng: np.random.Generator, dt
 def spectral_start(
     by_rows: Any, by_columns: Any, V: np.ndarray, U: np.ndarray, k: int, n_powers: int = 3
 ) -> None:
-    """V <- the leading right singular vectors of the entries, by power steps from the V that is there; U <- 0."""
+    """V <- the leading right singular vectors of the entries, by power steps from the V that is there."""
     for _ in range(n_powers):
         KERNELS.matrix_completion_gradient(by_rows, V, None, U, k)
         orthonormalise(U, V, k)
         KERNELS.matrix_completion_gradient(by_columns, U, None, V, k)
         orthonormalise(V, U, k)
-    U[...] = 0
+
+
+def first_other(by_rows: Any, V: np.ndarray, U: np.ndarray, k: int) -> None:
+    """U <- P(M) V n m / N with orthonormal V: what V explains of the matrix, were the entries that are missing alike."""
+    orthonormalise(V, U, k)
+    KERNELS.matrix_completion_gradient(by_rows, V, None, U, k)
+    U *= U.dtype.type(U.shape[0] * V.shape[0] / max((by_rows[1] - by_rows[0]).sum(), 1))

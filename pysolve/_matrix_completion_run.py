@@ -8,7 +8,14 @@ from pysolve import _backend
 from pysolve._matrix_completion_als import State, Watch, alternate, iterate
 from pysolve._matrix_completion_arguments import Request
 from pysolve._matrix_completion_entries import Triplets, by_rows_and_columns, hold_out, put_back
-from pysolve._matrix_completion_factors import gauge, padded, random_factor, spectral_start, stride
+from pysolve._matrix_completion_factors import (
+    first_other,
+    gauge,
+    padded,
+    random_factor,
+    spectral_start,
+    stride,
+)
 from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
 
 HELD_AT_MOST = 1000
@@ -67,6 +74,7 @@ def _start(request: Request, state: State) -> None:
     even = all(c.std() <= UNEVEN * max(c.mean(), 1.0) ** 0.5 for c in (rows, cols))
     if request.init == "spectral" or (request.init == "auto" and even):
         spectral_start(*state.sides(np.dtype("f4")), state.V, state.U, k)
+    first_other(state.sides(np.dtype("f4"))[0], state.V, state.U, k)
 
 
 def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
