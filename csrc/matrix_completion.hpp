@@ -67,12 +67,22 @@ template <class T>
 completion_sums matrix_completion_gradient(const observed<T>& A, const T* V, const T* U, T* out, index_t k);
 
 // out_i = sum_e w_e (p_i.v_e + u_i.q_e) v_e + damping p_i: the half of J^T J (P, Q) + damping (P, Q) that belongs to U,
-// J the derivative of U V^T on the entries. Called with the roles exchanged it gives the half that belongs to V. Returns
+// J the derivative of U V^T on the entries (P null: 0). Called with the roles exchanged it gives the half that belongs to V. Returns
 // (in squares) sum_i p_i.out_i.
 //   bytes: N (4 + sizeof T (1 + 2 ld)); flops: 6 N k
 template <class T>
 completion_sums matrix_completion_normal(const observed<T>& A, const T* U, const T* V, const T* P, const T* Q,
                                          T* out, index_t k, double damping);
+
+// H_i = (V_i^T W V_i + damping I)^-1, k x ld values for each row, the diagonal blocks of J^T J + damping; zeros where that
+// is not positive.
+//   bytes: N (4 + sizeof T (1 + ld)) + n_rows k ld sizeof T; flops: N k^2 + 2 n_rows k^3
+template <class T>
+completion_sums matrix_completion_blocks(const observed<T>& A, const T* V, index_t k, double damping, T* H);
+
+// x_i <- factor H_i x_i. bytes: n k ld sizeof T; flops: 2 n k^2
+template <class T>
+void matrix_completion_apply_blocks(const T* H, T* X, index_t n, index_t k, double factor);
 
 // r_e = y_e - u_i.v_j over entries in any order, and the sum of w_e r_e^2 (r null: the sum alone; fault: an entry).
 //   bytes: N (8 + sizeof T (2 + 2 ld)); flops: 2 N k

@@ -120,14 +120,33 @@ double normal(const py::tuple& entries, py::handle U, py::handle V, py::handle P
     const vec<const T> v = view_factor<const T>(V, "V", k);
     const observed<T> A = view_observed<T>(entries, v.size, false);
     const vec<const T> u = view_factor<const T>(U, "U", k, A.n_rows);
-    const vec<const T> p = view_factor<const T>(P, "P", k, A.n_rows);
+    const T* const p = P.is_none() ? nullptr : view_factor<const T>(P, "P", k, A.n_rows).data;
     const vec<const T> q = view_factor<const T>(Q, "Q", k, v.size);
     const vec<T> o = view_factor<T>(out, "out", k, A.n_rows);
     return checked(without_gil([&] {
-                     return backend::matrix_completion_normal(A, u.data, v.data, p.data, q.data, o.data, k,
+                     return backend::matrix_completion_normal(A, u.data, v.data, p, q.data, o.data, k,
                                                               damping);
                    }),
                    "row");
+  });
+}
+
+double blocks(const py::tuple& entries, py::handle V, index_t k, double damping, py::handle H) {
+  return with_real(V, "V", [&]<class T>() {
+    const vec<const T> v = view_factor<const T>(V, "V", k);
+    const observed<T> A = view_observed<T>(entries, v.size, false);
+    const vec<T> out = view<T>(H, "H", A.n_rows * k * completion_stride(k));
+    return checked(
+        without_gil([&] { return backend::matrix_completion_blocks(A, v.data, k, damping, out.data); }),
+        "row");
+  });
+}
+
+void apply_blocks(py::handle H, py::handle X, index_t k, double factor) {
+  with_real(X, "X", [&]<class T>() {
+    const vec<T> x = view_factor<T>(X, "X", k);
+    const vec<const T> h = view<const T>(H, "H", x.size * k * completion_stride(k));
+    without_gil([&] { backend::matrix_completion_apply_blocks(h.data, x.data, x.size, k, factor); });
   });
 }
 
@@ -181,6 +200,10 @@ void bind_matrix_completion(py::module_& m) {
   m.def("matrix_completion_normal", &normal,
         "U's half of J^T J (P, Q) + damping (P, Q), returns P's product with it", arg("observed"), arg("U"),
         arg("V"), arg("P"), arg("Q"), arg("out"), arg("k"), arg("damping"));
+  m.def("matrix_completion_blocks", &blocks, "H_i = (V_i^T W V_i + damping)^-1 for every row",
+        arg("observed"), arg("V"), arg("k"), arg("damping"), arg("H"));
+  m.def("matrix_completion_apply_blocks", &apply_blocks, "x_i <- factor H_i x_i", arg("H"), arg("X"),
+        arg("k"), arg("factor"));
   m.def("matrix_completion_residual", &residual, "r = y - u.v over entries, returns the sum of w r^2",
         arg("rows"), arg("cols"), arg("values"), arg("weights"), arg("U"), arg("V"), arg("k"), arg("r"));
   m.def("matrix_completion_gram", &gram, "G = V^T V", arg("V"), arg("k"), arg("G"));

@@ -99,7 +99,7 @@ PYSOLVE_CLONES completion_sums normal_rows(const observed<T>& A, const T* U, con
       continue;
     }
     const panel::entries<T> row = piece_of(A, V, A.begin[i], d);
-    const T *const u = U + i * ld, *const p = P + i * ld;
+    const T *const u = U + i * ld, *const p = P ? P + i * ld : work.zeros.get();
     T* const o = out + i * ld;
     if (k <= panel::across_max)
       normal_across(row, Q, u, p, k, o, second, work);

@@ -127,6 +127,7 @@ def matrix_completion(
         maxiter=request.maxiter,
         has_held=state.held is not None,
         validated=request.validation is not None,
+        regularised=request.reg > 0,
         report=_reporter(callback, progress),
         start=request.started,
     )

@@ -14,6 +14,7 @@ from pysolve._matrix_completion_factors import KERNELS, gauge, of_type, orthonor
 from pysolve._matrix_completion_result import CompletionStatus
 
 CLIP = 4.0  # times the root-mean-square length of a row: Gaussian rows stay below it
+LEAST = 0.05
 FLOOR = 5e-7  # relative residual below which float32 gains nothing
 
 
@@ -34,17 +35,26 @@ class State:
     n_cg: int = 2
     cg_steps: int = 0
     training: float = np.inf
+    aside: tuple[np.ndarray, np.ndarray] | None = None  # masks of rows and columns that do not count
     typed: dict[Any, Any] = dataclasses.field(default_factory=dict)
 
     def sides(self, dtype: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Both copies of the entries for the kernels, values cast once for each type."""
         if dtype not in self.typed:
-            self.typed[dtype] = self.by_rows.of_type(dtype), self.by_columns.of_type(dtype)
+            self.typed[dtype] = tuple(
+                _with_weights(side.of_type(dtype), self.aside, turned)
+                for side, turned in ((self.by_rows, False), (self.by_columns, True))
+            )
         rows, cols = self.typed[dtype]
         return (
             (self.by_rows.begin, self.by_rows.end, *rows[2:]),
             (self.by_columns.begin, self.by_columns.end, *cols[2:]),
         )
+
+    def set_aside(self, rows: np.ndarray, cols: np.ndarray) -> None:
+        """Gives the entries of the rows and columns of these masks no weight; none in the masks brings all back."""
+        self.aside = (rows, cols) if rows.any() or cols.any() else None
+        self.typed = {}
 
     def convert(self, dtype: Any) -> None:
         self.U, self.V = of_type(self.U, dtype), of_type(self.V, dtype)
@@ -55,6 +65,22 @@ class State:
 
     def best(self) -> tuple[np.ndarray, np.ndarray]:
         return self.U.copy(), self.V.copy()
+
+
+def _with_weights(entries: tuple[Any, ...], aside: Any, turned: bool) -> tuple[Any, ...]:
+    if aside is None:
+        return entries
+    begin, end, indices, values, weights = entries
+    mine, others = aside[::-1] if turned else aside
+    out = np.repeat(mine, np.diff(np.append(begin, indices.size))) | others[indices]
+    counted = (~out).astype(values.dtype)
+    return begin, end, indices, values, counted if weights is None else weights * counted
+
+
+def size_of(entries: Triplets) -> float:
+    """Norm of the values, weighted; 1 where they are all 0."""
+    squares = entries.values**2 if entries.weights is None else entries.weights * entries.values**2
+    return float(np.sqrt(squares.sum())) or 1.0
 
 
 def relative_residual(held: Triplets | None, U: np.ndarray, V: np.ndarray, k: int, size: float) -> float:
@@ -78,9 +104,11 @@ def half_step(entries: tuple[Any, ...], V: np.ndarray, U: np.ndarray, state: Sta
     """V is made orthonormal, then U's rows take their steps. Returns the relative residual before them."""
     reg = None
     if state.reg > 0:
-        # reg (|U|^2 + |V|^2) of balanced factors, told in this gauge: U's column of length s counts reg / s.
+        # reg (|U|^2 + |V|^2) of balanced factors, told in this gauge: U's column of length s counts reg / s. A column
+        # that has vanished must be able to come back: the factor's rows would shrink it `LEAST`-fold, no more.
         lengths = gauge(V, U, state.k, clip)
-        reg = state.reg / np.maximum(lengths, 1e-12 * max(lengths[0], 1e-300))
+        share = float((entries[1] - entries[0]).sum()) / (U.shape[0] * V.shape[0])
+        reg = state.reg / np.maximum(lengths, LEAST * state.reg / share)
     else:
         orthonormalise(V, U, state.k, clip)
     squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, state.n_cg, None)
@@ -104,6 +132,7 @@ class Watch:
     maxiter: int
     has_held: bool
     validated: bool  # the entries held out are the user's: their minimum is what is looked for
+    regularised: bool
     report: Callable[[int, float, float, float], None]
     start: float = dataclasses.field(default_factory=time.perf_counter)
     training: list[float] = dataclasses.field(default_factory=list)
@@ -145,11 +174,17 @@ class Watch:
         """Why the iteration ends here, or None."""
         if self.has_held and self.held_out[-1] <= self.rtol and self.training[-1] <= 10 * self.rtol:
             return CompletionStatus.RECOVERED
-        if not self.has_held and self.training[-1] <= self.rtol:
+        if self.regularised and self._steady():
+            return CompletionStatus.STATIONARY
+        if not self.has_held and not self.regularised and self.training[-1] <= self.rtol:
             return CompletionStatus.FITTED
-        if self.iterations - self.best_at >= patience:
+        if self.iterations - self.best_at >= patience and (self.has_held or not self.regularised):
             return CompletionStatus.MINIMUM if self.validated else CompletionStatus.STALLED
         return CompletionStatus.MAXITER if self.iterations >= self.maxiter else None
+
+    def _steady(self, over: int = 3) -> bool:
+        lately = self.training[-over - 1 :]
+        return len(lately) > over and max(lately) - min(lately) <= self.rtol * max(lately)
 
 
 def slow(watch: Watch, over: int = 3, factor: float = 0.8) -> bool:
@@ -168,5 +203,5 @@ def alternate(state: State, watch: Watch, dtype: Any, patience: int = 10) -> Com
         if end is not None:
             return end
         narrow = state.U.dtype != wide
-        if narrow and (state.training < FLOOR or (state.training < 1e-4 and slow(watch))):
+        if narrow and (state.training < FLOOR or ((state.training < 1e-4 or state.reg > 0) and slow(watch))):
             state.convert(wide)

@@ -110,7 +110,7 @@ def spectral_start(
 
 
 def first_other(by_rows: Any, V: np.ndarray, U: np.ndarray, k: int) -> None:
-    """U <- P(M) V n m / N with orthonormal V: what V explains of the matrix, were the entries that are missing alike."""
+    """U <- P(M) V m n / N with orthonormal V: what V explains of the matrix, were the missing entries alike."""
     orthonormalise(V, U, k)
     KERNELS.matrix_completion_gradient(by_rows, V, None, U, k)
     U *= U.dtype.type(U.shape[0] * V.shape[0] / max((by_rows[1] - by_rows[0]).sum(), 1))

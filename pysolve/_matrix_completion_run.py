@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from pysolve import _backend
-from pysolve._matrix_completion_als import State, Watch, alternate, iterate
+from pysolve._matrix_completion_als import State, Watch, alternate, iterate, size_of
 from pysolve._matrix_completion_arguments import Request
-from pysolve._matrix_completion_entries import Triplets, by_rows_and_columns, hold_out, put_back
+from pysolve._matrix_completion_entries import Side, Triplets, by_rows_and_columns, hold_out, put_back
 from pysolve._matrix_completion_factors import (
     first_other,
     gauge,
@@ -16,9 +16,15 @@ from pysolve._matrix_completion_factors import (
     spectral_start,
     stride,
 )
+from pysolve._matrix_completion_newton import recover
 from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
 
 HELD_AT_MOST = 1000
+# Entries over unknowns below which Gauss-Newton ends what a continuation begins, and below which that goes slowly:
+# the factor by which the regularisation falls in an alternation, and the alternations without any.
+NEAR, VERY_NEAR = 2.5, 1.75
+QUICK, SLOW = (0.8, 5), (0.92, 20)
+MOST_BLOCKS = 1 << 30  # bytes of Gauss-Newton's blocks
 UNEVEN = 4.0  # standard deviation over mean, in units of what chance gives, beyond which a start is random
 
 
@@ -36,8 +42,8 @@ def prepared(request: Request) -> State:
         k=request.k,
         U=np.empty(0),
         V=np.empty(0),
-        size=_size(request.entries),
-        held_size=1.0 if held is None else _size(held),
+        size=size_of(request.entries),
+        held_size=1.0 if held is None else size_of(held),
         whole=whole,
         reg=request.reg,
     )
@@ -45,7 +51,7 @@ def prepared(request: Request) -> State:
     return state
 
 
-def _held_out(request: Request, by_rows, by_columns) -> Triplets | None:
+def _held_out(request: Request, by_rows: Side, by_columns: Side) -> Triplets | None:
     """A fiftieth of the entries, but no more than a tenth of those beyond the unknowns."""
     m, n = request.shape
     beyond = len(request.entries) - request.k * (m + n - request.k)
@@ -54,11 +60,6 @@ def _held_out(request: Request, by_rows, by_columns) -> Triplets | None:
         return None
     held = hold_out(by_rows, by_columns, request.k, wanted, request.rng)
     return held if len(held) else None
-
-
-def _size(entries: Triplets) -> float:
-    squares = entries.values**2 if entries.weights is None else entries.weights * entries.values**2
-    return float(np.sqrt(squares.sum())) or 1.0
 
 
 def _start(request: Request, state: State) -> None:
@@ -80,7 +81,7 @@ def _start(request: Request, state: State) -> None:
 def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
     """Iterates to an end; on an interrupt or StopIteration keeps the best factors so far."""
     try:
-        status = alternate(state, watch, request.dtype)
+        status = _iterated(request, state, watch)
         if status is CompletionStatus.RECOVERED and request.validation is None:
             _use_all(state, watch, request.dtype)
     except StopIteration:
@@ -90,6 +91,17 @@ def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
     if status is not CompletionStatus.RECOVERED and watch.best is not None:
         state.U, state.V = watch.best
     return status
+
+
+def _iterated(request: Request, state: State, watch: Watch) -> CompletionStatus:
+    (m, n), k = request.shape, request.k
+    oversampling = len(request.entries) / (k * (m + n - k))
+    alone = request.reg == 0 and request.validation is None and request.x0 is None
+    block_bytes = (m + n) * k * stride(k) * 4
+    near = alone and oversampling < NEAR and block_bytes < MOST_BLOCKS
+    if request.method == "gauss-newton" or (request.method == "auto" and near):
+        return recover(state, watch, *(SLOW if oversampling < VERY_NEAR else QUICK))
+    return alternate(state, watch, request.dtype)
 
 
 def _use_all(state: State, watch: Watch, dtype: np.dtype) -> None:

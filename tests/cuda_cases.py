@@ -16,12 +16,20 @@ from pysolve import _backend
 
 ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ["", "indptr", "index", "value"]
-# What _core has and _cuda has not: whole solves, steps that store nothing, and walks from cell to cell.
+# What _core has and _cuda has not: whole solves, steps that store nothing, walks from cell to cell, and the kernels of
+# the stems that have no CUDA yet (cpu_stems in CMakeLists.txt).
 ONLY_CPU = {
     "RunState",
     *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil")),
     *("conjugate_directions_dot", *(f"conjugate_directions_{way}_stencil" for way in ("toward", "along"))),
     *("stencil_components", "stencil_project_out"),
+    *(
+        f"matrix_completion_{verb}"
+        for verb in (
+            *("half_step", "sketched_step", "gradient", "normal", "blocks", "apply_blocks"),
+            *("residual", "gram", "transform"),
+        )
+    ),
 }
 
 
