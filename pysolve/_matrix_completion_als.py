@@ -15,6 +15,10 @@ from pysolve._matrix_completion_result import CompletionStatus
 
 CLIP = 4.0  # times the root-mean-square length of a row: Gaussian rows stay below it
 LEAST = 0.05
+CONTRACTION = 0.6  # of a step of conjugate gradients, beyond which a row with many entries counts as coherent
+PROBE, SKETCHED_CG = 5, 4  # steps that measure it, and steps with the sketch
+NONE = np.zeros(0, np.int64)
+CLIPPED = 30  # alternations that clip: later, a fit that is no better is noise, and clipping only disturbs it
 FLOOR = 5e-7  # relative residual below which float32 gains nothing
 
 
@@ -34,7 +38,10 @@ class State:
     reg: float = 0.0
     n_cg: int = 2
     cg_steps: int = 0
+    iterations: int = 0
     training: float = np.inf
+    sketch: str = "count"
+    coherent: tuple[np.ndarray, np.ndarray] = (NONE, NONE)  # rows and columns that need the sketch
     aside: tuple[np.ndarray, np.ndarray] | None = None  # masks of rows and columns that do not count
     typed: dict[Any, Any] = dataclasses.field(default_factory=dict)
 
@@ -100,28 +107,70 @@ def relative_residual(held: Triplets | None, U: np.ndarray, V: np.ndarray, k: in
     return float(np.sqrt(squares)) / size if size > 0 else float(np.sqrt(squares))
 
 
-def half_step(entries: tuple[Any, ...], V: np.ndarray, U: np.ndarray, state: State, clip: float) -> float:
-    """V is made orthonormal, then U's rows take their steps. Returns the relative residual before them."""
-    reg = None
-    if state.reg > 0:
-        # reg (|U|^2 + |V|^2) of balanced factors, told in this gauge: U's column of length s counts reg / s. A column
-        # that has vanished must be able to come back: the factor's rows would shrink it `LEAST`-fold, no more.
-        lengths = gauge(V, U, state.k, clip)
-        share = float((entries[1] - entries[0]).sum()) / (U.shape[0] * V.shape[0])
-        reg = state.reg / np.maximum(lengths, LEAST * state.reg / share)
-    else:
+def regularisation(
+    entries: tuple[Any, ...], V: np.ndarray, U: np.ndarray, state: State, clip: float
+) -> np.ndarray | None:
+    """Makes V orthonormal, and returns what the regularisation adds to the equations of U's rows."""
+    if state.reg == 0:
         orthonormalise(V, U, state.k, clip)
+        return None
+    # reg (|U|^2 + |V|^2) of balanced factors, told in this gauge: U's column of length s counts reg / s. A column that
+    # has vanished must be able to come back: no more than `LEAST` of its length is believed to be gone.
+    lengths = gauge(V, U, state.k, clip)
+    share = float((entries[1] - entries[0]).sum()) / (U.shape[0] * V.shape[0])
+    return np.asarray(state.reg / np.maximum(lengths, LEAST * state.reg / share))
+
+
+def half_step(
+    entries: tuple[Any, ...],
+    V: np.ndarray,
+    U: np.ndarray,
+    state: State,
+    clip: float,
+    coherent: np.ndarray,
+) -> float:
+    """V is made orthonormal, then U's rows take their steps. Returns the relative residual before them."""
+    reg = regularisation(entries, V, U, state, clip)
     squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, state.n_cg, None)
     state.cg_steps += state.n_cg
+    if coherent.size:
+        KERNELS.matrix_completion_sketched_step(
+            entries,
+            V,
+            U,
+            state.k,
+            reg,
+            SKETCHED_CG,
+            coherent,
+            state.sketch,
+            4 * state.k,
+            state.cg_steps,
+            None,
+        )
     return float(np.sqrt(squares)) / state.size
+
+
+def find_coherent(state: State) -> None:
+    """Flags rows and columns with many entries on whose equations conjugate gradients make little way: 8 k random rows
+    of an incoherent factor would have shrunk the residual to less than half a step."""
+    rows, cols = state.sides(state.U.dtype)
+    found = []
+    for entries, V, U in (rows, state.V, state.U), (cols, state.U, state.V):
+        reg = regularisation(entries, V, U, state, 0.0)
+        shrunk = np.empty(U.shape[0], np.float32)
+        KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, PROBE, shrunk)
+        state.cg_steps += PROBE
+        found.append(np.flatnonzero((shrunk > CONTRACTION) & (entries[1] - entries[0] > 8 * state.k)))
+    state.coherent = found[0], found[1]
 
 
 def iterate(state: State) -> None:
     """One alternation: U's half step, then V's. Rows are clipped until the fit is good enough to trust them."""
     rows, cols = state.sides(state.U.dtype)
-    clip = CLIP if state.training > 0.1 else 0.0
-    half_step(rows, state.V, state.U, state, clip)
-    state.training = half_step(cols, state.U, state.V, state, clip)
+    clip = CLIP if state.training > 0.1 and state.iterations < CLIPPED else 0.0
+    state.iterations += 1
+    half_step(rows, state.V, state.U, state, clip, state.coherent[0])
+    state.training = half_step(cols, state.U, state.V, state, clip, state.coherent[1])
 
 
 @dataclasses.dataclass
@@ -202,6 +251,8 @@ def alternate(state: State, watch: Watch, dtype: Any, patience: int = 10) -> Com
         end = watch.end(patience)
         if end is not None:
             return end
+        if watch.iterations % 8 == 0 and slow(watch):
+            find_coherent(state)
         narrow = state.U.dtype != wide
         if narrow and (state.training < FLOOR or ((state.training < 1e-4 or state.reg > 0) and slow(watch))):
             state.convert(wide)

@@ -17,14 +17,16 @@ from typing import Any
 import numpy as np
 
 from pysolve import _backend
-from pysolve._matrix_completion_als import State, Watch, iterate, size_of
+from pysolve._matrix_completion_als import NONE, State, Watch, iterate, size_of
 from pysolve._matrix_completion_factors import KERNELS, gauge, gram, of_type, stride
 from pysolve._matrix_completion_result import CompletionStatus
 
 FIRST = 0.5  # regularisation to begin with, in units of share observed times the largest singular value
 LAST = 1e-3  # and to end with
-SPARE = 1.4  # rows with fewer entries than this, times the rank, are set aside
+SPARE = 1.4  # rows with fewer entries than this, times the rank (but at least two more), are set aside
+HOPELESS = 0.3  # relative error on entries held out, beyond which nothing has been found yet
 NOISE = 1.5  # times the least error on entries held out: beyond, less regularisation fits noise
+ROUNDS = 3  # exact half steps on rows and columns that were set aside
 N_CG = 150  # most conjugate-gradient steps of a Gauss-Newton step
 WIDE, NARROW = np.dtype("f8"), np.dtype("f4")
 
@@ -50,7 +52,8 @@ def recover(state: State, watch: Watch, factor: float, n_plain: int) -> Completi
 
 
 def _set_poor_aside(state: State) -> None:
-    rows, cols = (side.counts < SPARE * state.k for side in (state.by_rows, state.by_columns))
+    least = max(SPARE * state.k, state.k + 3)
+    rows, cols = (side.counts < least for side in (state.by_rows, state.by_columns))
     state.set_aside(rows, cols)
     if state.aside is not None and state.held is not None:
         state.held = state.held.where(~(rows[state.held.rows] | cols[state.held.cols]))
@@ -58,13 +61,18 @@ def _set_poor_aside(state: State) -> None:
 
 
 def _bring_back(state: State) -> None:
-    """Rows set aside are solved from the columns that were not, then these columns from all rows."""
+    """Rows and columns set aside are solved from those that were not, and then from all."""
     state.convert(WIDE)
-    rows, cols = state.aside or (np.zeros(0, bool),) * 2
-    state.set_aside(np.zeros_like(rows), cols)
+    rows, cols = state.aside or (NONE, NONE)
+    no_row, no_col = np.zeros_like(rows), np.zeros_like(cols)
+    state.set_aside(no_row, cols)
     exact_half_step(state, state.sides(WIDE)[0], state.V, state.U, rows)
-    state.set_aside(np.zeros_like(rows), np.zeros_like(cols))
+    state.set_aside(rows, no_col)
     exact_half_step(state, state.sides(WIDE)[1], state.U, state.V, cols)
+    state.set_aside(no_row, no_col)
+    for _ in range(ROUNDS):
+        exact_half_step(state, state.sides(WIDE)[0], state.V, state.U, rows)
+        exact_half_step(state, state.sides(WIDE)[1], state.U, state.V, cols)
 
 
 def exact_half_step(state: State, entries: Any, V: np.ndarray, U: np.ndarray, chosen: np.ndarray) -> None:
@@ -101,7 +109,8 @@ def lower_regularisation(state: State, watch: Watch, factor: float, n_plain: int
         state.reg *= factor
         if watch.iterations >= watch.maxiter:
             return CompletionStatus.MAXITER
-        if watch.held_out[-1] > NOISE * watch.best_error and watch.iterations - watch.best_at > 5:
+        noisy = watch.best_error < HOPELESS and watch.held_out[-1] > NOISE * watch.best_error
+        if noisy and watch.iterations - watch.best_at > 5:
             return CompletionStatus.STALLED
     return None
 

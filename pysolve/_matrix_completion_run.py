@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from pysolve import _backend
@@ -16,14 +18,15 @@ from pysolve._matrix_completion_factors import (
     spectral_start,
     stride,
 )
-from pysolve._matrix_completion_newton import recover
+from pysolve._matrix_completion_newton import HOPELESS, recover
 from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
 
 HELD_AT_MOST = 1000
 # Entries over unknowns below which Gauss-Newton ends what a continuation begins, and below which that goes slowly:
 # the factor by which the regularisation falls in an alternation, and the alternations without any.
 NEAR, VERY_NEAR = 2.5, 1.75
-QUICK, SLOW = (0.8, 5), (0.92, 20)
+SCATTER = 15  # and that many entries a row on top, lest some rows have hardly any
+QUICK, SLOW, SLOWEST = (0.8, 5), (0.92, 20), (0.95, 20)
 MOST_BLOCKS = 1 << 30  # bytes of Gauss-Newton's blocks
 UNEVEN = 4.0  # standard deviation over mean, in units of what chance gives, beyond which a start is random
 
@@ -94,14 +97,38 @@ def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
 
 
 def _iterated(request: Request, state: State, watch: Watch) -> CompletionStatus:
+    """The method asked for. Where "auto" finds nothing, it tries once more: slowly, and from a random start.
+
+    Then the start was wrong, not the noise large: with few entries a row the leading singular vectors are those of a few
+    large entries.
+    """
+    paces = _paces(request)
+    for pace in paces:
+        if pace is None:
+            status = alternate(state, watch, request.dtype)
+        else:
+            status = recover(state, watch, *pace)
+        lost = status is CompletionStatus.STALLED and watch.best_error > HOPELESS
+        if not lost or pace is paces[-1]:
+            break
+        _start(dataclasses.replace(request, init="random"), state)
+        watch.best_error, watch.best, watch.best_at = np.inf, None, watch.iterations
+    return status
+
+
+def _paces(request: Request) -> list[tuple[float, int] | None]:
+    """How fast the regularisation is to fall, try after try; None: alternations without any."""
     (m, n), k = request.shape, request.k
     oversampling = len(request.entries) / (k * (m + n - k))
+    a_row = len(request.entries) / max(m, n)
     alone = request.reg == 0 and request.validation is None and request.x0 is None
-    block_bytes = (m + n) * k * stride(k) * 4
-    near = alone and oversampling < NEAR and block_bytes < MOST_BLOCKS
-    if request.method == "gauss-newton" or (request.method == "auto" and near):
-        return recover(state, watch, *(SLOW if oversampling < VERY_NEAR else QUICK))
-    return alternate(state, watch, request.dtype)
+    pace = QUICK if oversampling > VERY_NEAR and a_row > VERY_NEAR * k + SCATTER else SLOW
+    if request.method != "auto":
+        return [pace if request.method == "gauss-newton" else None]
+    if not alone or (m + n) * k * stride(k) * 4 > MOST_BLOCKS:
+        return [None]
+    near = oversampling < NEAR or a_row < NEAR * k + SCATTER
+    return [pace, SLOWEST] if near else [None, SLOWEST]
 
 
 def _use_all(state: State, watch: Watch, dtype: np.dtype) -> None:
