@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.linalg as la
 
 from pysolve import _backend
 
@@ -87,7 +86,7 @@ def _cholesky(G: np.ndarray) -> np.ndarray:
 
 
 def _inverse_transposed(L: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(la.solve_triangular(L, np.eye(len(L)), lower=True).T)
+    return np.ascontiguousarray(np.linalg.inv(L).T)
 
 
 def random_factor(n: int, k: int, used: np.ndarray, rng: np.random.Generator, dtype: Any) -> np.ndarray:

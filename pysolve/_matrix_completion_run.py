@@ -21,7 +21,7 @@ from pysolve._matrix_completion_factors import (
 from pysolve._matrix_completion_newton import HOPELESS, recover
 from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
 
-HELD_AT_MOST = 1000
+HELD_AT_MOST = 500
 # Entries over unknowns below which Gauss-Newton ends what a continuation begins, and below which that goes slowly:
 # the factor by which the regularisation falls in an alternation, and the alternations without any.
 NEAR, VERY_NEAR = 2.5, 1.75
@@ -99,15 +99,12 @@ def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
 def _iterated(request: Request, state: State, watch: Watch) -> CompletionStatus:
     """The method asked for. Where "auto" finds nothing, it tries once more: slowly, and from a random start.
 
-    Then the start was wrong, not the noise large: with few entries a row the leading singular vectors are those of a few
-    large entries.
+    Then the start was wrong, not the noise large: with few entries a row the leading singular vectors are those of
+    some large entries.
     """
     paces = _paces(request)
     for pace in paces:
-        if pace is None:
-            status = alternate(state, watch, request.dtype)
-        else:
-            status = recover(state, watch, *pace)
+        status = recover(state, watch, *pace) if pace else alternate(state, watch, request.dtype)
         lost = status is CompletionStatus.STALLED and watch.best_error > HOPELESS
         if not lost or pace is paces[-1]:
             break

@@ -60,3 +60,27 @@ def coherent(k=12, m=600, n=500, n_planted=30, weak=0.02, seed=0):
     for row in seen[:n_planted]:
         row[rng.permutation(poor)[:150]] = True
     return U @ V.T, seen
+
+
+def padded(factor, dtype="f8"):
+    n, k = factor.shape
+    out = np.zeros((n, -(-k // 8) * 8), dtype)
+    out[:, :k] = factor
+    return out
+
+
+def entries(rng, m, n, lengths, dtype="f8", weighted=False, gaps=False):
+    """Random entries by rows; `gaps`: some entries lie between the rows and belong to none."""
+    lengths = np.minimum(lengths, n)
+    spare = rng.integers(0, 3, m) if gaps else np.zeros(m, int)
+    begin = np.concatenate(([0], np.cumsum(lengths + spare)))[:-1]
+    count = int((lengths + spare).sum())
+    indices = np.concatenate(
+        [
+            rng.permutation(n)[: d + s] if d + s <= n else rng.integers(0, n, d + s)
+            for d, s in zip(lengths, spare, strict=True)
+        ]
+        or [np.empty(0, int)]
+    ).astype(np.int32)
+    weights = rng.random(count).astype(dtype) if weighted else None
+    return begin, begin + lengths, indices, rng.standard_normal(count).astype(dtype), weights

@@ -217,7 +217,7 @@ def test_stored_zeros_are_observations():
 
 
 def test_few_entries_are_taken_with_a_regularisation():
-    entries, _, _ = sampled(60, 60, 5, 1.05)
+    entries, _, _ = sampled(60, 60, 5, 2)
     few = tuple(x[:200] for x in entries)
     result = matrix_completion((few, (60, 60)), 5, reg=0.1, rng=0, maxiter=50)
     assert np.isfinite(result.to_dense()).all()

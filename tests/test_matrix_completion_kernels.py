@@ -5,7 +5,7 @@ import pytest
 import reference.matrix_completion as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_arguments import KINDS, assert_refused
+from matrix_completion_cases import entries, padded
 from threadpoolctl import threadpool_limits
 
 from pysolve._backend import kernels
@@ -13,30 +13,6 @@ from pysolve._backend import kernels
 core = kernels(np.empty(0))
 thorough = settings(max_examples=120, deadline=None)
 EPS = {"f4": 1.2e-7, "f8": 2.3e-16}
-
-
-def padded(factor, dtype="f8"):
-    n, k = factor.shape
-    out = np.zeros((n, -(-k // 8) * 8), dtype)
-    out[:, :k] = factor
-    return out
-
-
-def entries(rng, m, n, lengths, dtype="f8", weighted=False, gaps=False):
-    """Random entries by rows; `gaps`: some entries lie between the rows and belong to none."""
-    lengths = np.minimum(lengths, n)
-    spare = rng.integers(0, 3, m) if gaps else np.zeros(m, int)
-    begin = np.concatenate(([0], np.cumsum(lengths + spare)))[:-1]
-    count = int((lengths + spare).sum())
-    indices = np.concatenate(
-        [
-            rng.permutation(n)[: d + s] if d + s <= n else rng.integers(0, n, d + s)
-            for d, s in zip(lengths, spare, strict=True)
-        ]
-        or [np.empty(0, int)]
-    ).astype(np.int32)
-    weights = rng.random(count).astype(dtype) if weighted else None
-    return begin, begin + lengths, indices, rng.standard_normal(count).astype(dtype), weights
 
 
 @st.composite
@@ -103,6 +79,28 @@ def test_gradient_normal_and_residual_equal_the_reference(problem):
     expected = reference.normal(wide(observed), *(x.astype("f8") for x in (U, V, P, Q)), 0.25)
     np.testing.assert_allclose(out[:, :k], expected, rtol=0, atol=tolerance)
     assert dot == pytest.approx((P * expected).sum(), abs=tolerance * P.size)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("k", [1, 7, 10, 24])
+def test_blocks_are_inverses_and_singular_ones_zero(k, dtype, weighted):
+    rng = np.random.default_rng(0)
+    observed = entries(rng, 9, 200, np.array([0, 1, 60, 100, 3, 90, 70, 60, 0]), dtype, weighted)
+    V, X = rng.standard_normal((200, k)).astype(dtype), rng.standard_normal((9, k)).astype(dtype)
+    H, out = np.empty((9, k, padded(V).shape[1]), dtype), padded(X, dtype)
+    for damping in 0.5, 0.0:
+        core.matrix_completion_blocks(observed, padded(V, dtype), k, damping, H)
+        full = np.linalg.inv(reference.blocks(wide(observed), V.astype("f8"), damping)[[2, 3, 5, 6, 7]])
+        np.testing.assert_allclose(
+            H[[2, 3, 5, 6, 7], :, :k], full, rtol=0, atol=1e3 * EPS[dtype] * abs(full).max()
+        )
+    assert (H[[0, 8]] == 0).all()
+    core.matrix_completion_apply_blocks(H, out, k, -2.0)
+    expected = -2 * np.einsum("nij,nj->ni", H[:, :, :k], X)
+    np.testing.assert_allclose(
+        out[:, :k], expected, rtol=0, atol=1e2 * EPS[dtype] * (1 + abs(expected).max())
+    )
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
@@ -194,126 +192,3 @@ def test_sketched_steps_end_at_the_solution_where_plain_ones_stall(kind):
         observed, padded(V), sketched, k, None, 30, chosen, kind, 4 * k, 7, shrunk
     )
     assert abs(sketched[0, :k] - 1).max() < 1e-5 < 0.1 < abs(plain[0, :k] - 1).max()
-
-
-# ---- arguments of the kernels ------------------------------------------------------------------------------
-
-
-def unpacked(name):
-    """The kernel with the parts of `observed` as arguments of their own."""
-
-    def call(**given):
-        if "begin" in given:
-            parts = ("begin", "end", "indices", "values", "weights")
-            given["observed"] = tuple(given.pop(part) for part in parts)
-        return getattr(core, name)(**given)
-
-    return call
-
-
-def arguments(name, dtype):
-    rng = np.random.default_rng(0)
-    m, n, k = 6, 9, 3
-    begin, end, indices, values, weights = entries(rng, m, n, np.full(m, 4), dtype, weighted=True)
-    observed = {"begin": begin, "end": end, "indices": indices, "values": values, "weights": weights}
-    U, V = padded(rng.standard_normal((m, k)), dtype), padded(rng.standard_normal((n, k)), dtype)
-    step = {"V": V, "U": U, "k": k, "reg": np.ones(k), "n_cg": 2}
-    return {
-        "half_step": observed | step | {"shrunk": np.empty(m, "f4")},
-        "sketched_step": observed
-        | step
-        | {
-            "chosen": np.array([1, 4]),
-            "kind": "count",
-            "n_sketch": 12,
-            "seed": 1,
-            "shrunk": np.empty(2, "f4"),
-        },
-        "gradient": observed | {"V": V, "U": U, "out": U.copy(), "k": k},
-        "normal": observed | {"U": U, "V": V, "P": U, "Q": V, "out": U.copy(), "k": k, "damping": 0.0},
-        "residual": {
-            **{"rows": indices % m, "cols": indices, "values": values, "weights": weights},
-            **{"U": U, "V": V, "k": k, "r": values.copy()},
-        },
-        "gram": {"V": V, "k": k, "G": np.empty((k, k))},
-        "transform": {"V": V, "k": k, "R": np.eye(k), "limit": 1.0},
-    }[name]
-
-
-WRITTEN = {
-    "half_step": ["U", "shrunk"],
-    "sketched_step": ["U", "shrunk"],
-    "gradient": ["out"],
-    "normal": ["out"],
-    "residual": ["r"],
-    "gram": ["G"],
-    "transform": ["V"],
-}
-ANY_SIZE = {"residual": "UV", "gram": "V", "transform": "V"}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
-@pytest.mark.parametrize("name", WRITTEN)
-def test_wrong_arrays_are_refused_by_name(name, dtype, kind):
-    kernel = unpacked(f"matrix_completion_{name}")
-
-    def call(**given):  # None stands for "no such array" where an array may be absent
-        return kernel(
-            **{
-                key: "None" if value is None and kind == "another object" else value
-                for key, value in given.items()
-            }
-        )
-
-    assert_refused(call, arguments(name, dtype), kind, WRITTEN[name], any_size=ANY_SIZE.get(name, ""))
-
-
-@pytest.mark.parametrize("name", ["half_step", "sketched_step", "gradient", "normal"])
-@pytest.mark.parametrize(
-    ("part", "at", "value"),
-    [
-        *[("indices", 5, value) for value in (-1, 9, 2**31 - 1, -(2**31))],
-        *[("begin", 1, value) for value in (-1, 25, 2**62, -(2**62))],
-        *[("end", 1, value) for value in (-1, 25, 3, 2**62, -(2**62))],
-    ],
-)
-def test_entries_that_are_not_there_are_refused(name, part, at, value):
-    good = arguments(name, "f8")
-    good[part] = good[part].copy()
-    good[part][at] = value
-    with pytest.raises(ValueError, match="row 1 does not fit"):
-        unpacked(f"matrix_completion_{name}")(**good)
-
-
-def test_other_wrong_numbers_are_refused():
-    good = arguments("half_step", "f8")
-    step = unpacked("matrix_completion_half_step")
-    for k in (0, -1, 4097, 2**40):
-        with pytest.raises(ValueError, match="k must be from 1 to 4096"):
-            step(**good | {"k": k})
-    with pytest.raises(ValueError, match="n_cg"):
-        step(**good | {"n_cg": -1})
-    with pytest.raises(ValueError, match="rows of 8"):
-        step(**good | {"V": np.zeros(9)})
-    sketched = arguments("sketched_step", "f8")
-    for wrong in (
-        {"kind": "other"},
-        {"n_sketch": 0},
-        {"chosen": np.array([6])},
-        {"chosen": np.array([3, 3])},
-    ):
-        with pytest.raises(ValueError):
-            unpacked("matrix_completion_sketched_step")(**sketched | wrong)
-    residual = arguments("residual", "f8")
-    with pytest.raises(ValueError, match="entry 0 does not fit"):
-        core.matrix_completion_residual(**residual | {"rows": residual["rows"] - 10})
-
-
-def test_values_that_are_not_finite_do_no_harm():
-    good = arguments("half_step", "f8")
-    good["values"][0] = np.nan
-    good["weights"][9] = np.inf
-    unpacked("matrix_completion_half_step")(**good)
-    good["V"][:] = 1e300
-    unpacked("matrix_completion_half_step")(**good)

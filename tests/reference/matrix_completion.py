@@ -67,6 +67,12 @@ def normal(observed, U, V, P, Q, damping):
     return out
 
 
+def blocks(observed, V, damping):
+    """V_i^T W V_i + damping of every row."""
+    k = V.shape[1]
+    return np.array([V[j].T @ (w[:, None] * V[j]) + damping * np.eye(k) for _, j, _, w in rows_of(observed)])
+
+
 def clip(V, limit):
     """Rows longer than the limit, scaled down to it."""
     length = np.linalg.norm(V, axis=1, keepdims=True)
