@@ -22,9 +22,12 @@ PYSOLVE_CLONES completion_sums half_rows(const observed<T>& A, const T* V, T* U,
       if (sums.fault < 0) sums.fault = i;
       continue;
     }
-    const panel::entries<T> row{
-        V, A.indices + first,  A.values + first, A.weights ? A.weights + first : nullptr,
-        d, A.n_entries - first};
+    const panel::entries<T> row{V,
+                                A.indices + first,
+                                A.values + first,
+                                A.weights ? A.weights + first : nullptr,
+                                d,
+                                panel::readable<T>(A.n_entries - first, A.n_cols, how.ld)};
     T* const u = U + i * how.ld;
     sums.squares += panel::first_pass(row, u, how.k, how.n_cg > 0, work);
     const panel::view P{work.panel.get(), A.weights ? work.weights.get() : nullptr, d, how.k, how.ld};

@@ -36,6 +36,14 @@ enum class completion_sketch : int { count = 0, rows = 1, srht = 2 };
 
 namespace cpu {
 
+// Entries in the stable order of their keys 0 .. n_keys - 1, with what belongs to them (weights may be null): those of
+// key i are begin[i] <= e < begin[i + 1], n_keys + 1 values. Returns the first entry whose key is not one, or -1.
+//   bytes: N (8 + 24, or 40 with weights), written in as many streams as there are keys
+index_t matrix_completion_sort(const std::int32_t* keys, index_t n_entries, index_t n_keys,
+                               const std::int32_t* others, const double* values, const double* weights,
+                               index_t* begin, std::int32_t* sorted_others, double* sorted_values,
+                               double* sorted_weights);
+
 // For each row i, n_cg steps of conjugate gradients from the u that is there on
 //   (V_i^T W V_i + diag(reg)) u = V_i^T W y_i,
 // V_i the d rows of V that the row's entries name (reg null: 0). Returns sum_e w_e (y_e - u_i.v_e)^2 of the u that

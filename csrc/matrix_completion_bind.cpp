@@ -59,6 +59,24 @@ void check_steps(int n_cg) {
   if (n_cg < 0 || n_cg > 1000000) throw py::value_error("n_cg must be from 0 to 1000000");
 }
 
+void sort(py::handle keys, py::handle others, py::handle values, py::handle weights, py::handle begin,
+          py::handle sorted_others, py::handle sorted_values, py::handle sorted_weights) {
+  const vec<const std::int32_t> key = view<const std::int32_t>(keys, "keys");
+  const vec<index_t> starts = view<index_t>(begin, "begin");
+  if (starts.size < 1) throw py::value_error("begin must have at least one value");
+  const std::int32_t* const other = view<const std::int32_t>(others, "others", key.size).data;
+  const double* const value = view<const double>(values, "values", key.size).data;
+  const double* const weight = optional<double>(weights, "weights", key.size);
+  std::int32_t* const to = view<std::int32_t>(sorted_others, "sorted_others", key.size).data;
+  double* const value_to = view<double>(sorted_values, "sorted_values", key.size).data;
+  double* const weight_to = weight ? view<double>(sorted_weights, "sorted_weights", key.size).data : nullptr;
+  const index_t fault = without_gil([&] {
+    return backend::matrix_completion_sort(key.data, key.size, starts.size - 1, other, value, weight,
+                                           starts.data, to, value_to, weight_to);
+  });
+  checked({0, fault}, "entry");
+}
+
 double half_step(const py::tuple& entries, py::handle V, py::handle U, index_t k, py::handle reg, int n_cg,
                  py::handle shrunk) {
   check_steps(n_cg);
@@ -188,6 +206,9 @@ index_t transform(py::handle V, index_t k, py::handle R, double limit) {
 
 void bind_matrix_completion(py::module_& m) {
   using py::arg;
+  m.def("matrix_completion_sort", &sort, "Entries in the stable order of their keys", arg("keys"),
+        arg("others"), arg("values"), arg("weights"), arg("begin"), arg("sorted_others"),
+        arg("sorted_values"), arg("sorted_weights"));
   m.def("matrix_completion_half_step", &half_step,
         "Conjugate-gradient steps for every row of U; the residual before", arg("observed"), arg("V"),
         arg("U"), arg("k"), arg("reg"), arg("n_cg"), arg("shrunk"));

@@ -12,10 +12,11 @@
 
 namespace pysolve::cpu::panel {
 
-constexpr index_t block = 64;       // entries of a transposed block: it and its products stay in L1
-constexpr index_t group = 16;       // entries that `along` takes together
-constexpr index_t ahead = 24;       // entries between a row's prefetch and its use
-constexpr index_t across_max = 20;  // ranks up to this are laid out across entries
+constexpr index_t block = 64;              // entries of a transposed block: it and its products stay in L1
+constexpr index_t group = 16;              // entries that `along` takes together
+constexpr index_t ahead = 24;              // entries between a row's prefetch and its use
+constexpr index_t near_bytes = 512 << 10;  // a factor of this size is in L2
+constexpr index_t across_max = 20;         // ranks up to this are laid out across entries
 
 constexpr index_t padded(index_t n) { return (n + 7) / 8 * 8; }
 
@@ -71,6 +72,12 @@ PYSOLVE_INLINE void prefetch_row(const T* V, index_t ld, std::int32_t j) {
   const auto at = reinterpret_cast<std::uintptr_t>(V) + std::uintptr_t(j) * std::uintptr_t(ld) * sizeof(T);
   for (index_t byte = 0; byte < ld * index_t(sizeof(T)); byte += 64)
     __builtin_prefetch(reinterpret_cast<const void*>(at + std::uintptr_t(byte)));
+}
+
+// How many indices may be read ahead for prefetching: none where V stays in the caches anyway.
+template <class T>
+PYSOLVE_INLINE index_t readable(index_t left, index_t n_cols, index_t ld) {
+  return n_cols * ld * index_t(sizeof(T)) > near_bytes ? left : 0;
 }
 
 // Whether all of these are rows of V.

@@ -9,10 +9,15 @@ namespace {
 constexpr index_t piece = 4096;
 
 template <class T>
-PYSOLVE_INLINE panel::entries<T> piece_of(const observed<T>& A, const T* V, index_t first, index_t d) {
-  return {
-      V, A.indices + first,  A.values ? A.values + first : nullptr, A.weights ? A.weights + first : nullptr,
-      d, A.n_entries - first};
+PYSOLVE_INLINE panel::entries<T> piece_of(const observed<T>& A, const T* V, index_t k, index_t first,
+                                          index_t d) {
+  const index_t left = panel::readable<T>(A.n_entries - first, A.n_cols, 2 * completion_stride(k));
+  return {V,
+          A.indices + first,
+          A.values ? A.values + first : nullptr,
+          A.weights ? A.weights + first : nullptr,
+          d,
+          left};
 }
 
 template <class T>
@@ -28,7 +33,7 @@ PYSOLVE_CLONES completion_sums gradient_rows(const observed<T>& A, const T* V, c
     T* const g = out + i * ld;
     for (index_t c = 0; c < ld; ++c) g[c] = T();
     for (index_t e = A.begin[i]; e < A.end[i]; e += piece) {
-      const panel::entries<T> row = piece_of(A, V, e, std::min(piece, A.end[i] - e));
+      const panel::entries<T> row = piece_of(A, V, k, e, std::min(piece, A.end[i] - e));
       sums.squares += panel::first_pass(row, U ? U + i * ld : work.zeros.get(), k, false, work);
       for (index_t c = 0; c < ld; ++c) g[c] += work.sums.get()[c];
     }
@@ -98,7 +103,7 @@ PYSOLVE_CLONES completion_sums normal_rows(const observed<T>& A, const T* U, con
       if (sums.fault < 0) sums.fault = i;
       continue;
     }
-    const panel::entries<T> row = piece_of(A, V, A.begin[i], d);
+    const panel::entries<T> row = piece_of(A, V, k, A.begin[i], d);
     const T *const u = U + i * ld, *const p = P ? P + i * ld : work.zeros.get();
     T* const o = out + i * ld;
     if (k <= panel::across_max)

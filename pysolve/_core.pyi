@@ -179,6 +179,16 @@ def direction_net_apply(
 # matrix_completion
 Observed = tuple[Any, Any, Any, Any, Any]  # begin, end, indices, values, weights
 
+def matrix_completion_sort(
+    keys: Array,
+    others: Array,
+    values: Array,
+    weights: Array | None,
+    begin: Array,
+    sorted_others: Array,
+    sorted_values: Array,
+    sorted_weights: Array | None,
+) -> None: ...
 def matrix_completion_half_step(
     observed: Observed, V: Array, U: Array, k: int, reg: Array | None, n_cg: int, shrunk: Array | None
 ) -> float: ...

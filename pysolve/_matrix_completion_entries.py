@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from pysolve import _backend
 from pysolve._arrays import as_numbers, check_finite, largest_magnitude
 
+KERNELS: Any = _backend.kernels(np.empty(0))
 LARGEST_SIDE = np.iinfo(np.int32).max
 
 
@@ -155,37 +157,37 @@ def weights_of(weights: Any, count: int) -> tuple[float, np.ndarray | None]:
 
 def by_rows_and_columns(entries: Triplets, shape: tuple[int, int]) -> tuple[Side, Side]:
     """Both copies; ValueError that names the first pair of entries in one place."""
-    order, begin = _sorted_by(entries.rows, shape[0])
-    columns, values = entries.cols[order], entries.values[order]
-    weights = None if entries.weights is None else entries.weights[order]
-    by_rows = Side(begin[:-1], begin[1:], columns, values, weights)
-    where, begin = _sorted_by(columns, shape[1])
-    rows = entries.rows[order][where]
-    by_columns = Side(begin[:-1], begin[1:], rows, values[where], None if weights is None else weights[where])
-    twice = np.flatnonzero(rows[1:] == rows[:-1])
-    twice = twice[begin[np.searchsorted(begin, twice + 1)] != twice + 1]
-    if twice.size:
-        i = int(rows[twice[0]])
-        j = int(np.searchsorted(begin, twice[0], side="right")) - 1
+    by_rows = _sorted(entries.rows, entries.cols, entries.values, entries.weights, shape[0])
+    rows = np.repeat(np.arange(shape[0], dtype=np.int32), by_rows.counts)
+    by_columns = _sorted(by_rows.indices, rows, by_rows.values, by_rows.weights, shape[1])
+    _check_unique(by_columns, entries)
+    return by_rows, by_columns
+
+
+def _sorted(keys: np.ndarray, others: Any, values: Any, weights: Any, n: int) -> Side:
+    begin, sorted_weights = np.empty(n + 1, np.int64), None if weights is None else np.empty_like(weights)
+    indices, sorted_values = np.empty_like(others), np.empty_like(values)
+    KERNELS.matrix_completion_sort(
+        keys, others, values, weights, begin, indices, sorted_values, sorted_weights
+    )
+    return Side(begin[:-1], begin[1:], indices, sorted_values, sorted_weights)
+
+
+def _check_unique(by_columns: Side, entries: Triplets) -> None:
+    """Within a column the rows rise: two entries in one place are neighbours."""
+    begin, rows = by_columns.begin, by_columns.indices
+    same = np.flatnonzero(rows[1:] == rows[:-1])
+    if same.size == 0:
+        return
+    column = np.searchsorted(begin, same, side="right")
+    same = same[column == np.searchsorted(begin, same + 1, side="right")]
+    if same.size:
+        i, j = int(rows[same[0]]), int(np.searchsorted(begin, same[0], side="right")) - 1
         at = np.flatnonzero((entries.rows == i) & (entries.cols == j))
         raise ValueError(
             f"observed must not have two entries in one place, but entries {at[0]} and {at[1]} are both at "
             f"({i}, {j}): add or average them first"
         )
-    return by_rows, by_columns
-
-
-def _sorted_by(keys: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The stable order of the keys 0 .. n - 1, and where each begins: a counting sort, which is SciPy's transpose."""
-    count = keys.size
-    index = np.arange(count + 1, dtype=np.int32 if count < LARGEST_SIDE else np.int64)
-    one_a_row = (
-        sp.csr_array((index[:-1], keys, index), shape=(max(count, 1), n), copy=False) if count else None
-    )
-    if one_a_row is None:
-        return np.empty(0, np.int64), np.zeros(n + 1, np.int64)
-    by_key = one_a_row.tocsc()
-    return by_key.data, by_key.indptr.astype(np.int64)
 
 
 def hold_out(by_rows: Side, by_columns: Side, rank: int, wanted: int, rng: np.random.Generator) -> Triplets:

@@ -27,7 +27,7 @@ ONLY_CPU = {
         f"matrix_completion_{verb}"
         for verb in (
             *("half_step", "sketched_step", "gradient", "normal", "blocks", "apply_blocks"),
-            *("residual", "gram", "transform"),
+            *("sort", "residual", "gram", "transform"),
         )
     ),
 }

@@ -14,7 +14,7 @@ def unpacked(name):
     """The kernel with the parts of `observed` as arguments of their own."""
 
     def call(**given):
-        if "begin" in given:
+        if "end" in given:
             parts = ("begin", "end", "indices", "values", "weights")
             given["observed"] = tuple(given.pop(part) for part in parts)
         return getattr(core, name)(**given)
@@ -44,6 +44,16 @@ def arguments(name, dtype):
         "normal": observed | {"U": U, "V": V, "P": U, "Q": V, "out": U.copy(), "k": k, "damping": 0.0},
         "blocks": observed | {"V": V, "k": k, "damping": 0.5, "H": np.empty((m, k, 8), dtype)},
         "apply_blocks": {"H": np.ones((m, k, 8), dtype), "X": U, "k": k, "factor": 1.0},
+        "sort": {
+            **{
+                "keys": indices,
+                "others": indices,
+                "values": values.astype("f8"),
+                "weights": weights.astype("f8"),
+            },
+            **{"begin": np.empty(n + 1, np.int64), "sorted_others": indices.copy()},
+            **{"sorted_values": values.astype("f8"), "sorted_weights": values.astype("f8")},
+        },
         "residual": {
             **{"rows": indices % m, "cols": indices, "values": values, "weights": weights},
             **{"U": U, "V": V, "k": k, "r": values.copy()},
@@ -60,11 +70,12 @@ WRITTEN = {
     "normal": ["out"],
     "blocks": ["H"],
     "apply_blocks": ["X"],
+    "sort": ["begin", "sorted_others", "sorted_values", "sorted_weights"],
     "residual": ["r"],
     "gram": ["G"],
     "transform": ["V"],
 }
-ANY_SIZE = {"residual": "UV", "gram": "V", "transform": "V"}
+ANY_SIZE = {"sort": ["begin"], "residual": "UV", "gram": "V", "transform": "V"}
 
 
 @pytest.mark.parametrize("kind", KINDS)

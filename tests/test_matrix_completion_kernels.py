@@ -31,6 +31,25 @@ def wide(observed):
     return tuple(x if x is None or x.dtype.kind == "i" else x.astype("f8") for x in observed)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("count", "n"), [(0, 0), (0, 3), (1, 1), (500, 40), (30, 500)])
+def test_entries_are_sorted_by_their_keys(count, n, weighted):
+    rng = np.random.default_rng(0)
+    keys, others = rng.integers(0, max(n, 1), (2, count)).astype(np.int32)
+    values, weights = rng.random((2, count))
+    begin, out = (
+        np.empty(n + 1, np.int64),
+        (np.empty_like(others), np.empty_like(values), np.empty_like(weights)),
+    )
+    core.matrix_completion_sort(keys, others, values, weights if weighted else None, begin, *out)
+    order = np.argsort(keys, kind="stable")
+    np.testing.assert_array_equal(begin, np.searchsorted(keys[order], np.arange(n + 1)))
+    for found, given_values in zip(
+        out[: 2 + weighted], (others, values, weights)[: 2 + weighted], strict=True
+    ):
+        np.testing.assert_array_equal(found, given_values[order])
+
+
 @given(problems(), st.integers(0, 3), st.booleans())
 @thorough
 def test_half_step_equals_the_reference(problem, n_cg, regularised):
