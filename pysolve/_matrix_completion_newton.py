@@ -28,6 +28,7 @@ HOPELESS = 0.3  # relative error on entries held out, beyond which nothing has b
 NOISE = 1.5  # times the least error on entries held out: beyond, less regularisation fits noise
 ROUNDS = 3  # exact half steps on rows and columns that were set aside
 N_CG = 150  # most conjugate-gradient steps of a Gauss-Newton step
+PATIENCE = 12  # Gauss-Newton steps without progress before it is given up
 WIDE, NARROW = np.dtype("f8"), np.dtype("f4")
 
 
@@ -45,9 +46,11 @@ def recover(state: State, watch: Watch, factor: float, n_plain: int) -> Completi
         state.held, state.held_size = held, held_size
         _bring_back(state)
         state.training = float(np.sqrt(_squares(state, state.U, state.V))) / state.size
+        watch.best_error, watch.best, watch.best_at = np.inf, None, watch.iterations
         watch.record(state)
-        if status is CompletionStatus.RECOVERED and watch.end(10**9) is not status:
-            status = CompletionStatus.STALLED
+        if status is CompletionStatus.RECOVERED:
+            # Rows and columns set aside that share entries need each other: a few steps on all of them.
+            status = watch.end(PATIENCE) or gauss_newton(state, watch)
     return status
 
 
@@ -214,7 +217,7 @@ def _newton_step(state: State, damping: float) -> float:
     return float((squares - after) / max(promised, 1e-300))
 
 
-def gauss_newton(state: State, watch: Watch, patience: int = 12) -> CompletionStatus:
+def gauss_newton(state: State, watch: Watch, patience: int = PATIENCE) -> CompletionStatus:
     """Gauss-Newton steps with Levenberg and Marquardt's damping, until an end."""
     state.convert(WIDE)
     share = observed_share(state)
