@@ -20,6 +20,9 @@ void bind_conjugate_directions(py::module_& m);
 void bind_multilevel(py::module_& m);
 void bind_direction_net(py::module_& m);
 void bind_sor(py::module_& m);
+#if defined(PYSOLVE_BACKEND_cpu)
+void bind_matrix_completion(py::module_& m);
+#endif
 }  // namespace pysolve::bind
 
 namespace {
@@ -57,6 +60,9 @@ PYBIND11_MODULE(PYSOLVE_MODULE, m, py::mod_gil_not_used()) {
   pysolve::bind::bind_multilevel(m);
   pysolve::bind::bind_direction_net(m);
   pysolve::bind::bind_sor(m);
+#if defined(PYSOLVE_BACKEND_cpu)
+  pysolve::bind::bind_matrix_completion(m);
+#endif
   m.attr("version") = PYSOLVE_VERSION;
   m.attr("compiler") = __VERSION__;
   m.def("instruction_set", &instruction_set, "Instruction set that the kernels run with here");

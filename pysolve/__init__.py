@@ -10,6 +10,8 @@ from pysolve._bandit_tsallis import TsallisINF, TsallisINFBins
 from pysolve._conjugate_directions import cg, conjugate_directions
 from pysolve._direction_net import DirectionNet
 from pysolve._jacobi import Jacobi
+from pysolve._matrix_completion import matrix_completion
+from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
 from pysolve._multilevel import Multilevel
 from pysolve._result import ConvergenceError, SolveResult, Status
 from pysolve._sell import PackedMatrix
@@ -28,6 +30,8 @@ __all__ = [
     "AutoPolicy",
     "Call",
     "ChebCB",
+    "CompletionResult",
+    "CompletionStatus",
     "ConvergenceError",
     "DirectionNet",
     "FixedArm",
@@ -50,6 +54,7 @@ __all__ = [
     "conjugate_directions",
     "gallery",
     "jacobi_radius",
+    "matrix_completion",
     "optimal_omega",
     "show_config",
     "sor",

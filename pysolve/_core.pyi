@@ -222,3 +222,53 @@ def ssor_cg_run_csr(
     split: SorSplit, omega: float, x: Array, r: Array, work: Array, norms: Array, state: RunState
 ) -> None: ...
 def sor_precondition_csr(split: SorSplit, omega: float, r: Array, z: Array) -> None: ...
+
+# matrix_completion
+Observed = tuple[Any, Any, Any, Any, Any]  # begin, end, indices, values, weights
+
+def matrix_completion_sort(
+    keys: Array,
+    others: Array,
+    values: Array,
+    weights: Array | None,
+    begin: Array,
+    sorted_others: Array,
+    sorted_values: Array,
+    sorted_weights: Array | None,
+) -> None: ...
+def matrix_completion_half_step(
+    observed: Observed, V: Array, U: Array, k: int, reg: Array | None, n_cg: int, shrunk: Array | None
+) -> float: ...
+def matrix_completion_sketched_step(
+    observed: Observed,
+    V: Array,
+    U: Array,
+    k: int,
+    reg: Array | None,
+    n_cg: int,
+    chosen: Array,
+    kind: Literal["count", "rows", "srht"],
+    n_sketch: int,
+    seed: int,
+    shrunk: Array | None,
+) -> float: ...
+def matrix_completion_gradient(
+    observed: Observed, V: Array, U: Array | None, out: Array, k: int
+) -> float: ...
+def matrix_completion_blocks(observed: Observed, V: Array, k: int, damping: float, H: Array) -> float: ...
+def matrix_completion_apply_blocks(H: Array, X: Array, k: int, factor: float) -> None: ...
+def matrix_completion_normal(
+    observed: Observed, U: Array, V: Array, P: Array | None, Q: Array, out: Array, k: int, damping: float
+) -> float: ...
+def matrix_completion_residual(
+    rows: Array,
+    cols: Array,
+    values: Array,
+    weights: Array | None,
+    U: Array,
+    V: Array,
+    k: int,
+    r: Array | None,
+) -> float: ...
+def matrix_completion_gram(V: Array, k: int, G: Array) -> None: ...
+def matrix_completion_transform(V: Array, k: int, R: Array, limit: float) -> int: ...

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ["", "indptr", "index", "value"]
 # What _core has and _cuda has not: whole solves, steps that store nothing, and walks from cell to cell. Of sor: what
 # takes rows in the natural order, each after those it waits for, and the splits that are made for the threads of a CPU.
+# And the kernels of the stems that have no CUDA yet (cpu_stems in CMakeLists.txt).
 ONLY_CPU = {
     "RunState",
     *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil")),
@@ -26,6 +27,13 @@ ONLY_CPU = {
     "SorSplit",
     *(f"{run}_{kind}" for run in ("sor_run", "sor_solve", "sor_precondition") for kind in ("csr", "stencil")),
     *(f"ssor_cg_run_{kind}" for kind in ("csr", "stencil")),
+    *(
+        f"matrix_completion_{verb}"
+        for verb in (
+            *("half_step", "sketched_step", "gradient", "normal", "blocks", "apply_blocks"),
+            *("sort", "residual", "gram", "transform"),
+        )
+    ),
 }
 
 

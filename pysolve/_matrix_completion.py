@@ -1,0 +1,148 @@
+"""Matrix completion: a matrix of low rank from some of its entries, by robust alternating minimisation."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from pysolve._matrix_completion_als import Watch
+from pysolve._matrix_completion_arguments import not_yet, request_from
+from pysolve._matrix_completion_result import CompletionResult
+from pysolve._matrix_completion_run import finished, prepared, run
+
+
+def matrix_completion(
+    observed: Any,
+    rank: int,
+    *,
+    reg: float = 0.0,
+    weights: Any = None,
+    bias: bool = False,
+    nonneg: bool = False,
+    loss: str = "l2",
+    init: str = "auto",
+    method: str = "auto",
+    rtol: float = 1e-6,
+    maxiter: int | None = None,
+    validation: Any = None,
+    dtype: Any = None,
+    callback: Callable[[dict[str, float]], Any] | None = None,
+    progress: bool = False,
+    checkpoint: Any = None,
+    x0: tuple[Any, Any] | None = None,
+    rng: Any = None,
+) -> CompletionResult:
+    r"""Complete a matrix of low rank from some of its entries, by robust alternating minimisation.
+
+    Finds :math:`U` and :math:`V` with `rank` columns that minimise
+
+    .. math:: \sum_e w_e (y_e - u_{i(e)} \cdot v_{j(e)})^2 + \lambda (\|U\|_F^2 + \|V\|_F^2).
+
+    Each half step makes one factor orthonormal and takes two conjugate-gradient steps, from where it stands, on every
+    row of the other: nearly linear in entries times rank, where exact alternating least squares costs rank squared.
+    Rows that grow too long are clipped. Where the entries are few (less than about 2.5 times the unknowns), the
+    regularisation is lowered from a large value instead, and Gauss-Newton steps end the run.
+
+    Without `reg`, some entries are held out of the fit until it predicts them to `rtol`: a fit of the entries alone
+    proves nothing. The last iteration uses all of them.
+
+    Parameters
+    ----------
+    observed : sparse matrix, tuple, ndarray or masked array
+        CSR, CSC or COO, whose stored zeros are observations; ``((rows, cols, values), shape)``; a dense array with
+        NaN where nothing was observed; or a masked array. No two entries may be in one place.
+    rank : int
+        Columns of the factors, at most the smaller side of the matrix.
+    reg : float
+        The weight :math:`\lambda` of the factors' norms.
+    weights : array_like, optional
+        A weight :math:`w_e \ge 0` for each entry, in the order of `observed` (row by row for a dense array).
+    bias, nonneg, loss, checkpoint
+        Not there yet: other values than the defaults raise `NotImplementedError`.
+    init : {"auto", "spectral", "random"}
+        The first `V`: the leading singular vectors of the entries, or Gaussian rows. "auto" takes the first unless some
+        rows or columns have many more entries than others.
+    method : {"auto", "als", "gauss-newton"}
+        "als" alternates; "gauss-newton" lowers a regularisation and then takes Gauss-Newton steps; "auto" chooses by
+        the number of entries.
+    rtol : float
+        Where to end: norm of the residual over norm of the values, on entries held out. With `reg`, the relative
+        decrease of the sum above.
+    maxiter : int, optional
+        Most iterations; 500 by default.
+    validation : float, or entries in any form of `observed`, optional
+        Entries kept out of the fit for good (a fraction, or those given): the iteration ends at the least error on
+        them.
+    dtype : dtype, optional
+        Of the factors: float32 or float64. By default that of `observed`; of other types, float64.
+    callback : callable, optional
+        Called after every iteration with a dict of ``iteration``, ``training``, ``held_out`` and ``seconds``.
+        `StopIteration` from it ends the run.
+    progress : bool
+        Whether to write a line about every iteration to stderr.
+    x0 : tuple of two array_like, optional
+        Factors to begin with, of shape (m, rank) and (n, rank).
+    rng : None, int or Generator
+        Of the first factors and of the entries held out.
+
+    Returns
+    -------
+    CompletionResult
+        The factors, how the run ended, and the errors of each iteration.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong; also if there are fewer entries than unknowns, ``rank * (m + n - rank)``, and no `reg`.
+
+    References
+    ----------
+    .. [1] Y. Gu, Z. Song, J. Yin and L. Zhang, "Low rank matrix completion via robust alternating minimization in
+       nearly linear time", ICLR 2024, arXiv:2302.11068.
+    .. [2] P. Jain, P. Netrapalli and S. Sanghavi, "Low-rank matrix completion using alternating minimization",
+       STOC 2013, arXiv:1212.0467.
+
+    Examples
+    --------
+    >>> import numpy as np, pysolve
+    >>> rng = np.random.default_rng(0)
+    >>> M = rng.standard_normal((300, 3)) @ rng.standard_normal((3, 200))
+    >>> seen = np.where(rng.random(M.shape) < 0.2, M, np.nan)  # a fifth of the entries
+    >>> result = pysolve.matrix_completion(seen, 3, rng=0)
+    >>> print(result.status)
+    entries held out of the fit are predicted to the tolerance
+    >>> bool(np.linalg.norm(result.to_dense() - M) < 1e-5 * np.linalg.norm(M))
+    True
+    """
+    not_yet(rank, bias, nonneg, loss, checkpoint)
+    request = request_from(
+        observed, rank, reg, weights, init, method, rtol, maxiter, validation, dtype, x0, rng
+    )
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable, not {type(callback).__name__}")
+    state = prepared(request)
+    watch = Watch(
+        rtol=request.rtol,
+        maxiter=request.maxiter,
+        has_held=state.held is not None,
+        validated=request.validation is not None,
+        regularised=request.reg > 0,
+        report=_reporter(callback, progress),
+        start=request.started,
+    )
+    status = run(request, state, watch)
+    return finished(request, state, watch, status)
+
+
+def _reporter(callback: Callable[[dict[str, float]], Any] | None, progress: bool) -> Callable[..., None]:
+    def report(iteration: int, training: float, held_out: float, seconds: float) -> None:
+        if progress:
+            print(
+                f"iteration {iteration}: training {training:.3e}, held out {held_out:.3e}, {seconds:.2f} s",
+                file=sys.stderr,
+            )
+        if callback is not None:
+            callback({"iteration": iteration, "training": training, "held_out": held_out, "seconds": seconds})
+
+    return report

@@ -1,0 +1,258 @@
+"""The alternation: half steps of conjugate gradients on both factors in turn, and what watches it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pysolve._matrix_completion_entries import Side, Triplets
+from pysolve._matrix_completion_factors import KERNELS, gauge, of_type, orthonormalise
+from pysolve._matrix_completion_result import CompletionStatus
+
+CLIP = 4.0  # times the root-mean-square length of a row: Gaussian rows stay below it
+LEAST = 0.05
+CONTRACTION = 0.6  # of a step of conjugate gradients, beyond which a row with many entries counts as coherent
+PROBE, SKETCHED_CG = 5, 4  # steps that measure it, and steps with the sketch
+NONE = np.zeros(0, np.int64)
+CLIPPED = 30  # alternations that clip: later, a fit that is no better is noise, and clipping only disturbs it
+FLOOR = 5e-7  # relative residual below which float32 gains nothing
+
+
+@dataclasses.dataclass
+class State:
+    """The problem and where its solution stands. Values are scaled to root-mean-square 1."""
+
+    by_rows: Side
+    by_columns: Side
+    held: Triplets | None
+    k: int
+    U: np.ndarray
+    V: np.ndarray
+    size: float  # norm of the fitted values (weighted)
+    held_size: float
+    whole: tuple[np.ndarray, np.ndarray]  # where rows and columns end when nothing is held out
+    reg: float = 0.0
+    n_cg: int = 2
+    cg_steps: int = 0
+    iterations: int = 0
+    training: float = np.inf
+    sketch: str = "count"
+    coherent: tuple[np.ndarray, np.ndarray] = (NONE, NONE)  # rows and columns that need the sketch
+    aside: tuple[np.ndarray, np.ndarray] | None = None  # masks of rows and columns that do not count
+    typed: dict[Any, Any] = dataclasses.field(default_factory=dict)
+
+    def sides(self, dtype: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Both copies of the entries for the kernels, values cast once for each type."""
+        if dtype not in self.typed:
+            self.typed[dtype] = tuple(
+                _with_weights(side.of_type(dtype), self.aside, turned)
+                for side, turned in ((self.by_rows, False), (self.by_columns, True))
+            )
+        rows, cols = self.typed[dtype]
+        return (
+            (self.by_rows.begin, self.by_rows.end, *rows[2:]),
+            (self.by_columns.begin, self.by_columns.end, *cols[2:]),
+        )
+
+    def set_aside(self, rows: np.ndarray, cols: np.ndarray) -> None:
+        """Gives the entries of the rows and columns of these masks no weight; none in the masks brings all back."""
+        self.aside = (rows, cols) if rows.any() or cols.any() else None
+        self.typed = {}
+
+    def convert(self, dtype: Any) -> None:
+        self.U, self.V = of_type(self.U, dtype), of_type(self.V, dtype)
+
+    def held_out(self) -> float:
+        """Relative residual on the entries held out; NaN without any."""
+        return relative_residual(self.held, self.U, self.V, self.k, self.held_size)
+
+    def best(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.U.copy(), self.V.copy()
+
+
+def _with_weights(entries: tuple[Any, ...], aside: Any, turned: bool) -> tuple[Any, ...]:
+    if aside is None:
+        return entries
+    begin, end, indices, values, weights = entries
+    mine, others = aside[::-1] if turned else aside
+    out = np.repeat(mine, np.diff(np.append(begin, indices.size))) | others[indices]
+    counted = (~out).astype(values.dtype)
+    return begin, end, indices, values, counted if weights is None else weights * counted
+
+
+def size_of(entries: Triplets) -> float:
+    """Norm of the values, weighted; 1 where they are all 0."""
+    squares = entries.values**2 if entries.weights is None else entries.weights * entries.values**2
+    return float(np.sqrt(squares.sum())) or 1.0
+
+
+def relative_residual(held: Triplets | None, U: np.ndarray, V: np.ndarray, k: int, size: float) -> float:
+    """Norm of the residual over norm of the values on some entries."""
+    if held is None or len(held) == 0:
+        return float("nan")
+    squares = KERNELS.matrix_completion_residual(
+        held.rows,
+        held.cols,
+        held.values.astype(U.dtype),
+        None if held.weights is None else held.weights.astype(U.dtype),
+        U,
+        V,
+        k,
+        None,
+    )
+    return float(np.sqrt(squares)) / size if size > 0 else float(np.sqrt(squares))
+
+
+def regularisation(
+    entries: tuple[Any, ...], V: np.ndarray, U: np.ndarray, state: State, clip: float
+) -> np.ndarray | None:
+    """Makes V orthonormal, and returns what the regularisation adds to the equations of U's rows."""
+    if state.reg == 0:
+        orthonormalise(V, U, state.k, clip)
+        return None
+    # reg (|U|^2 + |V|^2) of balanced factors, told in this gauge: U's column of length s counts reg / s. A column that
+    # has vanished must be able to come back: no more than `LEAST` of its length is believed to be gone.
+    lengths = gauge(V, U, state.k, clip)
+    share = float((entries[1] - entries[0]).sum()) / (U.shape[0] * V.shape[0])
+    return np.asarray(state.reg / np.maximum(lengths, LEAST * state.reg / share))
+
+
+def half_step(
+    entries: tuple[Any, ...],
+    V: np.ndarray,
+    U: np.ndarray,
+    state: State,
+    clip: float,
+    coherent: np.ndarray,
+) -> float:
+    """V is made orthonormal, then U's rows take their steps. Returns the relative residual before them."""
+    reg = regularisation(entries, V, U, state, clip)
+    squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, state.n_cg, None)
+    state.cg_steps += state.n_cg
+    if coherent.size:
+        KERNELS.matrix_completion_sketched_step(
+            entries,
+            V,
+            U,
+            state.k,
+            reg,
+            SKETCHED_CG,
+            coherent,
+            state.sketch,
+            4 * state.k,
+            state.cg_steps,
+            None,
+        )
+    return float(np.sqrt(squares)) / state.size
+
+
+def find_coherent(state: State) -> None:
+    """Flags rows and columns with many entries on whose equations conjugate gradients make little way: 8 k random rows
+    of an incoherent factor would have shrunk the residual to less than half a step."""
+    rows, cols = state.sides(state.U.dtype)
+    found = []
+    for entries, V, U in (rows, state.V, state.U), (cols, state.U, state.V):
+        reg = regularisation(entries, V, U, state, 0.0)
+        shrunk = np.empty(U.shape[0], np.float32)
+        KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, PROBE, shrunk)
+        state.cg_steps += PROBE
+        found.append(np.flatnonzero((shrunk > CONTRACTION) & (entries[1] - entries[0] > 8 * state.k)))
+    state.coherent = found[0], found[1]
+
+
+def iterate(state: State) -> None:
+    """One alternation: U's half step, then V's. Rows are clipped until the fit is good enough to trust them."""
+    rows, cols = state.sides(state.U.dtype)
+    clip = CLIP if state.training > 0.1 and state.iterations < CLIPPED else 0.0
+    state.iterations += 1
+    half_step(rows, state.V, state.U, state, clip, state.coherent[0])
+    state.training = half_step(cols, state.U, state.V, state, clip, state.coherent[1])
+
+
+@dataclasses.dataclass
+class Watch:
+    """Records each iteration, keeps the best factors, and says when to stop."""
+
+    rtol: float
+    maxiter: int
+    has_held: bool
+    validated: bool  # the entries held out are the user's: their minimum is what is looked for
+    regularised: bool
+    report: Callable[[int, float, float, float], None]
+    start: float = dataclasses.field(default_factory=time.perf_counter)
+    training: list[float] = dataclasses.field(default_factory=list)
+    held_out: list[float] = dataclasses.field(default_factory=list)
+    seconds: list[float] = dataclasses.field(default_factory=list)
+    cg_steps: list[int] = dataclasses.field(default_factory=list)
+    best_error: float = np.inf
+    best_at: int = 0
+    best: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def iterations(self) -> int:
+        return len(self.training)
+
+    def record(self, state: State) -> None:
+        error = state.held_out()
+        self.training.append(state.training)
+        self.held_out.append(error)
+        self.seconds.append(time.perf_counter() - self.start)
+        self.cg_steps.append(state.cg_steps)
+        watched = error if self.has_held else state.training
+        if watched < self.best_error:
+            if watched < 0.999 * self.best_error:
+                self.best_at = self.iterations
+            self.best_error, self.best = watched, None
+            if watched > 10 * self.rtol:  # below, the iteration will end at its tolerance, not at a minimum
+                self.best = state.best()
+        self.report(self.iterations, state.training, error, self.seconds[-1])
+
+    def history(self) -> dict[str, np.ndarray]:
+        return {
+            "training": np.array(self.training),
+            "held_out": np.array(self.held_out),
+            "seconds": np.array(self.seconds),
+            "cg_steps": np.array(self.cg_steps, dtype=np.int64),
+        }
+
+    def end(self, patience: int) -> CompletionStatus | None:
+        """Why the iteration ends here, or None."""
+        if self.has_held and self.held_out[-1] <= self.rtol and self.training[-1] <= 10 * self.rtol:
+            return CompletionStatus.RECOVERED
+        if self.regularised and self._steady():
+            return CompletionStatus.STATIONARY
+        if not self.has_held and not self.regularised and self.training[-1] <= self.rtol:
+            return CompletionStatus.FITTED
+        if self.iterations - self.best_at >= patience and (self.has_held or not self.regularised):
+            return CompletionStatus.MINIMUM if self.validated else CompletionStatus.STALLED
+        return CompletionStatus.MAXITER if self.iterations >= self.maxiter else None
+
+    def _steady(self, over: int = 3) -> bool:
+        lately = self.training[-over - 1 :]
+        return len(lately) > over and max(lately) - min(lately) <= self.rtol * max(lately)
+
+
+def slow(watch: Watch, over: int = 3, factor: float = 0.8) -> bool:
+    """Whether the training residual has fallen by less than `factor` a step lately."""
+    t = watch.training
+    return len(t) > over and t[-1] > factor**over * t[-1 - over]
+
+
+def alternate(state: State, watch: Watch, dtype: Any, patience: int = 10) -> CompletionStatus:
+    """ALS-CG from the V that is there: in float32 to its floor, then in float64."""
+    wide = np.dtype(dtype)
+    while True:
+        iterate(state)
+        watch.record(state)
+        end = watch.end(patience)
+        if end is not None:
+            return end
+        if watch.iterations % 8 == 0 and slow(watch):
+            find_coherent(state)
+        narrow = state.U.dtype != wide
+        if narrow and (state.training < FLOOR or ((state.training < 1e-4 or state.reg > 0) and slow(watch))):
+            state.convert(wide)

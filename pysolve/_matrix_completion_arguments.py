@@ -1,0 +1,201 @@
+"""The arguments of `matrix_completion`: every check and its message."""
+
+from __future__ import annotations
+
+import dataclasses
+import numbers
+import time
+from typing import Any
+
+import numpy as np
+
+from pysolve._arrays import as_numbers, check_finite
+from pysolve._matrix_completion_entries import Triplets, triplets_from, weights_of
+
+LARGEST_RANK = 4096
+
+
+@dataclasses.dataclass
+class Request:
+    """What was asked for, checked. Values are divided by `scale`, their root mean square."""
+
+    entries: Triplets  # to fit
+    validation: Triplets | None
+    shape: tuple[int, int]
+    scale: float
+    k: int
+    reg: float
+    init: str
+    method: str
+    rtol: float
+    maxiter: int
+    dtype: np.dtype
+    x0: tuple[np.ndarray, np.ndarray] | None
+    rng: np.random.Generator
+    started: float
+
+
+def not_yet(rank: Any, bias: Any, nonneg: Any, loss: Any, checkpoint: Any) -> None:
+    """The options that are not built: the ONE place that refuses them."""
+    for name, value, usual in (
+        ("rank", rank, rank if not isinstance(rank, str) else None),
+        ("bias", bias, False),
+        ("nonneg", nonneg, False),
+        ("loss", loss, "l2"),
+        ("checkpoint", checkpoint, None),
+    ):
+        if value is not usual and value != usual:
+            raise NotImplementedError(f"{name}={value!r} is not built yet: only {name}={usual!r} is")
+
+
+def request_from(
+    observed: Any,
+    rank: Any,
+    reg: Any,
+    weights: Any,
+    init: Any,
+    method: Any,
+    rtol: Any,
+    maxiter: Any,
+    validation: Any,
+    dtype: Any,
+    x0: Any,
+    rng: Any,
+) -> Request:
+    started = time.perf_counter()
+    generator = np.random.default_rng(rng)
+    entries, shape = triplets_from(observed)
+    k = _integer(rank, "rank", 1, min(*shape, LARGEST_RANK))
+    largest_weight, entries.weights = weights_of(weights, len(entries))
+    reg = _real(reg, "reg", 0.0, np.inf)
+    validation = _validation(validation, entries, shape, generator)
+    _check_enough(len(entries), k, shape, reg)
+    scale = _scale(entries)
+    request = Request(
+        entries=entries,
+        validation=validation,
+        shape=shape,
+        scale=scale,
+        k=k,
+        reg=reg / scale / largest_weight,
+        init=_choice(init, "init", ("auto", "spectral", "random")),
+        method=_choice(method, "method", ("auto", "als", "gauss-newton")),
+        rtol=_real(rtol, "rtol", 0.0, 1.0),
+        maxiter=500 if maxiter is None else _integer(maxiter, "maxiter", 1, 2**31),
+        dtype=_dtype(dtype, observed),
+        x0=None if x0 is None else _start(x0, shape, k, scale),
+        rng=generator,
+        started=started,
+    )
+    for some in (entries, validation):
+        if some is not None:
+            some.values = some.values / scale
+    return request
+
+
+def _scale(entries: Triplets) -> float:
+    """Root mean square of the values; 1 where they are all 0. No square overflows or is lost."""
+    largest = max(abs(float(entries.values.max(initial=0))), abs(float(entries.values.min(initial=0))))
+    if largest == 0:
+        return 1.0
+    return largest * float(np.sqrt(np.mean((entries.values / largest) ** 2)))
+
+
+def _check_enough(count: int, k: int, shape: tuple[int, int], reg: float) -> None:
+    unknowns = k * (shape[0] + shape[1] - k)
+    if count == 0:
+        raise ValueError("observed must have at least one entry to fit")
+    if count < unknowns and reg == 0:
+        raise ValueError(
+            f"observed has {count} entries to fit, fewer than the {unknowns} unknowns of rank {k}: lower the rank, "
+            "or give reg > 0"
+        )
+
+
+def _validation(
+    given: Any, entries: Triplets, shape: tuple[int, int], rng: np.random.Generator
+) -> Triplets | None:
+    """Entries for validation; those that are a fraction are taken out of `entries`."""
+    if given is None:
+        return None
+    if isinstance(given, numbers.Real):
+        fraction = _real(given, "validation", 0.0, 1.0)
+        count = round(fraction * len(entries))
+        if not 0 < count < len(entries):
+            raise ValueError(f"validation must leave entries on both sides, but is {given} of {len(entries)}")
+        chosen = np.zeros(len(entries), bool)
+        chosen[rng.choice(len(entries), count, replace=False)] = True
+        taken = entries.where(chosen)
+        rest = entries.where(~chosen)
+        entries.rows, entries.cols, entries.values, entries.weights = (
+            rest.rows,
+            rest.cols,
+            rest.values,
+            rest.weights,
+        )
+        return taken
+    found, its_shape = triplets_from(given)
+    if its_shape != shape:
+        raise ValueError(f"validation must have the shape of observed, {shape}, not {its_shape}")
+    if len(found) == 0:
+        raise ValueError("validation must have at least one entry")
+    places = found.rows.astype(np.int64) * shape[1] + found.cols
+    both = np.isin(entries.rows.astype(np.int64) * shape[1] + entries.cols, places)
+    if both.any():
+        first = int(np.argmax(both))
+        raise ValueError(
+            "validation must not share entries with observed, but both have one at "
+            f"({entries.rows[first]}, {entries.cols[first]})"
+        )
+    return found
+
+
+def _start(x0: Any, shape: tuple[int, int], k: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(x0, tuple) or len(x0) != 2:
+        raise TypeError("x0 must be a tuple of two arrays, U and V")
+    factors = []
+    for factor, n, name in (x0[0], shape[0], "x0[0]"), (x0[1], shape[1], "x0[1]"):
+        factor = as_numbers(factor, name)
+        if factor.shape != (n, k) or factor.dtype.kind == "c":
+            raise ValueError(
+                f"{name} must be real and of shape {(n, k)}, not {factor.dtype} and {factor.shape}"
+            )
+        factor = factor.astype(np.float64)
+        check_finite(factor, name)
+        factors.append(factor)
+    return factors[0] / scale, factors[1]
+
+
+def _integer(x: Any, name: str, least: int, most: int) -> int:
+    if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Integral):
+        raise TypeError(f"{name} must be an integer, not {x!r}")
+    if not least <= int(x) <= most:
+        raise ValueError(f"{name} must be from {least} to {most}, not {x}")
+    return int(x)
+
+
+def _real(x: Any, name: str, least: float, most: float) -> float:
+    if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Real):
+        raise TypeError(f"{name} must be a real number, not {x!r}")
+    if not least <= float(x) <= most or not np.isfinite(float(x)):
+        raise ValueError(f"{name} must be from {least:g} to {most:g} and finite, not {x}")
+    return float(x)
+
+
+def _choice(x: Any, name: str, choices: tuple[str, ...]) -> str:
+    if x not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {x!r}")
+    return str(x)
+
+
+def _dtype(dtype: Any, observed: Any) -> np.dtype:
+    if dtype is None:
+        given = observed[0][2] if isinstance(observed, tuple) else observed
+        return np.dtype("f4") if np.dtype(getattr(given, "dtype", "f8")) == np.float32 else np.dtype("f8")
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype("V")
+    if found not in (np.dtype("f4"), np.dtype("f8")):
+        raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
+    return found

@@ -1,0 +1,115 @@
+"""Factors as the kernels take them (rows padded to a multiple of 8), made orthonormal, clipped, and started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pysolve import _backend
+
+KERNELS: Any = _backend.kernels(np.empty(0))
+
+
+def stride(k: int) -> int:
+    """Values of a row of a factor of rank k."""
+    return -(-k // 8) * 8
+
+
+def padded(factor: np.ndarray, dtype: Any) -> np.ndarray:
+    """A copy of an n x k factor with padded rows."""
+    n, k = factor.shape
+    out: np.ndarray = _backend.zeros((n, stride(k)), dtype)
+    out[:, :k] = factor
+    return out
+
+
+def of_type(factor: np.ndarray, dtype: Any) -> np.ndarray:
+    """A padded factor with values of this type."""
+    if factor.dtype == dtype:
+        return factor
+    out: np.ndarray = _backend.empty(factor.shape, dtype)
+    out[...] = factor
+    return out
+
+
+def gram(V: np.ndarray, k: int) -> np.ndarray:
+    """V^T V."""
+    G = np.empty((k, k))
+    KERNELS.matrix_completion_gram(V, k, G)
+    return G
+
+
+def orthonormalise(V: np.ndarray, U: np.ndarray, k: int, clip: float = 0.0) -> int:
+    """V <- V L^-T, U <- U L with V^T V = L L^T: the same U V^T with orthonormal V. Returns how many rows were clipped.
+
+    Rows of V longer than clip sqrt(k / n) are scaled down to that length, and V is made orthonormal again.
+    """
+    L = _cholesky(gram(V, k))
+    limit = clip * (k / V.shape[0]) ** 0.5
+    clipped = KERNELS.matrix_completion_transform(V, k, _inverse_transposed(L), limit)
+    if clipped:
+        again = _cholesky(gram(V, k))
+        KERNELS.matrix_completion_transform(V, k, _inverse_transposed(again), 0.0)
+        L = L @ again
+    KERNELS.matrix_completion_transform(U, k, np.ascontiguousarray(L), 0.0)
+    return int(clipped)
+
+
+def gauge(V: np.ndarray, U: np.ndarray, k: int, clip: float = 0.0) -> np.ndarray:
+    """The same U V^T with orthonormal V and orthogonal columns of U, longest first; returns their lengths."""
+    clipped = 1
+    while clipped:
+        L = _cholesky(gram(V, k))
+        squares, Q = np.linalg.eigh(L.T @ gram(U, k) @ L)
+        squares, Q = np.maximum(squares[::-1], 0), Q[:, ::-1]
+        turn = np.ascontiguousarray(_inverse_transposed(L) @ Q)
+        clipped = KERNELS.matrix_completion_transform(V, k, turn, clip * (k / V.shape[0]) ** 0.5)
+        KERNELS.matrix_completion_transform(U, k, np.ascontiguousarray(L @ Q), 0.0)
+        clip = 0.0  # once
+    return np.asarray(np.sqrt(squares))
+
+
+def _cholesky(G: np.ndarray) -> np.ndarray:
+    """L with G = L L^T; where G is not positive to rounding, of G with its smallest eigenvalues raised."""
+    try:
+        L = np.linalg.cholesky(G)
+        if np.diag(L).min() > 1e-7 * np.diag(L).max():
+            return L
+    except np.linalg.LinAlgError:
+        pass
+    if not np.isfinite(G).all():
+        return np.eye(len(G))
+    w, Q = np.linalg.eigh(G)
+    w = np.maximum(w, 1e-14 * w[-1]) if w[-1] > 0 else np.ones_like(w)
+    return np.asarray(np.linalg.qr((Q * np.sqrt(w)).T)[1].T)
+
+
+def _inverse_transposed(L: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(np.linalg.inv(L).T)
+
+
+def random_factor(n: int, k: int, used: np.ndarray, rng: np.random.Generator, dtype: Any) -> np.ndarray:
+    """Gaussian rows where `used`, zeros elsewhere: a row without entries predicts 0."""
+    V: np.ndarray = _backend.zeros((n, stride(k)), dtype)
+    V[:, :k] = rng.standard_normal((n, k), dtype=np.float32) / n**0.5
+    V[~used] = 0
+    return V
+
+
+def spectral_start(
+    by_rows: Any, by_columns: Any, V: np.ndarray, U: np.ndarray, k: int, n_powers: int = 3
+) -> None:
+    """V <- the leading right singular vectors of the entries, by power steps from the V that is there."""
+    for _ in range(n_powers):
+        KERNELS.matrix_completion_gradient(by_rows, V, None, U, k)
+        orthonormalise(U, V, k)
+        KERNELS.matrix_completion_gradient(by_columns, U, None, V, k)
+        orthonormalise(V, U, k)
+
+
+def first_other(by_rows: Any, V: np.ndarray, U: np.ndarray, k: int) -> None:
+    """U <- P(M) V m n / N with orthonormal V: what V explains of the matrix, were the missing entries alike."""
+    orthonormalise(V, U, k)
+    KERNELS.matrix_completion_gradient(by_rows, V, None, U, k)
+    U *= U.dtype.type(U.shape[0] * V.shape[0] / max((by_rows[1] - by_rows[0]).sum(), 1))

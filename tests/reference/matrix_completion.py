@@ -1,0 +1,94 @@
+"""Matrix completion in obvious NumPy: the kernels, and the whole alternation.
+
+Entries by rows are ``(begin, end, indices, values, weights)`` as the kernels take them; factors are plain n x k here.
+"""
+
+import numpy as np
+
+
+def rows_of(observed):
+    """(row, columns, values, weights) of every row."""
+    begin, end, indices, values, weights = observed
+    for i, (b, e) in enumerate(zip(begin, end, strict=True)):
+        w = np.ones(e - b) if weights is None else weights[b:e]
+        yield i, indices[b:e], np.zeros(e - b) if values is None else values[b:e], w
+
+
+def squares(observed, U, V):
+    """Sum of w (y - u.v)^2 over all entries."""
+    return sum((w * (y - V[j] @ U[i]) ** 2).sum() for i, j, y, w in rows_of(observed))
+
+
+def exact_half_step(observed, V, U, reg=None):
+    """Every row of U solves its equations; rows without a unique solution take the shortest."""
+    out = U.copy()
+    for i, j, y, w in rows_of(observed):
+        H = V[j].T @ (w[:, None] * V[j]) + np.diag(np.zeros(V.shape[1]) if reg is None else reg)
+        out[i] = np.linalg.lstsq(H, V[j].T @ (w * y), rcond=None)[0]
+    return out
+
+
+def half_step(observed, V, U, n_cg, reg=None):
+    """n_cg steps of conjugate gradients from the u that is there. Returns U and the sum of squares before."""
+    out = U.copy()
+    for i, j, y, w in rows_of(observed):
+        H = V[j].T @ (w[:, None] * V[j]) + np.diag(np.zeros(V.shape[1]) if reg is None else reg)
+        out[i] = conjugate_gradients(H, V[j].T @ (w * y), U[i], n_cg)
+    return out, squares(observed, U, V)
+
+
+def conjugate_gradients(H, b, x, n_steps):
+    x, r = x.copy(), b - H @ x
+    p = r.copy()
+    for _ in range(n_steps):
+        if not r @ r > 0:
+            break
+        alpha = r @ r / (p @ H @ p)
+        x += alpha * p
+        rest = r - alpha * (H @ p)
+        p = rest + (rest @ rest) / (r @ r) * p
+        r = rest
+    return x
+
+
+def gradient(observed, V, U):
+    """out_i = sum w (y - u.v) v."""
+    out = np.zeros_like(U)
+    for i, j, y, w in rows_of(observed):
+        out[i] = V[j].T @ (w * (y - V[j] @ U[i]))
+    return out
+
+
+def normal(observed, U, V, P, Q, damping):
+    """U's half of J^T J (P, Q) + damping (P, Q)."""
+    out = damping * P
+    for i, j, _, w in rows_of(observed):
+        out[i] += V[j].T @ (w * (V[j] @ P[i] + Q[j] @ U[i]))
+    return out
+
+
+def blocks(observed, V, damping):
+    """V_i^T W V_i + damping of every row."""
+    k = V.shape[1]
+    return np.array([V[j].T @ (w[:, None] * V[j]) + damping * np.eye(k) for _, j, _, w in rows_of(observed)])
+
+
+def clip(V, limit):
+    """Rows longer than the limit, scaled down to it."""
+    length = np.linalg.norm(V, axis=1, keepdims=True)
+    return V * np.minimum(1, limit / np.maximum(length, 1e-300))
+
+
+def orthonormal(V):
+    return np.linalg.qr(V)[0]
+
+
+def complete(by_rows, by_columns, V, k, n_iterations, n_cg=2):
+    """The alternation: each half step from an orthonormal factor, warm from U V^T = U R^T Q^T."""
+    U = np.zeros((len(by_rows[0]), k))
+    for _ in range(n_iterations):
+        V, R = np.linalg.qr(V)
+        U, _ = half_step(by_rows, V, U @ R.T, n_cg)
+        U, R = np.linalg.qr(U)
+        V, _ = half_step(by_columns, U, V @ R.T, n_cg)
+    return U, V
