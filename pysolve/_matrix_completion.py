@@ -128,14 +128,16 @@ def matrix_completion(
         has_held=state.held is not None,
         validated=request.validation is not None,
         regularised=request.reg > 0,
-        report=_reporter(callback, progress),
+        report=reporter(callback, progress),
         start=request.started,
     )
     status = run(request, state, watch)
     return finished(request, state, watch, status)
 
 
-def _reporter(callback: Callable[[dict[str, float]], Any] | None, progress: bool) -> Callable[..., None]:
+def reporter(callback: Callable[[dict[str, float]], Any] | None, progress: bool) -> Callable[..., None]:
+    """What is told about each iteration, to the terminal and to the callback."""
+
     def report(iteration: int, training: float, held_out: float, seconds: float) -> None:
         if progress:
             print(

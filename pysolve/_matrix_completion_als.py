@@ -11,6 +11,7 @@ import numpy as np
 
 from pysolve._matrix_completion_entries import Side, Triplets
 from pysolve._matrix_completion_factors import KERNELS, gauge, of_type, orthonormalise
+from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_result import CompletionStatus
 
 CLIP = 4.0  # times the root-mean-square length of a row: Gaussian rows stay below it
@@ -44,6 +45,7 @@ class State:
     coherent: tuple[np.ndarray, np.ndarray] = (NONE, NONE)  # rows and columns that need the sketch
     aside: tuple[np.ndarray, np.ndarray] | None = None  # masks of rows and columns that do not count
     typed: dict[Any, Any] = dataclasses.field(default_factory=dict)
+    group: Any = ALONE
 
     def sides(self, dtype: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Both copies of the entries for the kernels, values cast once for each type."""
@@ -68,7 +70,7 @@ class State:
 
     def held_out(self) -> float:
         """Relative residual on the entries held out; NaN without any."""
-        return relative_residual(self.held, self.U, self.V, self.k, self.held_size)
+        return relative_residual(self.held, self.U, self.V, self.k, self.held_size, self.group)
 
     def best(self) -> tuple[np.ndarray, np.ndarray]:
         return self.U.copy(), self.V.copy()
@@ -90,9 +92,11 @@ def size_of(entries: Triplets) -> float:
     return float(np.sqrt(squares.sum())) or 1.0
 
 
-def relative_residual(held: Triplets | None, U: np.ndarray, V: np.ndarray, k: int, size: float) -> float:
+def relative_residual(
+    held: Triplets | None, U: np.ndarray, V: np.ndarray, k: int, size: float, group: Any = ALONE
+) -> float:
     """Norm of the residual over norm of the values on some entries."""
-    if held is None or len(held) == 0:
+    if held is None:
         return float("nan")
     squares = KERNELS.matrix_completion_residual(
         held.rows,
@@ -100,11 +104,12 @@ def relative_residual(held: Triplets | None, U: np.ndarray, V: np.ndarray, k: in
         held.values.astype(U.dtype),
         None if held.weights is None else held.weights.astype(U.dtype),
         U,
-        V,
+        group.named(V, "held"),
         k,
         None,
     )
-    return float(np.sqrt(squares)) / size if size > 0 else float(np.sqrt(squares))
+    error = float(np.sqrt(group.sum(squares)))
+    return error / size if size > 0 else error
 
 
 def regularisation(
@@ -112,12 +117,13 @@ def regularisation(
 ) -> np.ndarray | None:
     """Makes V orthonormal, and returns what the regularisation adds to the equations of U's rows."""
     if state.reg == 0:
-        orthonormalise(V, U, state.k, clip)
+        orthonormalise(V, U, state.k, clip, state.group)
         return None
     # reg (|U|^2 + |V|^2) of balanced factors, told in this gauge: U's column of length s counts reg / s. A column that
     # has vanished must be able to come back: no more than `LEAST` of its length is believed to be gone.
-    lengths = gauge(V, U, state.k, clip)
-    share = float((entries[1] - entries[0]).sum()) / (U.shape[0] * V.shape[0])
+    lengths = gauge(V, U, state.k, clip, state.group)
+    total = state.group.sum
+    share = total(float((entries[1] - entries[0]).sum())) / (total(U.shape[0]) * total(V.shape[0]))
     return np.asarray(state.reg / np.maximum(lengths, LEAST * state.reg / share))
 
 
@@ -127,10 +133,15 @@ def half_step(
     U: np.ndarray,
     state: State,
     clip: float,
+    which: str,
     coherent: np.ndarray,
 ) -> float:
-    """V is made orthonormal, then U's rows take their steps. Returns the relative residual before them."""
+    """V is made orthonormal, then U's rows take their steps. Returns the relative residual before them.
+
+    `which` of the state's factors V is.
+    """
     reg = regularisation(entries, V, U, state, clip)
+    V = state.group.named(V, which)
     squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, state.n_cg, None)
     state.cg_steps += state.n_cg
     if coherent.size:
@@ -147,7 +158,7 @@ def half_step(
             state.cg_steps,
             None,
         )
-    return float(np.sqrt(squares)) / state.size
+    return float(np.sqrt(state.group.sum(squares))) / state.size
 
 
 def find_coherent(state: State) -> None:
@@ -155,8 +166,9 @@ def find_coherent(state: State) -> None:
     of an incoherent factor would have shrunk the residual to less than half a step."""
     rows, cols = state.sides(state.U.dtype)
     found = []
-    for entries, V, U in (rows, state.V, state.U), (cols, state.U, state.V):
+    for entries, V, U, which in (rows, state.V, state.U, "V"), (cols, state.U, state.V, "U"):
         reg = regularisation(entries, V, U, state, 0.0)
+        V = state.group.named(V, which)
         shrunk = np.empty(U.shape[0], np.float32)
         KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, PROBE, shrunk)
         state.cg_steps += PROBE
@@ -169,8 +181,8 @@ def iterate(state: State) -> None:
     rows, cols = state.sides(state.U.dtype)
     clip = CLIP if state.training > 0.1 and state.iterations < CLIPPED else 0.0
     state.iterations += 1
-    half_step(rows, state.V, state.U, state, clip, state.coherent[0])
-    state.training = half_step(cols, state.U, state.V, state, clip, state.coherent[1])
+    half_step(rows, state.V, state.U, state, clip, "V", state.coherent[0])
+    state.training = half_step(cols, state.U, state.V, state, clip, "U", state.coherent[1])
 
 
 @dataclasses.dataclass

@@ -11,6 +11,7 @@ import numpy as np
 
 from pysolve._arrays import as_numbers, check_finite
 from pysolve._matrix_completion_entries import Triplets, triplets_from, weights_of
+from pysolve._matrix_completion_group import ALONE
 
 LARGEST_RANK = 4096
 
@@ -61,16 +62,17 @@ def request_from(
     dtype: Any,
     x0: Any,
     rng: Any,
+    group: Any = ALONE,
 ) -> Request:
     started = time.perf_counter()
     generator = np.random.default_rng(rng)
     entries, shape = triplets_from(observed)
     k = _integer(rank, "rank", 1, min(*shape, LARGEST_RANK))
-    largest_weight, entries.weights = weights_of(weights, len(entries))
+    largest_weight, entries.weights = weights_of(weights, len(entries), group)
     reg = _real(reg, "reg", 0.0, np.inf)
     validation = _validation(validation, entries, shape, generator)
-    _check_enough(len(entries), k, shape, reg)
-    scale = _scale(entries)
+    _check_enough(group.sum(len(entries)), k, shape, reg)
+    scale = _scale(entries, group)
     request = Request(
         entries=entries,
         validation=validation,
@@ -93,12 +95,14 @@ def request_from(
     return request
 
 
-def _scale(entries: Triplets) -> float:
+def _scale(entries: Triplets, group: Any) -> float:
     """Root mean square of the values; 1 where they are all 0. No square overflows or is lost."""
-    largest = max(abs(float(entries.values.max(initial=0))), abs(float(entries.values.min(initial=0))))
+    values = entries.values
+    largest = group.largest(max(abs(float(values.max(initial=0))), abs(float(values.min(initial=0)))))
     if largest == 0:
         return 1.0
-    return largest * float(np.sqrt(np.mean((entries.values / largest) ** 2)))
+    squares = group.sum(float(np.sum((values / largest) ** 2)))
+    return largest * float(np.sqrt(squares / group.sum(values.size)))
 
 
 def _check_enough(count: int, k: int, shape: tuple[int, int], reg: float) -> None:

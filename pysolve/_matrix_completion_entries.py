@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from pysolve import _backend
 from pysolve._arrays import as_numbers, check_finite, largest_magnitude
+from pysolve._matrix_completion_group import ALONE
 
 KERNELS: Any = _backend.kernels(np.empty(0))
 LARGEST_SIDE = np.iinfo(np.int32).max
@@ -132,7 +133,7 @@ def _checked(rows: Any, cols: Any, values: Any, shape: Any) -> tuple[Triplets, t
     ), (m, n)
 
 
-def weights_of(weights: Any, count: int) -> tuple[float, np.ndarray | None]:
+def weights_of(weights: Any, count: int, group: Any = ALONE) -> tuple[float, np.ndarray | None]:
     """The largest weight, and the weights over it: one for each entry, in the order of the entries."""
     if weights is None:
         return 1.0, None
@@ -149,7 +150,7 @@ def weights_of(weights: Any, count: int) -> tuple[float, np.ndarray | None]:
     if (w < 0).any():
         first = int(np.argmax(w < 0))
         raise ValueError(f"weights must not be negative, but weights[{first}] is {w[first]}")
-    largest = largest_magnitude(w)
+    largest = group.largest(largest_magnitude(w))
     if largest == 0:
         raise ValueError("weights must not all be 0")
     return largest, w / largest
@@ -157,14 +158,14 @@ def weights_of(weights: Any, count: int) -> tuple[float, np.ndarray | None]:
 
 def by_rows_and_columns(entries: Triplets, shape: tuple[int, int]) -> tuple[Side, Side]:
     """Both copies; ValueError that names the first pair of entries in one place."""
-    by_rows = _sorted(entries.rows, entries.cols, entries.values, entries.weights, shape[0])
+    by_rows = sorted_side(entries.rows, entries.cols, entries.values, entries.weights, shape[0])
     rows = np.repeat(np.arange(shape[0], dtype=np.int32), by_rows.counts)
-    by_columns = _sorted(by_rows.indices, rows, by_rows.values, by_rows.weights, shape[1])
+    by_columns = sorted_side(by_rows.indices, rows, by_rows.values, by_rows.weights, shape[1])
     _check_unique(by_columns, entries)
     return by_rows, by_columns
 
 
-def _sorted(keys: np.ndarray, others: Any, values: Any, weights: Any, n: int) -> Side:
+def sorted_side(keys: np.ndarray, others: Any, values: Any, weights: Any, n: int) -> Side:
     begin, sorted_weights = np.empty(n + 1, np.int64), None if weights is None else np.empty_like(weights)
     indices, sorted_values = np.empty_like(others), np.empty_like(values)
     KERNELS.matrix_completion_sort(
@@ -196,28 +197,42 @@ def hold_out(by_rows: Side, by_columns: Side, rank: int, wanted: int, rng: np.ra
     They are moved behind the end of their row and column, so that `put_back` is free. No row or column is left with
     fewer than rank + 1 entries.
     """
-    rows = np.flatnonzero(by_rows.counts > rank + 1)
-    rows = rng.permutation(rows)[: min(rows.size, 2 * wanted)]
-    at = by_rows.begin[rows] + (rng.random(rows.size) * by_rows.counts[rows]).astype(np.int64)
-    cols = by_rows.indices[at]
-    good = by_columns.counts[cols] > rank + 1
-    _, first = np.unique(np.where(good, cols, -1 - np.arange(rows.size)), return_index=True)
-    first = first[good[first]][:wanted]
-    first.sort()
-    rows, at, cols = rows[first].astype(np.int32), at[first], cols[first].astype(np.int32)
+    rows, offset = some_of_each_row(by_rows.counts, rank, wanted, rng)
+    cols = by_rows.indices[by_rows.begin[rows] + offset]
+    chosen = one_of_each_column(cols, by_columns.counts, rank, wanted)
+    rows, cols = rows[chosen].astype(np.int32), cols[chosen].astype(np.int32)
+    at = by_rows.begin[rows] + offset[chosen]
     held = Triplets(rows, cols, by_rows.values[at].copy())
     if by_rows.weights is not None:
         held.weights = by_rows.weights[at].copy()
-    _move_to_end(by_rows, rows, at)
-    there = [
-        b + np.searchsorted(by_columns.indices[b:e], i)
-        for i, b, e in zip(rows, by_columns.begin[cols], by_columns.end[cols], strict=True)
-    ]
-    _move_to_end(by_columns, cols, np.array(there, dtype=np.int64))
+    move_to_end(by_rows, rows, at)
+    move_to_end(by_columns, cols, places_of(rows, by_columns, cols))
     return held
 
 
-def _move_to_end(side: Side, rows: np.ndarray, at: np.ndarray) -> None:
+def some_of_each_row(
+    counts: np.ndarray, rank: int, wanted: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that can spare an entry, and which of their entries."""
+    rows = np.flatnonzero(counts > rank + 1)
+    rows = rng.permutation(rows)[: min(rows.size, 2 * wanted)]
+    return rows, (rng.random(rows.size) * counts[rows]).astype(np.int64)
+
+
+def one_of_each_column(cols: np.ndarray, counts: np.ndarray, rank: int, wanted: int) -> np.ndarray:
+    """Which of these entries to hold out: no two of a column, none of a column that cannot spare it."""
+    good = counts[cols] > rank + 1
+    _, first = np.unique(np.where(good, cols, -1 - np.arange(cols.size)), return_index=True)
+    return np.sort(first[good[first]][:wanted])
+
+
+def places_of(indices: np.ndarray, side: Side, rows: np.ndarray) -> np.ndarray:
+    """Where the entries (row of the side, index) are; the indices of a row rise."""
+    bounds = zip(indices, side.begin[rows], side.end[rows], strict=True)
+    return np.array([b + np.searchsorted(side.indices[b:e], i) for i, b, e in bounds], dtype=np.int64)
+
+
+def move_to_end(side: Side, rows: np.ndarray, at: np.ndarray) -> None:
     last = side.end[rows] - 1
     for values in (side.indices, side.values, side.weights):
         if values is not None:

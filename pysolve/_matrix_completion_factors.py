@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pysolve import _backend
+from pysolve._matrix_completion_group import ALONE
 
 KERNELS: Any = _backend.kernels(np.empty(0))
 
@@ -33,38 +34,42 @@ def of_type(factor: np.ndarray, dtype: Any) -> np.ndarray:
     return out
 
 
-def gram(V: np.ndarray, k: int) -> np.ndarray:
+def gram(V: np.ndarray, k: int, group: Any = ALONE) -> np.ndarray:
     """V^T V."""
     G = np.empty((k, k))
     KERNELS.matrix_completion_gram(V, k, G)
-    return G
+    return np.asarray(group.sum(G))
 
 
-def orthonormalise(V: np.ndarray, U: np.ndarray, k: int, clip: float = 0.0) -> int:
+def orthonormalise(V: np.ndarray, U: np.ndarray, k: int, clip: float = 0.0, group: Any = ALONE) -> int:
     """V <- V L^-T, U <- U L with V^T V = L L^T: the same U V^T with orthonormal V. Returns how many rows were clipped.
 
     Rows of V longer than clip sqrt(k / n) are scaled down to that length, and V is made orthonormal again.
     """
-    L = _cholesky(gram(V, k))
-    limit = clip * (k / V.shape[0]) ** 0.5
-    clipped = KERNELS.matrix_completion_transform(V, k, _inverse_transposed(L), limit)
+    L = _cholesky(gram(V, k, group))
+    limit = _limit(clip, V, k, group)
+    clipped = group.sum(KERNELS.matrix_completion_transform(V, k, _inverse_transposed(L), limit))
     if clipped:
-        again = _cholesky(gram(V, k))
+        again = _cholesky(gram(V, k, group))
         KERNELS.matrix_completion_transform(V, k, _inverse_transposed(again), 0.0)
         L = L @ again
     KERNELS.matrix_completion_transform(U, k, np.ascontiguousarray(L), 0.0)
     return int(clipped)
 
 
-def gauge(V: np.ndarray, U: np.ndarray, k: int, clip: float = 0.0) -> np.ndarray:
+def _limit(clip: float, V: np.ndarray, k: int, group: Any) -> float:
+    return clip * (k / group.sum(V.shape[0])) ** 0.5
+
+
+def gauge(V: np.ndarray, U: np.ndarray, k: int, clip: float = 0.0, group: Any = ALONE) -> np.ndarray:
     """The same U V^T with orthonormal V and orthogonal columns of U, longest first; returns their lengths."""
     clipped = 1
     while clipped:
-        L = _cholesky(gram(V, k))
-        squares, Q = np.linalg.eigh(L.T @ gram(U, k) @ L)
+        L = _cholesky(gram(V, k, group))
+        squares, Q = np.linalg.eigh(L.T @ gram(U, k, group) @ L)
         squares, Q = np.maximum(squares[::-1], 0), Q[:, ::-1]
         turn = np.ascontiguousarray(_inverse_transposed(L) @ Q)
-        clipped = KERNELS.matrix_completion_transform(V, k, turn, clip * (k / V.shape[0]) ** 0.5)
+        clipped = group.sum(KERNELS.matrix_completion_transform(V, k, turn, _limit(clip, V, k, group)))
         KERNELS.matrix_completion_transform(U, k, np.ascontiguousarray(L @ Q), 0.0)
         clip = 0.0  # once
     return np.asarray(np.sqrt(squares))
@@ -98,18 +103,25 @@ def random_factor(n: int, k: int, used: np.ndarray, rng: np.random.Generator, dt
 
 
 def spectral_start(
-    by_rows: Any, by_columns: Any, V: np.ndarray, U: np.ndarray, k: int, n_powers: int = 3
+    by_rows: Any,
+    by_columns: Any,
+    V: np.ndarray,
+    U: np.ndarray,
+    k: int,
+    n_powers: int = 3,
+    group: Any = ALONE,
 ) -> None:
     """V <- the leading right singular vectors of the entries, by power steps from the V that is there."""
     for _ in range(n_powers):
-        KERNELS.matrix_completion_gradient(by_rows, V, None, U, k)
-        orthonormalise(U, V, k)
-        KERNELS.matrix_completion_gradient(by_columns, U, None, V, k)
-        orthonormalise(V, U, k)
+        KERNELS.matrix_completion_gradient(by_rows, group.named(V, "V"), None, U, k)
+        orthonormalise(U, V, k, group=group)
+        KERNELS.matrix_completion_gradient(by_columns, group.named(U, "U"), None, V, k)
+        orthonormalise(V, U, k, group=group)
 
 
-def first_other(by_rows: Any, V: np.ndarray, U: np.ndarray, k: int) -> None:
+def first_other(by_rows: Any, V: np.ndarray, U: np.ndarray, k: int, group: Any = ALONE) -> None:
     """U <- P(M) V m n / N with orthonormal V: what V explains of the matrix, were the missing entries alike."""
-    orthonormalise(V, U, k)
-    KERNELS.matrix_completion_gradient(by_rows, V, None, U, k)
-    U *= U.dtype.type(U.shape[0] * V.shape[0] / max((by_rows[1] - by_rows[0]).sum(), 1))
+    orthonormalise(V, U, k, group=group)
+    KERNELS.matrix_completion_gradient(by_rows, group.named(V, "V"), None, U, k)
+    count = group.sum(int((by_rows[1] - by_rows[0]).sum()))
+    U *= U.dtype.type(group.sum(U.shape[0]) * group.sum(V.shape[0]) / max(count, 1))

@@ -54,11 +54,14 @@ def prepared(request: Request) -> State:
     return state
 
 
-def _held_out(request: Request, by_rows: Side, by_columns: Side) -> Triplets | None:
+def n_held(n_entries: int, k: int, shape: tuple[int, int]) -> int:
     """A fiftieth of the entries, but no more than a tenth of those beyond the unknowns."""
-    m, n = request.shape
-    beyond = len(request.entries) - request.k * (m + n - request.k)
-    wanted = min(HELD_AT_MOST, -(-len(request.entries) // 50), -(-beyond // 10))
+    beyond = n_entries - k * (shape[0] + shape[1] - k)
+    return min(HELD_AT_MOST, -(-n_entries // 50), -(-beyond // 10))
+
+
+def _held_out(request: Request, by_rows: Side, by_columns: Side) -> Triplets | None:
+    wanted = n_held(len(request.entries), request.k, request.shape)
     if wanted <= 0:
         return None
     held = hold_out(by_rows, by_columns, request.k, wanted, request.rng)
@@ -142,13 +145,13 @@ def finished(request: Request, state: State, watch: Watch, status: CompletionSta
     """The factors in the balanced gauge and in the units of the values."""
     k = request.k
     state.convert(np.dtype("f8"))
-    lengths = gauge(state.V, state.U, k)
+    lengths = gauge(state.V, state.U, k, group=state.group)
     root = np.sqrt(np.maximum(lengths, np.finfo(np.float64).tiny))
     unit = np.sqrt(request.scale)
     U = np.ascontiguousarray(state.U[:, :k] * (unit / root), dtype=request.dtype)
     V = np.ascontiguousarray(state.V[:, :k] * (unit * root), dtype=request.dtype)
     empty = [
-        int((end == side.begin).sum())
+        state.group.sum(int((end == side.begin).sum()))
         for side, end in zip((state.by_rows, state.by_columns), state.whole, strict=True)
     ]
     return CompletionResult(
