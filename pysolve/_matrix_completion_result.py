@@ -38,8 +38,40 @@ SUCCESSES = {CompletionStatus.RECOVERED, CompletionStatus.MINIMUM, CompletionSta
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class CompletionBias:
+    """What is predicted before the factors are asked: ``mean + rows[i] + cols[j]``.
+
+    Attributes
+    ----------
+    mean : float
+        Of all values.
+    rows, cols : ndarray of shape (m,), (n,)
+        What each row and each column adds to it, in the units of the values.
+
+    Examples
+    --------
+    >>> import numpy as np, pysolve
+    >>> bias = pysolve.CompletionBias(3.5, np.array([0.5, -0.5]), np.array([0.25, 0.0, -0.25]))
+    >>> bias.at(0, 2)
+    3.75
+    """
+
+    mean: float
+    rows: np.ndarray
+    cols: np.ndarray
+
+    def at(self, i: Any, j: Any) -> Any:
+        """The sum for rows `i` and columns `j`, which are broadcast against each other."""
+        found = self.mean + (self.rows[i] + self.cols[j])
+        return float(found) if np.ndim(found) == 0 else found
+
+    def __repr__(self) -> str:
+        return f"CompletionBias(mean={self.mean:.6g}, {self.rows.size} rows, {self.cols.size} columns)"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class CompletionResult:
-    """Result of `matrix_completion`: the matrix is ``U @ V.T``.
+    """Result of `matrix_completion`: the matrix is ``U @ V.T``, plus `bias` where there is one.
 
     Attributes
     ----------
@@ -56,7 +88,9 @@ class CompletionResult:
     message : str
         The status, with the figures of this run.
     empty_rows, empty_cols : int
-        Rows and columns without an entry: they are predicted as 0.
+        Rows and columns without an entry: they are predicted as 0, or by the bias.
+    bias : CompletionBias or None
+        What is added to ``U @ V.T``: a mean, and a number for each row and column.
 
     Examples
     --------
@@ -77,6 +111,7 @@ class CompletionResult:
     message: str
     empty_rows: int = 0
     empty_cols: int = 0
+    bias: CompletionBias | None = None
 
     @property
     def converged(self) -> bool:
@@ -108,6 +143,8 @@ class CompletionResult:
         """
         i, j = np.broadcast_arrays(_indices(i, "i", self.shape[0]), _indices(j, "j", self.shape[1]))
         found = np.einsum("...k,...k->...", self.U[i], self.V[j])
+        if self.bias is not None:
+            found = (found + self.bias.at(i, j)).astype(self.U.dtype)
         return float(found) if found.ndim == 0 else found
 
     def block(self, rows: Any, cols: Any) -> np.ndarray:
@@ -121,13 +158,13 @@ class CompletionResult:
         Returns
         -------
         ndarray of shape (n_rows, n_cols)
-            ``U[rows] @ V[cols].T``.
+            ``U[rows] @ V[cols].T``, plus the bias.
         """
         if not isinstance(rows, slice):
             rows = np.atleast_1d(_indices(rows, "rows", self.shape[0]))
         if not isinstance(cols, slice):
             cols = np.atleast_1d(_indices(cols, "cols", self.shape[1]))
-        return np.asarray(self.U[rows] @ self.V[cols].T)
+        return self._dense(rows, cols)
 
     def to_dense(self) -> np.ndarray:
         """The whole matrix.
@@ -135,9 +172,16 @@ class CompletionResult:
         Returns
         -------
         ndarray of shape (m, n)
-            ``U @ V.T``.
+            ``U @ V.T``, plus the bias.
         """
-        return np.asarray(self.U @ self.V.T)
+        return self._dense(slice(None), slice(None))
+
+    def _dense(self, rows: Any, cols: Any) -> np.ndarray:
+        found = np.asarray(self.U[rows] @ self.V[cols].T)
+        if self.bias is not None:
+            found += self.bias.mean + self.bias.rows[rows][:, None]
+            found += self.bias.cols[cols]
+        return found
 
     def __repr__(self) -> str:
         m, n = self.shape
