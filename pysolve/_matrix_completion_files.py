@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -82,7 +83,7 @@ def _header(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         raise ValueError(f"its version must be {VERSION}, but is {header.get('version')!r}")
     for name in COUNTS:
         if type(header[name]) is not int or header[name] < 0:
-            raise ValueError(f"{name} must be a number of things, not {header[name]!r}")
+            raise ValueError(f"{name} must be a whole number of at least 0, not {header[name]!r}")
     for name in TEXTS:
         if not isinstance(header[name], str):
             raise ValueError(f"{name} must be a text, not {header[name]!r}")
@@ -148,8 +149,9 @@ def places(known: np.ndarray | None, ids: Any, what: str) -> np.ndarray:
     wanted = np.asarray(ids)
     if known.dtype.kind == "U":
         wanted = wanted.astype(str)
-    elif wanted.dtype.kind == "U" and np.char.isdigit(np.char.lstrip(wanted, "-")).all():
-        wanted = wanted.astype(known.dtype)
+    elif wanted.dtype.kind == "U":
+        with contextlib.suppress(ValueError, OverflowError):
+            wanted = wanted.astype(known.dtype)
     place = np.searchsorted(known, wanted) % known.size if wanted.dtype.kind in "iuU" else 0
     absent = known[place] != wanted
     if absent.any():

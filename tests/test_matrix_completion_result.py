@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matrix_completion_cases import made, result_of, sampled
 
-from pysolve import matrix_completion
+from pysolve import CompletionResult, matrix_completion
 
 
 @pytest.fixture(scope="module")
@@ -202,3 +202,46 @@ def test_results_are_pickled_and_tell_what_they_are(fitted):
     assert repr(made(with_bias=True)) == "CompletionResult(MINIMUM, 30 x 20, rank=3, bias, iterations=2)"
     assert repr(made(with_bias=True).bias) == "CompletionBias(mean=3, 30 rows, 20 columns)"
     assert repr(fitted[1].seen) == f"Seen(80 rows, {fitted[0][0].size} entries)"
+
+
+# ---- names of rows and columns -----------------------------------------------------------------------------
+
+
+def named(row_ids, col_ids):
+    result = made(m=len(row_ids), n=len(col_ids))
+    return CompletionResult(
+        result.U,
+        result.V,
+        result.status,
+        0,
+        result.history,
+        "",
+        row_ids=np.array(row_ids),
+        col_ids=np.array(col_ids),
+    )
+
+
+def test_rows_and_columns_are_found_by_their_names():
+    result = named(["anna", "bert", "zoé"], [-5, 3, 70, 10**12])
+    assert result.rows_of("bert") == 1
+    assert result.rows_of(["zoé", "anna"]).tolist() == [2, 0]
+    assert result.cols_of([[70], [-5]]).tolist() == [[2], [0]]
+    assert result.cols_of(["3", "-5"]).tolist() == [1, 0]
+    assert result.predict(result.rows_of("zoé"), result.cols_of(3)) == result.predict(2, 1)
+
+
+@pytest.mark.parametrize("name", ["carl", "zzz", "", "ann", 3])
+def test_unknown_rows_are_named(name):
+    with pytest.raises(KeyError, match=f"there is no row named {name}"):
+        named(["anna", "bert"], [1, 2]).rows_of(["anna", name])
+
+
+@pytest.mark.parametrize("name", [0, 10**15, "x", "", "3.0", "--3", "9" * 30, 1.5])
+def test_unknown_columns_are_named(name):
+    with pytest.raises(KeyError, match=f"there is no column named {name}"):
+        named(["anna", "bert"], [1, 3]).cols_of(name)
+
+
+def test_results_without_names_say_so():
+    with pytest.raises(ValueError, match="this result has no names of rows: use their numbers"):
+        made().rows_of("a")
