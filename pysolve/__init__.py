@@ -11,7 +11,7 @@ from pysolve._conjugate_directions import cg, conjugate_directions
 from pysolve._direction_net import DirectionNet
 from pysolve._jacobi import Jacobi
 from pysolve._matrix_completion import matrix_completion
-from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
+from pysolve._matrix_completion_result import CompletionBias, CompletionResult, CompletionStatus
 from pysolve._multilevel import Multilevel
 from pysolve._result import ConvergenceError, SolveResult, Status
 from pysolve._sell import PackedMatrix
@@ -30,6 +30,7 @@ __all__ = [
     "AutoPolicy",
     "Call",
     "ChebCB",
+    "CompletionBias",
     "CompletionResult",
     "CompletionStatus",
     "ConvergenceError",

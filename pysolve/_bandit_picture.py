@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 import numpy as np
+
+from pysolve._pictures import new_figure
 
 CHOSEN = "#d62839"
 
@@ -17,7 +18,7 @@ def draw(history: np.ndarray, arms: tuple[Any, ...], ax: Any, costs: Any) -> Any
         if costs.ndim != 2 or costs.shape[1] != len(arms):
             raise ValueError(f"costs must have shape (n_solves, {len(arms)}), but its shape is {costs.shape}")
     if ax is None:
-        ax = _new_axes()
+        ax = new_figure(8, 4.5).add_subplot()
     ax.margins(0.02, 0.05)  # arms at the ends are not on the frame
     if costs is not None:
         _draw_costs(ax, heights, costs)
@@ -29,14 +30,6 @@ def draw(history: np.ndarray, arms: tuple[Any, ...], ax: Any, costs: Any) -> Any
     ax.set_xlabel("solve")
     ax.set_ylabel("arm")
     return ax
-
-
-def _new_axes() -> Any:
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ImportError("plot needs matplotlib: pip install pysolve[plot]")
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(8, 4.5), layout="constrained").add_subplot()
 
 
 def _heights(arms: tuple[Any, ...]) -> tuple[np.ndarray, list[str] | None]:

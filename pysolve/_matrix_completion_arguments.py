@@ -26,6 +26,7 @@ class Request:
     scale: float
     k: int
     reg: float
+    given_reg: float
     init: str
     method: str
     rtol: float
@@ -80,6 +81,7 @@ def request_from(
         scale=scale,
         k=k,
         reg=reg / scale / largest_weight,
+        given_reg=reg,
         init=_choice(init, "init", ("auto", "spectral", "random")),
         method=_choice(method, "method", ("auto", "als", "gauss-newton")),
         rtol=_real(rtol, "rtol", 0.0, 1.0),

@@ -1,45 +1,26 @@
-"""What a completion returns: the factors, how it ended, and the curve of its errors."""
+"""What a completion returns: the factors, how it ended, and what can be done with them."""
 
 from __future__ import annotations
 
 import dataclasses
-import enum
+import os
 from typing import Any
 
 import numpy as np
 
+from pysolve import _matrix_completion_files as files
+from pysolve._matrix_completion_fold_in import fold_in, rows_from
+from pysolve._matrix_completion_outcome import SUCCESSES, CompletionBias, CompletionStatus
+from pysolve._matrix_completion_picture import draw
+from pysolve._matrix_completion_top import Seen, indices_of, top
 
-class CompletionStatus(enum.Enum):
-    """How a completion ended. ``str(status)`` is the explanation.
-
-    Examples
-    --------
-    >>> from pysolve import CompletionStatus
-    >>> print(CompletionStatus.MAXITER)
-    the limit of iterations was reached before the tolerance
-    """
-
-    RECOVERED = "entries held out of the fit are predicted to the tolerance"
-    MINIMUM = "the error on the validation entries has stopped falling; the factors of its minimum were kept"
-    STATIONARY = "the regularised fit has stopped changing"
-    STALLED = (
-        "the error on entries held out has stopped falling above the tolerance; the best factors were kept"
-    )
-    FITTED = "the entries are fitted to the tolerance, but there were too few to hold any out as a proof"
-    MAXITER = "the limit of iterations was reached before the tolerance"
-    STOPPED = "the callback stopped the iteration; the best factors so far were kept"
-    INTERRUPTED = "the iteration was interrupted; the best factors so far were kept"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-SUCCESSES = {CompletionStatus.RECOVERED, CompletionStatus.MINIMUM, CompletionStatus.STATIONARY}
+__all__ = ["SUCCESSES", "CompletionBias", "CompletionResult", "CompletionStatus"]
+AT_ONCE = 1 << 16  # entries that are predicted at one time
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CompletionResult:
-    """Result of `matrix_completion`: the matrix is ``U @ V.T``.
+    """Result of `matrix_completion`: the matrix is ``U @ V.T``, plus `bias` where there is one.
 
     Attributes
     ----------
@@ -56,7 +37,16 @@ class CompletionResult:
     message : str
         The status, with the figures of this run.
     empty_rows, empty_cols : int
-        Rows and columns without an entry: they are predicted as 0.
+        Rows and columns without an entry: they are predicted as 0, or by the bias.
+    bias : CompletionBias or None
+        What is added to ``U @ V.T``: a mean, and a number for each row and column.
+    reg : float
+        The regularisation of the fit, which `fold_in` uses too.
+    seen : object with ``begin`` and ``indices``, or None
+        Where the entries of the fit are: those of row i in the columns ``indices[begin[i]:begin[i + 1]]``.
+    row_ids, col_ids : ndarray or None
+        The names of rows and columns in rising order, of results that were made from named rows and columns, as
+        ``pysolve complete`` does.
 
     Examples
     --------
@@ -77,6 +67,11 @@ class CompletionResult:
     message: str
     empty_rows: int = 0
     empty_cols: int = 0
+    bias: CompletionBias | None = None
+    reg: float = 0.0
+    seen: Seen | None = None
+    row_ids: np.ndarray | None = None
+    col_ids: np.ndarray | None = None
 
     @property
     def converged(self) -> bool:
@@ -93,6 +88,12 @@ class CompletionResult:
         """Columns of the factors."""
         return int(self.U.shape[1])
 
+    @property
+    def singular_values(self) -> np.ndarray:
+        """Those of ``U @ V.T``, the largest first."""
+        triangles = [np.asarray(np.linalg.qr(factor.astype("f8"), mode="r")) for factor in (self.U, self.V)]
+        return np.asarray(np.linalg.svd(triangles[0] @ triangles[1].T, compute_uv=False))
+
     def predict(self, i: Any, j: Any) -> Any:
         """Entries of the matrix.
 
@@ -106,9 +107,15 @@ class CompletionResult:
         float or ndarray
             ``M[i, j]``, of the shape of the indices.
         """
-        i, j = np.broadcast_arrays(_indices(i, "i", self.shape[0]), _indices(j, "j", self.shape[1]))
-        found = np.einsum("...k,...k->...", self.U[i], self.V[j])
-        return float(found) if found.ndim == 0 else found
+        i, j = np.broadcast_arrays(indices_of(i, "i", self.shape[0]), indices_of(j, "j", self.shape[1]))
+        found = np.empty(i.size, self.U.dtype)
+        i, j, shape = i.ravel(), j.ravel(), i.shape
+        for first in range(0, found.size, AT_ONCE):
+            some = slice(first, first + AT_ONCE)
+            found[some] = np.einsum("ek,ek->e", self.U[i[some]], self.V[j[some]])
+            if self.bias is not None:
+                found[some] += self.bias.at(i[some], j[some])
+        return found.reshape(shape) if shape else float(found[0])
 
     def block(self, rows: Any, cols: Any) -> np.ndarray:
         """The dense block of the matrix at these rows and columns.
@@ -121,13 +128,13 @@ class CompletionResult:
         Returns
         -------
         ndarray of shape (n_rows, n_cols)
-            ``U[rows] @ V[cols].T``.
+            ``U[rows] @ V[cols].T``, plus the bias.
         """
         if not isinstance(rows, slice):
-            rows = np.atleast_1d(_indices(rows, "rows", self.shape[0]))
+            rows = np.atleast_1d(indices_of(rows, "rows", self.shape[0]))
         if not isinstance(cols, slice):
-            cols = np.atleast_1d(_indices(cols, "cols", self.shape[1]))
-        return np.asarray(self.U[rows] @ self.V[cols].T)
+            cols = np.atleast_1d(indices_of(cols, "cols", self.shape[1]))
+        return self._dense(rows, cols)
 
     def to_dense(self) -> np.ndarray:
         """The whole matrix.
@@ -135,21 +142,142 @@ class CompletionResult:
         Returns
         -------
         ndarray of shape (m, n)
-            ``U @ V.T``.
+            ``U @ V.T``, plus the bias.
         """
-        return np.asarray(self.U @ self.V.T)
+        return self._dense(slice(None), slice(None))
+
+    def _dense(self, rows: Any, cols: Any) -> np.ndarray:
+        found = np.asarray(self.U[rows] @ self.V[cols].T)
+        if self.bias is not None:
+            found += self.bias.mean + self.bias.rows[rows][:, None]
+            found += self.bias.cols[cols]
+        return found
+
+    def fold_in(self, new_rows: Any, *, weights: Any = None) -> Any:
+        """Factors of rows that were not in the fit, with `V` as it is.
+
+        Parameters
+        ----------
+        new_rows : sparse matrix, tuple, ndarray or masked array
+            Their entries, in any form of `matrix_completion`'s `observed`, with n columns.
+        weights : array_like, optional
+            A weight for each entry, as in `matrix_completion`.
+
+        Returns
+        -------
+        U : ndarray of shape (n_new, rank)
+            For each row the least sum of squares plus ``reg`` times its square, solved exactly; where many are least,
+            the shortest; 0 without entries.
+        rows : ndarray of shape (n_new,)
+            Their biases, where the result has a `bias`; without entries 0.
+
+        Examples
+        --------
+        >>> import numpy as np, pysolve
+        >>> result = pysolve.matrix_completion(np.outer([1.0, 2.0, 3.0], [1.0, -1.0, 2.0]), 1, rng=0)
+        >>> U = result.fold_in([[np.nan, 5.0, np.nan]])  # a row of which one entry is known
+        >>> (U @ result.V.T).round(4)
+        array([[ -5.,   5., -10.]])
+        """
+        entries, largest_weight = rows_from(new_rows, self.shape[1], weights)
+        U, rows = fold_in(entries, largest_weight, self.V, self.reg, self.bias)
+        U = U.astype(self.U.dtype)
+        return U if rows is None else (U, rows.astype(self.U.dtype))
+
+    def top(self, row: Any, n: int, exclude_seen: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """The columns of the largest predictions of a row, or of several.
+
+        Parameters
+        ----------
+        row : int or array_like of int
+            One row or some.
+        n : int
+            How many columns.
+        exclude_seen : bool
+            Whether to leave out the columns in which the row has an entry of the fit.
+
+        Returns
+        -------
+        cols : ndarray of int of shape (n,), or (n_rows, n)
+            The largest prediction first; equal ones in the order of the columns. Where a row has fewer columns left,
+            there are as many for one row; for several the rest is -1.
+        values : ndarray of that shape
+            The predictions; NaN where there is no column.
+
+        Examples
+        --------
+        >>> import numpy as np, pysolve
+        >>> M = np.outer([1.0, 2.0, 3.0, 4.0], [1.0, 5.0, 2.0, 4.0])
+        >>> M[3, 1:3] = np.nan
+        >>> cols, values = pysolve.matrix_completion(M, 1, rng=0).top(3, 2)
+        >>> cols, values.round(3)
+        (array([1, 2]), array([20.,  8.]))
+        """
+        rows = indices_of(row, "row", self.shape[0]) % self.shape[0]
+        if rows.ndim > 1:
+            raise ValueError(f"row must be an integer or one-dimensional, but its shape is {rows.shape}")
+        if exclude_seen and self.seen is None:
+            raise ValueError(
+                "exclude_seen must be False: this result does not know which entries were fitted"
+            )
+        cols, values = top(self, np.atleast_1d(rows), n, self.seen if exclude_seen else None)
+        if rows.ndim:
+            return cols, values
+        count = int((cols[0] >= 0).sum())
+        return cols[0, :count], values[0, :count]
+
+    def rows_of(self, ids: Any) -> np.ndarray:
+        """The rows of these names in `row_ids`; KeyError for one that is not there."""
+        return files.places(self.row_ids, ids, "row")
+
+    def cols_of(self, ids: Any) -> np.ndarray:
+        """The columns of these names in `col_ids`; KeyError for one that is not there."""
+        return files.places(self.col_ids, ids, "column")
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a file of arrays (.npz), whole or not at all; nothing in it is a pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
+        files.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> CompletionResult:
+        """The result of a file of `save`, to the bit.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        CompletionResult
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, of another version or of something else.
+        """
+        return files.load(cls, path)
+
+    def plot(self, figure: Any = None) -> Any:
+        """Draw the errors against seconds and the singular values; needs matplotlib.
+
+        Parameters
+        ----------
+        figure : matplotlib.figure.Figure, optional
+            Where to draw; a new one if omitted.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        return draw(self.history, self.singular_values, str(self.status), figure)
 
     def __repr__(self) -> str:
         m, n = self.shape
-        return (
-            f"CompletionResult({self.status.name}, {m} x {n}, rank={self.rank}, iterations={self.iterations})"
-        )
-
-
-def _indices(x: Any, name: str, extent: int) -> np.ndarray:
-    x = np.asarray(x)
-    if x.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers, not of dtype {x.dtype}")
-    if x.size and not (-extent <= x.min() and x.max() < extent):
-        raise IndexError(f"{name} must be below {extent}, but reaches from {x.min()} to {x.max()}")
-    return x
+        bias = "" if self.bias is None else ", bias"
+        text = f"{self.status.name}, {m} x {n}, rank={self.rank}{bias}, iterations={self.iterations}"
+        return f"CompletionResult({text})"

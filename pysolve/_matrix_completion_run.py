@@ -20,6 +20,7 @@ from pysolve._matrix_completion_factors import (
 )
 from pysolve._matrix_completion_newton import HOPELESS, recover
 from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
+from pysolve._matrix_completion_top import Seen
 
 HELD_AT_MOST = 500
 # Entries over unknowns below which Gauss-Newton ends what a continuation begins, and below which that goes slowly:
@@ -163,7 +164,14 @@ def finished(request: Request, state: State, watch: Watch, status: CompletionSta
         message=_message(status, watch, empty),
         empty_rows=empty[0],
         empty_cols=empty[1],
+        reg=request.given_reg,
+        seen=_seen(state),
     )
+
+
+def _seen(state: State) -> Seen:
+    begin = np.append(state.by_rows.begin, state.by_rows.indices.size)
+    return Seen(begin, state.by_rows.indices)
 
 
 def _message(status: CompletionStatus, watch: Watch, empty: list[int]) -> str:

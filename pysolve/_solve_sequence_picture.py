@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._pictures import new_figure
+
 
 def picture(history: list[Any], arms: list[Any], default: Any, cost: str, figure: Any) -> Any:
     """Arm over calls, coloured by cost, above the total cost; the figure."""
     if figure is None:
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(8, 5.5), layout="constrained")
+        figure = new_figure(8, 5.5)
     upper, lower = figure.subplots(2, 1, sharex=True)
     numbers = np.arange(1, len(history) + 1)
     costs = np.array([call.cost for call in history], dtype=float)

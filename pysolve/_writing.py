@@ -29,7 +29,7 @@ def write_whole(path: str | os.PathLike, write: Callable[[BinaryIO], Any]) -> No
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        if error.filename != temporary:
+        if error.errno is None or error.filename not in (None, temporary):  # None: a disk that is full
             raise
         raise OSError(error.errno, error.strerror, given) from None
     finally:

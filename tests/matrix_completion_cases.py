@@ -3,6 +3,8 @@
 import numpy as np
 import scipy.sparse as sp
 
+from pysolve import CompletionBias, CompletionResult, CompletionStatus
+
 
 def sampled(m, n, k, oversampling, seed=0, noise=0.0):
     """(rows, cols, values), U, V: entries drawn uniformly until every row and column has more than k of them.
@@ -84,3 +86,28 @@ def entries(rng, m, n, lengths, dtype="f8", weighted=False, gaps=False):
     ).astype(np.int32)
     weights = rng.random(count).astype(dtype) if weighted else None
     return begin, begin + lengths, indices, rng.standard_normal(count).astype(dtype), weights
+
+
+def result_of(U, V, bias=None, reg=0.0, seen=None):
+    history = {name: np.array([0.5, np.nan]) for name in ("training", "held_out", "seconds")}
+    return CompletionResult(
+        U,
+        V,
+        CompletionStatus.MINIMUM,
+        2,
+        history | {"cg_steps": np.array([4, 8])},
+        "as made",
+        0,
+        0,
+        bias,
+        reg,
+        seen,
+    )
+
+
+def made(m=30, n=20, k=3, seed=0, with_bias=False, reg=0.0, bias_reg=0.0):
+    rng = np.random.default_rng(seed)
+    bias = (
+        CompletionBias(3.0, rng.standard_normal(m), rng.standard_normal(n), bias_reg) if with_bias else None
+    )
+    return result_of(rng.standard_normal((m, k)), rng.standard_normal((n, k)), bias, reg)
