@@ -37,15 +37,16 @@ def as_numbers(x: Any, name: str) -> np.ndarray:
     return x
 
 
-def check_finite(x: np.ndarray, name: str) -> None:
-    """ValueError that names the first value of `x` that is not finite."""
+def check_finite(x: np.ndarray, name: str, before: int = 0) -> None:
+    """ValueError that names the first value of `x` that is not finite, `before` values having come before it."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(x.sum()):  # no value can hide; only a sum that overflows needs the second look
             return
     bad = ~np.isfinite(x)
     if bad.any():
         first = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"{name} must be finite, but {name}[{', '.join(map(str, first))}] is {x[first]}")
+        place = ", ".join(str(before + i) for i in first)
+        raise ValueError(f"{name} must be finite, but {name}[{place}] is {x[first]}")
 
 
 def largest_magnitude(x: np.ndarray) -> float:

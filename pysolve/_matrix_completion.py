@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pysolve._matrix_completion_als import Watch
-from pysolve._matrix_completion_arguments import not_yet, request_from
+from pysolve._matrix_completion_arguments import Request, not_yet, request_from
 from pysolve._matrix_completion_result import CompletionResult
 from pysolve._matrix_completion_run import finished, prepared, run
 
@@ -32,6 +32,7 @@ def matrix_completion(
     checkpoint: Any = None,
     x0: tuple[Any, Any] | None = None,
     rng: Any = None,
+    memory: int = 2**30,
 ) -> CompletionResult:
     r"""Complete a matrix of low rank from some of its entries, by robust alternating minimisation.
 
@@ -49,9 +50,10 @@ def matrix_completion(
 
     Parameters
     ----------
-    observed : sparse matrix, tuple, ndarray or masked array
+    observed : sparse matrix, tuple, ndarray, masked array or path
         CSR, CSC or COO, whose stored zeros are observations; ``((rows, cols, values), shape)``; a dense array with
-        NaN where nothing was observed; or a masked array. No two entries may be in one place.
+        NaN where nothing was observed; a masked array; or an .npz file that holds ``rows``, ``cols``, ``values`` and
+        ``shape``, or what `scipy.sparse.save_npz` wrote. No two entries may be in one place.
     rank : int
         Columns of the factors, at most the smaller side of the matrix.
     reg : float
@@ -85,6 +87,12 @@ def matrix_completion(
         Factors to begin with, of shape (m, rank) and (n, rank).
     rng : None, int or Generator
         Of the first factors and of the entries held out.
+    memory : int
+        Bytes that entries of a file, or of arrays of which one is a `numpy.memmap`, may take. Those that need more (64
+        an entry) stay on disk and are read in blocks: the factors have the same bits as in memory where the control
+        flow is the same, and the errors are the same to rounding. The factors, and any one row or column of entries,
+        must fit in memory besides. Two sorted copies are made in temporary files beside the file (28 bytes an entry,
+        44 with weights), which are gone with the call, however it ends.
 
     Returns
     -------
@@ -117,10 +125,18 @@ def matrix_completion(
     """
     not_yet(rank, bias, nonneg, loss, checkpoint)
     request = request_from(
-        observed, rank, reg, weights, init, method, rtol, maxiter, validation, dtype, x0, rng
+        *(observed, rank, reg, weights, init, method, rtol, maxiter, validation, dtype, x0, rng),
+        memory=memory,
     )
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, not {type(callback).__name__}")
+    try:
+        return _completed(request, reporter(callback, progress))
+    finally:
+        request.close()
+
+
+def _completed(request: Request, report: Callable[..., None]) -> CompletionResult:
     state = prepared(request)
     watch = Watch(
         rtol=request.rtol,
@@ -128,7 +144,7 @@ def matrix_completion(
         has_held=state.held is not None,
         validated=request.validation is not None,
         regularised=request.reg > 0,
-        report=reporter(callback, progress),
+        report=report,
         start=request.started,
     )
     status = run(request, state, watch)

@@ -13,6 +13,7 @@ from pysolve._matrix_completion_entries import Side, Triplets
 from pysolve._matrix_completion_factors import KERNELS, gauge, of_type, orthonormalise
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_result import CompletionStatus
+from pysolve._matrix_completion_stored import Counted, Stored
 
 CLIP = 4.0  # times the root-mean-square length of a row: Gaussian rows stay below it
 LEAST = 0.05
@@ -81,13 +82,17 @@ def _with_weights(entries: tuple[Any, ...], aside: Any, turned: bool) -> tuple[A
         return entries
     begin, end, indices, values, weights = entries
     mine, others = aside[::-1] if turned else aside
+    if isinstance(indices, Stored):
+        return begin, end, indices, values, Counted(begin, indices, weights, values.dtype, mine, others)
     out = np.repeat(mine, np.diff(np.append(begin, indices.size))) | others[indices]
     counted = (~out).astype(values.dtype)
     return begin, end, indices, values, counted if weights is None else weights * counted
 
 
-def size_of(entries: Triplets) -> float:
+def size_of(entries: Any) -> float:
     """Norm of the values, weighted; 1 where they are all 0."""
+    if not isinstance(entries, Triplets):
+        return float(entries.norm())
     squares = entries.values**2 if entries.weights is None else entries.weights * entries.values**2
     return float(np.sqrt(squares.sum())) or 1.0
 

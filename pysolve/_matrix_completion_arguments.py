@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from pysolve._arrays import as_numbers, check_finite
-from pysolve._matrix_completion_entries import Triplets, triplets_from, weights_of
+from pysolve._matrix_completion_entries import Triplets, places, refuse_shared, rounded, weights_of
 from pysolve._matrix_completion_group import ALONE
+from pysolve._matrix_completion_stream import IN_MEMORY, Streamed, dtype_of, entries_of
 
 LARGEST_RANK = 4096
 
@@ -20,7 +21,7 @@ LARGEST_RANK = 4096
 class Request:
     """What was asked for, checked. Values are divided by `scale`, their root mean square."""
 
-    entries: Triplets  # to fit
+    entries: Any  # to fit: Triplets or Streamed
     validation: Triplets | None
     shape: tuple[int, int]
     scale: float
@@ -35,6 +36,11 @@ class Request:
     x0: tuple[np.ndarray, np.ndarray] | None
     rng: np.random.Generator
     started: float
+
+    def close(self) -> None:
+        """Nothing on disk is needed any more."""
+        if isinstance(self.entries, Streamed):
+            self.entries.close()
 
 
 def not_yet(rank: Any, bias: Any, nonneg: Any, loss: Any, checkpoint: Any) -> None:
@@ -64,16 +70,22 @@ def request_from(
     x0: Any,
     rng: Any,
     group: Any = ALONE,
+    memory: Any = IN_MEMORY,
 ) -> Request:
     started = time.perf_counter()
     generator = np.random.default_rng(rng)
-    entries, shape = triplets_from(observed)
+    entries, shape = entries_of(observed, _integer(memory, "memory", 1 << 20, IN_MEMORY))
     k = _integer(rank, "rank", 1, min(*shape, LARGEST_RANK))
-    largest_weight, entries.weights = weights_of(weights, len(entries), group)
     reg = _real(reg, "reg", 0.0, np.inf)
-    validation = _validation(validation, entries, shape, generator)
+    validation = _validation(validation, len(entries), shape)
+    if isinstance(entries, Streamed):
+        validation = entries.survey(weights, validation, generator)
+        largest_weight = entries.largest_weight
+    else:
+        largest_weight, entries.weights = weights_of(weights, len(entries), group)
+        validation = _taken(validation, entries, shape, generator)
     _check_enough(group.sum(len(entries)), k, shape, reg)
-    scale = _scale(entries, group)
+    scale = entries.scale if isinstance(entries, Streamed) else _scale(entries, group)
     request = Request(
         entries=entries,
         validation=validation,
@@ -92,7 +104,7 @@ def request_from(
         started=started,
     )
     for some in (entries, validation):
-        if some is not None:
+        if isinstance(some, Triplets):
             some.values = some.values / scale
     return request
 
@@ -104,7 +116,7 @@ def _scale(entries: Triplets, group: Any) -> float:
     if largest == 0:
         return 1.0
     squares = group.sum(float(np.sum((values / largest) ** 2)))
-    return largest * float(np.sqrt(squares / group.sum(values.size)))
+    return rounded(largest * float(np.sqrt(squares / group.sum(values.size))))
 
 
 def _check_enough(count: int, k: int, shape: tuple[int, int], reg: float) -> None:
@@ -118,42 +130,39 @@ def _check_enough(count: int, k: int, shape: tuple[int, int], reg: float) -> Non
         )
 
 
-def _validation(
-    given: Any, entries: Triplets, shape: tuple[int, int], rng: np.random.Generator
-) -> Triplets | None:
-    """Entries for validation; those that are a fraction are taken out of `entries`."""
+def _validation(given: Any, count: int, shape: tuple[int, int]) -> Triplets | int | None:
+    """Entries for validation, or how many of the `count` observed are to be taken."""
     if given is None:
         return None
     if isinstance(given, numbers.Real):
         fraction = _real(given, "validation", 0.0, 1.0)
-        count = round(fraction * len(entries))
-        if not 0 < count < len(entries):
-            raise ValueError(f"validation must leave entries on both sides, but is {given} of {len(entries)}")
-        chosen = np.zeros(len(entries), bool)
-        chosen[rng.choice(len(entries), count, replace=False)] = True
-        taken = entries.where(chosen)
-        rest = entries.where(~chosen)
-        entries.rows, entries.cols, entries.values, entries.weights = (
-            rest.rows,
-            rest.cols,
-            rest.values,
-            rest.weights,
-        )
-        return taken
-    found, its_shape = triplets_from(given)
+        wanted = round(fraction * count)
+        if not 0 < wanted < count:
+            raise ValueError(f"validation must leave entries on both sides, but is {given} of {count}")
+        return wanted
+    found, its_shape = entries_of(given, IN_MEMORY)
     if its_shape != shape:
         raise ValueError(f"validation must have the shape of observed, {shape}, not {its_shape}")
     if len(found) == 0:
         raise ValueError("validation must have at least one entry")
-    places = found.rows.astype(np.int64) * shape[1] + found.cols
-    both = np.isin(entries.rows.astype(np.int64) * shape[1] + entries.cols, places)
-    if both.any():
-        first = int(np.argmax(both))
-        raise ValueError(
-            "validation must not share entries with observed, but both have one at "
-            f"({entries.rows[first]}, {entries.cols[first]})"
-        )
     return found
+
+
+def _taken(
+    validation: Triplets | int | None, entries: Triplets, shape: tuple[int, int], rng: np.random.Generator
+) -> Triplets | None:
+    """The entries for validation; those that are a number are taken out of `entries`: those of the lowest lots."""
+    if validation is None:
+        return None
+    if isinstance(validation, Triplets):
+        refuse_shared(entries, places(validation, shape[1]), shape[1])
+        return validation
+    lots = rng.random(len(entries))
+    chosen = lots <= np.partition(lots, validation - 1)[validation - 1]
+    taken, rest = entries.where(chosen), entries.where(~chosen)
+    for field in dataclasses.fields(Triplets):
+        setattr(entries, field.name, getattr(rest, field.name))
+    return taken
 
 
 def _start(x0: Any, shape: tuple[int, int], k: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -196,8 +205,7 @@ def _choice(x: Any, name: str, choices: tuple[str, ...]) -> str:
 
 def _dtype(dtype: Any, observed: Any) -> np.dtype:
     if dtype is None:
-        given = observed[0][2] if isinstance(observed, tuple) else observed
-        return np.dtype("f4") if np.dtype(getattr(given, "dtype", "f8")) == np.float32 else np.dtype("f8")
+        return np.dtype("f4") if dtype_of(observed) == np.float32 else np.dtype("f8")
     try:
         found = np.dtype(dtype)
     except TypeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -110,22 +111,15 @@ def _from_dense(dense: np.ndarray, seen: np.ndarray | None) -> tuple[Triplets, t
 
 
 def _checked(rows: Any, cols: Any, values: Any, shape: Any) -> tuple[Triplets, tuple[int, int]]:
-    m, n = int(shape[0]), int(shape[1])
-    if not (0 < m <= LARGEST_SIDE and 0 < n <= LARGEST_SIDE):
-        raise ValueError(f"observed must have from 1 to {LARGEST_SIDE} rows and columns, but is {m} x {n}")
+    m, n = check_shape(shape)
     if not rows.ndim == cols.ndim == values.ndim == 1 or not rows.size == cols.size == values.size:
         raise ValueError(
             "rows, cols and values must be one-dimensional and of one length, but their shapes are "
             f"{rows.shape}, {cols.shape} and {values.shape}"
         )
-    if values.dtype.kind == "c":
-        raise TypeError("observed must be real, not complex")
+    check_kinds(rows.dtype, cols.dtype, values.dtype)
     for index, extent, name in (rows, m, "rows"), (cols, n, "cols"):
-        if index.dtype.kind not in "iu":
-            raise TypeError(f"{name} must be integers, not of dtype {index.dtype}")
-        if index.size and not (index.min() >= 0 and index.max() < extent):
-            first = int(np.argmax((index < 0) | (index >= extent)))
-            raise ValueError(f"{name} must be from 0 to {extent - 1}, but {name}[{first}] is {index[first]}")
+        check_indices(index, extent, name)
     values = np.ascontiguousarray(values, dtype=np.float64)
     check_finite(values, "values")
     return Triplets(
@@ -133,10 +127,45 @@ def _checked(rows: Any, cols: Any, values: Any, shape: Any) -> tuple[Triplets, t
     ), (m, n)
 
 
+def check_shape(shape: Any) -> tuple[int, int]:
+    """Rows and columns of a matrix that can be completed."""
+    m, n = int(shape[0]), int(shape[1])
+    if not (0 < m <= LARGEST_SIDE and 0 < n <= LARGEST_SIDE):
+        raise ValueError(f"observed must have from 1 to {LARGEST_SIDE} rows and columns, but is {m} x {n}")
+    return m, n
+
+
+def check_kinds(rows: np.dtype, cols: np.dtype, values: np.dtype) -> None:
+    """TypeError unless these are the types of indices and of values."""
+    if values.kind == "c":
+        raise TypeError("observed must be real, not complex")
+    for dtype, name in (rows, "rows"), (cols, "cols"):
+        if dtype.kind not in "iu":
+            raise TypeError(f"{name} must be integers, not of dtype {dtype}")
+
+
+def check_indices(index: np.ndarray, extent: int, name: str, before: int = 0) -> None:
+    """ValueError that names the first index out of its range, `before` entries having come before these."""
+    if index.size and not (index.min() >= 0 and index.max() < extent):
+        first = int(np.argmax((index < 0) | (index >= extent)))
+        raise ValueError(
+            f"{name} must be from 0 to {extent - 1}, but {name}[{before + first}] is {index[first]}"
+        )
+
+
 def weights_of(weights: Any, count: int, group: Any = ALONE) -> tuple[float, np.ndarray | None]:
     """The largest weight, and the weights over it: one for each entry, in the order of the entries."""
     if weights is None:
         return 1.0, None
+    w = weight_for_each(weights, count).astype(np.float64)
+    largest = group.largest(check_weights(w))
+    if largest == 0:
+        raise ValueError("weights must not all be 0")
+    return largest, w / largest
+
+
+def weight_for_each(weights: Any, count: int) -> np.ndarray:
+    """The weights as they were given, one for each entry."""
     if sp.issparse(weights):
         weights = weights.data
     w = as_numbers(weights, "weights")
@@ -145,19 +174,22 @@ def weights_of(weights: Any, count: int, group: Any = ALONE) -> tuple[float, np.
             f"weights must be {count} real numbers, one for each entry of observed in its order, "
             f"but are of dtype {w.dtype} and shape {w.shape}"
         )
-    w = w.astype(np.float64)
-    check_finite(w, "weights")
+    return w
+
+
+def check_weights(w: np.ndarray, before: int = 0) -> float:
+    """The largest of these weights; ValueError that names the first that is none."""
+    check_finite(w, "weights", before)
     if (w < 0).any():
         first = int(np.argmax(w < 0))
-        raise ValueError(f"weights must not be negative, but weights[{first}] is {w[first]}")
-    largest = group.largest(largest_magnitude(w))
-    if largest == 0:
-        raise ValueError("weights must not all be 0")
-    return largest, w / largest
+        raise ValueError(f"weights must not be negative, but weights[{before + first}] is {w[first]}")
+    return largest_magnitude(w)
 
 
-def by_rows_and_columns(entries: Triplets, shape: tuple[int, int]) -> tuple[Side, Side]:
+def by_rows_and_columns(entries: Any, shape: tuple[int, int]) -> tuple[Side, Side]:
     """Both copies; ValueError that names the first pair of entries in one place."""
+    if not isinstance(entries, Triplets):
+        return entries.sides()
     by_rows = sorted_side(entries.rows, entries.cols, entries.values, entries.weights, shape[0])
     rows = np.repeat(np.arange(shape[0], dtype=np.int32), by_rows.counts)
     by_columns = sorted_side(by_rows.indices, rows, by_rows.values, by_rows.weights, shape[1])
@@ -166,6 +198,7 @@ def by_rows_and_columns(entries: Triplets, shape: tuple[int, int]) -> tuple[Side
 
 
 def sorted_side(keys: np.ndarray, others: Any, values: Any, weights: Any, n: int) -> Side:
+    """Entries in the stable order of their keys, which are from 0 to n - 1."""
     begin, sorted_weights = np.empty(n + 1, np.int64), None if weights is None else np.empty_like(weights)
     indices, sorted_values = np.empty_like(others), np.empty_like(values)
     KERNELS.matrix_completion_sort(
@@ -185,10 +218,37 @@ def _check_unique(by_columns: Side, entries: Triplets) -> None:
     if same.size:
         i, j = int(rows[same[0]]), int(np.searchsorted(begin, same[0], side="right")) - 1
         at = np.flatnonzero((entries.rows == i) & (entries.cols == j))
+        refuse_pair(int(at[0]), int(at[1]), i, j)
+
+
+def refuse_pair(first: int, second: int, i: int, j: int) -> None:
+    """ValueError for two entries in one place."""
+    raise ValueError(
+        f"observed must not have two entries in one place, but entries {first} and {second} are both at "
+        f"({i}, {j}): add or average them first"
+    )
+
+
+def places(entries: Triplets, n_cols: int) -> np.ndarray:
+    """A number for each place in the matrix."""
+    return np.asarray(entries.rows.astype(np.int64) * n_cols + entries.cols)
+
+
+def refuse_shared(entries: Triplets, validation: np.ndarray, n_cols: int) -> None:
+    """ValueError if one of the entries is in one of these places, which are those of the validation."""
+    both = np.isin(places(entries, n_cols), validation)
+    if both.any():
+        first = int(np.argmax(both))
         raise ValueError(
-            f"observed must not have two entries in one place, but entries {at[0]} and {at[1]} are both at "
-            f"({i}, {j}): add or average them first"
+            "validation must not share entries with observed, but both have one at "
+            f"({entries.rows[first]}, {entries.cols[first]})"
         )
+
+
+def rounded(scale: float) -> float:
+    """To 20 bits: a scale need not be exact, but not depend on the order in which values were added."""
+    mantissa, exponent = math.frexp(scale)
+    return math.ldexp(round(mantissa * (1 << 20)), exponent - 20)
 
 
 def hold_out(by_rows: Side, by_columns: Side, rank: int, wanted: int, rng: np.random.Generator) -> Triplets:

@@ -8,8 +8,9 @@ import numpy as np
 
 from pysolve import _backend
 from pysolve._matrix_completion_group import ALONE
+from pysolve._matrix_completion_stored import Blockwise
 
-KERNELS: Any = _backend.kernels(np.empty(0))
+KERNELS: Any = Blockwise(_backend.kernels(np.empty(0)))
 
 
 def stride(k: int) -> int:

@@ -43,7 +43,8 @@ class CompletionResult:
     reg : float
         The regularisation of the fit, which `fold_in` uses too.
     seen : object with ``begin`` and ``indices``, or None
-        Where the entries of the fit are: those of row i in the columns ``indices[begin[i]:begin[i + 1]]``.
+        Where the entries of the fit are: those of row i in the columns ``indices[begin[i]:begin[i + 1]]``. None where
+        the entries were read from disk in blocks.
     row_ids, col_ids : ndarray or None
         The names of rows and columns in rising order, of results that were made from named rows and columns, as
         ``pysolve complete`` does.

@@ -20,6 +20,7 @@ from pysolve._matrix_completion_factors import (
 )
 from pysolve._matrix_completion_newton import HOPELESS, recover
 from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
+from pysolve._matrix_completion_stored import Stored
 from pysolve._matrix_completion_top import Seen
 
 HELD_AT_MOST = 500
@@ -169,7 +170,10 @@ def finished(request: Request, state: State, watch: Watch, status: CompletionSta
     )
 
 
-def _seen(state: State) -> Seen:
+def _seen(state: State) -> Seen | None:
+    """The places of the entries; None where they are on disk."""
+    if isinstance(state.by_rows.indices, Stored):
+        return None
     begin = np.append(state.by_rows.begin, state.by_rows.indices.size)
     return Seen(begin, state.by_rows.indices)
 
