@@ -101,7 +101,7 @@ def relative_residual(
     held: Triplets | None, U: np.ndarray, V: np.ndarray, k: int, size: float, group: Any = ALONE
 ) -> float:
     """Norm of the residual over norm of the values on some entries."""
-    if held is None:
+    if held is None or group.sum(float(len(held))) == 0:  # no entry proves nothing, not that all is well
         return float("nan")
     squares = KERNELS.matrix_completion_residual(
         held.rows,

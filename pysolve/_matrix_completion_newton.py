@@ -57,6 +57,8 @@ def recover(state: State, watch: Watch, factor: float, n_plain: int) -> Completi
 def _set_poor_aside(state: State) -> None:
     least = max(SPARE * state.k, state.k + 3)
     rows, cols = (side.counts < least for side in (state.by_rows, state.by_columns))
+    if min(np.count_nonzero(~rows), np.count_nonzero(~cols)) <= state.k:
+        return  # what would be left has no rank to find
     state.set_aside(rows, cols)
     if state.aside is not None and state.held is not None:
         state.held = state.held.where(~(rows[state.held.rows] | cols[state.held.cols]))

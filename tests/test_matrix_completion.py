@@ -66,6 +66,18 @@ def test_fit_that_is_not_a_recovery_is_not_called_one():
     assert result.history["training"].min() < 0.7 < np.nanmin(result.history["held_out"])
 
 
+@pytest.mark.parametrize("shape", [(20, 3), (50, 4), (40, 5), (10, 10), (4, 200)])
+def test_small_matrix_of_full_rank_has_a_fit_and_no_recovery(shape):
+    # Every row has few enough entries to be set aside, or all that were held out are in such rows.
+    for offset in 0, 5:
+        M = np.random.default_rng(0).standard_normal(shape) + offset
+        result = matrix_completion(M, 2, rng=0)
+        assert not result.converged
+        best = np.linalg.svd(M, compute_uv=False)[2:]
+        assert np.linalg.norm(result.to_dense() - M) < 1.5 * np.linalg.norm(best)
+        assert not (result.history["held_out"] == 0).any()
+
+
 def test_coherent_rows_need_the_sketch(monkeypatch):
     M, seen = coherent()
     observed = np.where(seen, M, np.nan)
