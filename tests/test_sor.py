@@ -1,5 +1,6 @@
 """sor, ssor_cg and SSOR as a user calls them: arguments, workspaces, pickles, and what they equal."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -99,7 +100,8 @@ def test_ssor_outlives_changes_to_the_matrix():
     expected = S @ b
     mine.data[:] = 7
     mine.indices[:] = 0
-    np.testing.assert_array_equal(S @ b, expected)
+    for same in (S, pickle.loads(pickle.dumps(S)), copy.deepcopy(S)):
+        np.testing.assert_array_equal(same @ b, expected)
 
 
 @solvers
