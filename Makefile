@@ -127,7 +127,7 @@ $(BIN)/cmake --build --preset $(1)
 rm -rf build/$(1)/site && mkdir -p build/$(1)/site && cp -R pysolve build/$(1)/site/
 $(BIN)/cmake --install build/$(1) --prefix build/$(1)/site >/dev/null
 endef
-SANITIZED_TESTS = tests/test_contract.py tests/test_bad_input.py tests/test_odd_input.py \
+SANITIZED_TESTS = $(wildcard tests/test_contract*.py) tests/test_bad_input.py tests/test_odd_input.py \
   $(wildcard $(patsubst csrc/%_bind.cpp,tests/test_%*.py,$(wildcard csrc/*_bind.cpp)))
 # The C++ runtime must be there before the sanitizer looks for what it intercepts in it. pytest must leave
 # stderr alone, or a report would vanish with the process that it ends.
