@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import scipy.sparse.linalg as sla
-from contract_cases import KINDS, SOLVERS, each_with, true_norms
+from contract_cases import KINDS, RELAXATIONS, SOLVERS, each_with, true_norms
 
 import pysolve
 from pysolve import gallery
@@ -51,7 +51,7 @@ def test_operator_that_is_far_from_symmetric_ends_with_a_status(solve, skew):
         assert "A is not symmetric" in result.message
 
 
-@solvers
+@pytest.mark.parametrize("solve", [*SOLVERS, *RELAXATIONS])
 def test_complex_right_hand_side_of_a_real_stencil_is_solved_part_by_part(solve):
     solid = np.zeros((10, 10), bool)
     solid[3:5, 2:6] = True
