@@ -127,13 +127,14 @@ $(BIN)/cmake --build --preset $(1)
 rm -rf build/$(1)/site && mkdir -p build/$(1)/site && cp -R pysolve build/$(1)/site/
 $(BIN)/cmake --install build/$(1) --prefix build/$(1)/site >/dev/null
 endef
-SANITIZED_TESTS = tests/test_contract.py tests/test_bad_input.py tests/test_odd_input.py \
+SANITIZED_TESTS = $(wildcard tests/test_contract*.py) tests/test_bad_input.py tests/test_odd_input.py \
   $(wildcard $(patsubst csrc/%_bind.cpp,tests/test_%*.py,$(wildcard csrc/*_bind.cpp)))
 # The C++ runtime must be there before the sanitizer looks for what it intercepts in it. pytest must leave
 # stderr alone, or a report would vanish with the process that it ends.
 # $(2): the tests. Under the thread sanitizer those that count threads, of which it has its own, are left out, the large
-# boxes and schedules of relaxation, which would take it many minutes (test_sor_outcomes has small ones), and those
-# that read matrices by SciPy's reader, whose threads it does not know.
+# boxes and schedules of relaxation, which would take it many minutes (test_sor_outcomes has small ones), the outcomes
+# of the contract, whose systems are too small for a second thread, and those that read matrices by SciPy's reader, whose
+# threads it does not know.
 sanitized_pytest = LD_PRELOAD="$$($(CXX) -print-file-name=lib$(1).so) $$($(CXX) -print-file-name=libstdc++.so.6)" \
   PYTHONPATH=build/$(1)/site $(BIN)/pytest -q --capture=sys -p no:cacheprovider $(2) $(PYTEST_ARGS)
 
@@ -150,7 +151,7 @@ tsan: $(STAMPS)/core $(STAMPS)/extra-test $(STAMPS)/extra-dev
 	@mkdir -p build/tsan
 	$(CXX) -std=c++20 -O1 -g -fsanitize=thread -fPIC -shared -pthread tools/tsan_gomp.cpp -o build/tsan/libgomp_tsan.so
 	$(call preset_build,tsan)
-	$(call sanitized_pytest,tsan,$(filter-out %_resources.py %_theory.py %_adversarial.py %_threads.py %sor_kernels.py %stencil_kernels.py,$(SANITIZED_TESTS)))
+	$(call sanitized_pytest,tsan,$(filter-out %_resources.py %_theory.py %_adversarial.py %_threads.py %sor_kernels.py %stencil_kernels.py %contract_outcomes.py %contract_failures.py,$(SANITIZED_TESTS)))
 
 tidy: $(STAMPS)/core $(STAMPS)/extra-dev $(STAMPS)/extra-tidy
 	$(BIN)/cmake --preset tidy

@@ -4,7 +4,8 @@
 // A = L + D + U in that order. Matrices come as a sor_split (sor_split.hpp), made once from a csr matrix. A has a
 // positive (real) diagonal.
 //
-// Bytes per call count each array once: v = sizeof(T), s = sizeof(sum_t<T>), n rows, m entries off the diagonal.
+// Bytes count an array once for each pass that reads it and once for each that writes it: v = sizeof(T),
+// s = sizeof(sum_t<T>), n rows, m entries off the diagonal. Flops are those of real values.
 // Reference: Young, Iterative Solution of Large Linear Systems, 1971; tests/reference/sor.py.
 #pragma once
 #include "run_state.hpp"
@@ -34,7 +35,8 @@ void sor_run_csr(const sor_split<T>& A, const T* b, T* x, double omega, sor_dire
 // norm(r) of the recurrence after iteration k. state.curvature holds p^H A p of the last direction, and with state.rho,
 // state.beta and work it is all that the next run goes on from. Where p^H A p <= state.floor p^H p, the end is
 // not_positive, work begins with p and state.curvature is p^H A p / p^H p.
-//   m (v + 4) + n (14.5 v + 8) bytes, 6 m + 26 n flops an iteration
+//   m (v + 4) + n (19 v + 8) bytes, 3 m + 29 n flops an iteration
+// since each of the two passes moves all of work's z and y, which lie side by side.
 // Product and preconditioner share their passes over L and U (after Eisenstat 1981), in a form that keeps r itself:
 //   rows descending:  z = (D/omega + U)^-1 (2 - omega)/omega D y, and (D + U) z from the same entries
 //   rows ascending:   y = (D/omega + L)^-1 r and L z from the same entries, once r has taken its step
@@ -42,7 +44,7 @@ template <class T>
 void ssor_cg_run_csr(const sor_split<T>& A, double omega, T* x, T* r, T* work, double* norms,
                      run_state& state);
 
-// z = M^-1 r with that M.  m (v + 4) + n (5 v + 16) bytes, 2 m + 7 n flops.
+// z = M^-1 r with that M.  m (v + 4) + n (7 v + 16) bytes, 2 m + 7 n flops.
 template <class T>
 void sor_precondition_csr(const sor_split<T>& A, double omega, const T* r, T* z);
 

@@ -13,7 +13,7 @@
 // other colour there has not been touched by a later stage.
 //
 // Bytes per cell and sweep: 3 v / sweeps taken together, v = sizeof(T), and more by the share of units that segments
-// have in common: with s stages in segments of w cells, 16 s / w of it; flops 14. Iterates are, bit for bit, those
+// have in common: with s stages in segments of w cells, 16 s / w of it; flops 11. Iterates are, bit for bit, those
 // of relax_colour.
 #pragma once
 #include <vector>

@@ -43,6 +43,12 @@ class CsrMatrix:
         indptr, indices, data = self._kernel_args
         self._kernel_args = (indptr.copy(), indices.copy(), data)
 
+    def own_arrays(self) -> None:
+        """Copy all arrays: the matrix stays what it is, whatever becomes of the caller's."""
+        self.own_structure()
+        indptr, indices, data = self._kernel_args
+        self._kernel_args = (indptr, indices, data.copy())
+
     def _matvec(self, x: Any, y: Any) -> None:
         kernels(x).csr_matvec(*self._kernel_args, x, y)
 

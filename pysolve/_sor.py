@@ -14,6 +14,7 @@ from pysolve._sor_matrix import (
     SWEEPS,
     SorWorkspace,
     SplitMatrix,
+    SplitStencil,
     check_omega,
     check_symmetric,
     with_entries,
@@ -244,9 +245,7 @@ class _Entries:
     def astype(self, dtype: np.dtype) -> Any:
         A = self.A
         if isinstance(A, StencilOperator):
-            if dtype.kind != "c":
-                return A.astype(dtype)
-            A = A.tocsr()
+            return SplitStencil(A, dtype, self.method.order) if dtype.kind == "c" else A.astype(dtype)
         matrix = SplitMatrix(A, dtype, self.method.order)
         if self.method.sweep is None:
             check_symmetric(matrix.split, A.dtype, dtype)

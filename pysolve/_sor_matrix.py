@@ -32,6 +32,19 @@ class SplitMatrix(CsrMatrix):
         return self
 
 
+class SplitStencil(SplitMatrix):
+    """A real stencil operator for complex vectors: its entries, with its decoupled cells and its null space."""
+
+    def __init__(self, A: StencilOperator, dtype: np.dtype, order: str) -> None:
+        super().__init__(A.tocsr(), dtype, order)
+        self._cells, self._decoupled, self.n_components = A, A._decoupled, A.n_components
+
+    def project_out_null_space(self, d: np.ndarray) -> np.ndarray:
+        for part in (d.real, d.imag):
+            self._cells.project_out_null_space(part)
+        return d
+
+
 class SorWorkspace:
     """What solves of one pattern of entries share: pass the same one to solves that follow each other.
 

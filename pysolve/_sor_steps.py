@@ -16,7 +16,7 @@ N_VECTORS = 5  # that the kernels of ssor_cg keep from run to run
 
 
 class RelaxationSteps(Steps):
-    """What both kinds have in common: the run, and how it ended."""
+    """What both kinds have in common: the run, and whether it could go on. Why it could not, each kind knows."""
 
     def __init__(self, system: System, column: int, omega: float, order: str) -> None:
         super().__init__(system, column)
@@ -33,13 +33,7 @@ class RelaxationSteps(Steps):
         self._run(n_steps, tolerance)
         norms = self.norms[: self.state.n_steps].tolist()
         end = self.state.end
-        if end in ("steps", "tolerance"):
-            return norms, end
-        self.failure = Status.BREAKDOWN if end == "not_finite" else self._curvature_failure()
-        return norms, "failed"
-
-    def _curvature_failure(self) -> Status:
-        return Status.BREAKDOWN
+        return norms, end if end in ("steps", "tolerance") else "failed"
 
 
 class SorSteps(RelaxationSteps):
@@ -98,6 +92,13 @@ class SsorSteps(RelaxationSteps):
     def _run(self, n_steps: int, tolerance: float) -> None:
         run = getattr(self.kernels, f"ssor_cg_run_{self.kind}")
         run(self.matrix, self.omega, self.x, self.r, self.work, self.norms, self.state)
+
+    def take(self, n_steps: int, tolerance: float) -> tuple[list[float], str]:
+        norms, end = super().take(n_steps, tolerance)
+        if end == "failed":
+            refused = self.state.end == "not_positive"
+            self.failure = self._curvature_failure() if refused else Status.BREAKDOWN
+        return norms, end
 
     def restart(self) -> None:
         self.r, self.buffer = self.buffer, self.r

@@ -68,7 +68,7 @@ class SSOR:
         self._A: Any = A
         if not isinstance(A, StencilOperator):
             self._A = SplitMatrix(A, self.dtype, "natural")
-            self._A.own_structure()  # for pickle, whatever becomes of the caller's arrays
+            self._A.own_arrays()  # a pickle made later holds what the split was made of
             check_symmetric(self._A.split, A.dtype, self.dtype)
 
     def matvec(self, r: Any) -> np.ndarray:

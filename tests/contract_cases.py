@@ -1,12 +1,15 @@
 """Systems in every form that a solver takes, and the true residual, for the tests of the contract."""
 
 import numpy as np
+import pytest
 import scipy.sparse as sp
 import scipy.sparse.linalg as sla
 
 import pysolve
 
 SOLVERS = [pysolve.cg, pysolve.conjugate_directions]
+RELAXATIONS = [pysolve.sor, pysolve.ssor_cg]  # that take no preconditioner, and want the entries of A
+CLOSED = {"LinearOperator", "matvec", "matmul", "PackedMatrix"}  # whose entries cannot be had
 DTYPES = ["f4", "f8", "c8", "c16"]
 FORMATS = ["csr", "csc", "coo", "bsr", "dia", "lil", "dok"]
 GRID = (5, 6)
@@ -64,6 +67,31 @@ CASES = [
     for dtype in DTYPES
     if not (kind == "StencilOperator" and dtype.startswith("c"))
 ]
+
+
+def each_with(kinds):
+    """Every solver with each of these kinds of A, but those whose entries it wants and cannot have."""
+    pairs = [
+        (solve, kind)
+        for solve in (*SOLVERS, *RELAXATIONS)
+        for kind in kinds
+        if solve in SOLVERS or kind not in CLOSED
+    ]
+    return pytest.mark.parametrize(("solve", "kind"), pairs)
+
+
+def each_with_map(kinds):
+    """The same without and with a preconditioner, where the solver takes one."""
+    (pairs,) = each_with(kinds).args[1:]
+    triples = [(solve, kind, with_M) for solve, kind in pairs for with_M in (False, True)]
+    return pytest.mark.parametrize(
+        ("solve", "kind", "preconditioned"), [case for case in triples if case[0] in SOLVERS or not case[2]]
+    )
+
+
+def by_map(solve, M):
+    """Keyword arguments with a preconditioner, for a solver that takes one."""
+    return {"M": M} if solve in SOLVERS else {}
 
 
 def vector(dtype="f8", n=N, seed=0):

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import scipy.sparse.linalg as sla
-from contract_cases import KINDS, SOLVERS, true_norms
+from contract_cases import KINDS, RELAXATIONS, SOLVERS, each_with, true_norms
 
 import pysolve
 from pysolve import gallery
 
 S = pysolve.Status
 solvers = pytest.mark.parametrize("solve", SOLVERS)
-forms = pytest.mark.parametrize("form", ["ndarray", "csr_array", "LinearOperator", "matvec", "PackedMatrix"])
+FORMS = ["ndarray", "csr_array", "LinearOperator", "matvec", "PackedMatrix"]
+forms = pytest.mark.parametrize("form", FORMS)
 
 
 @solvers
@@ -50,7 +51,7 @@ def test_operator_that_is_far_from_symmetric_ends_with_a_status(solve, skew):
         assert "A is not symmetric" in result.message
 
 
-@solvers
+@pytest.mark.parametrize("solve", [*SOLVERS, *RELAXATIONS])
 def test_complex_right_hand_side_of_a_real_stencil_is_solved_part_by_part(solve):
     solid = np.zeros((10, 10), bool)
     solid[3:5, 2:6] = True
@@ -80,8 +81,7 @@ def test_callback_is_called_once_an_iteration_even_where_the_last_step_fails(sol
         assert len(calls) == result.iterations
 
 
-@solvers
-@forms
+@each_with(FORMS)
 @pytest.mark.parametrize(
     ("dtype", "size_of_A", "size_of_b"),
     [
@@ -92,10 +92,10 @@ def test_callback_is_called_once_an_iteration_even_where_the_last_step_fails(sol
         ("f8", 1.0, 1e300),
     ],
 )
-def test_size_of_the_system_does_not_matter(solve, form, dtype, size_of_A, size_of_b):
+def test_size_of_the_system_does_not_matter(solve, kind, dtype, size_of_A, size_of_b):
     A = gallery.poisson((6, 6), format="csr").toarray()
     b = np.random.default_rng(0).standard_normal(36)
-    result = solve(KINDS[form]((A * size_of_A).astype(dtype)), (b * size_of_b).astype(dtype), rtol=1e-4)
+    result = solve(KINDS[kind]((A * size_of_A).astype(dtype)), (b * size_of_b).astype(dtype), rtol=1e-4)
     x = np.linalg.solve(A, b) * (size_of_b / size_of_A)
     if np.abs(x).max() < np.finfo(dtype).max:
         assert result.converged, result.message

@@ -1,18 +1,19 @@
 """sor, ssor_cg and SSOR as a user calls them: arguments, workspaces, pickles, and what they equal."""
 
+import copy
 import pickle
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import scipy.sparse.linalg as sla
-from contract_cases import KINDS, N, dense, vector
+from contract_cases import CLOSED, KINDS, RELAXATIONS, N, dense, vector
 
 import pysolve
 
 A = sp.csr_array(dense())
 b = vector()
-solvers = pytest.mark.parametrize("solve", [pysolve.sor, pysolve.ssor_cg])
+solvers = pytest.mark.parametrize("solve", RELAXATIONS)
 
 
 def textbook_sweeps(A, b, omega, order, n_sweeps):
@@ -99,7 +100,8 @@ def test_ssor_outlives_changes_to_the_matrix():
     expected = S @ b
     mine.data[:] = 7
     mine.indices[:] = 0
-    np.testing.assert_array_equal(S @ b, expected)
+    for same in (S, pickle.loads(pickle.dumps(S)), copy.deepcopy(S)):
+        np.testing.assert_array_equal(same @ b, expected)
 
 
 @solvers
@@ -217,6 +219,23 @@ def test_vector_that_is_not_finite_is_refused(solve, name):
     bad[4] = np.nan
     with pytest.raises(ValueError, match=rf"{name} must be finite, but {name}\[4\] is nan"):
         solve(A, bad if name == "b" else b, bad if name == "x0" else None)
+
+
+@solvers
+@pytest.mark.parametrize("kind", sorted(CLOSED))
+def test_operator_without_entries_is_refused(solve, kind):
+    with pytest.raises(TypeError, match=r"A must be a sparse array.* whose entries SOR can relax"):
+        solve(KINDS[kind](dense()), vector())
+
+
+def test_matrix_that_is_not_symmetric_is_relaxed_but_not_for_ssor_cg():
+    skew = sp.csr_array(np.array([[4.0, 1.0, 0.0], [-1.0, 4.0, 2.0], [0.0, 0.0, 4.0]]))
+    result = pysolve.sor(skew, np.ones(3), rtol=1e-12)
+    assert result.converged
+    np.testing.assert_allclose(skew @ result.x, np.ones(3), rtol=1e-11)
+    for refused in (lambda: pysolve.ssor_cg(skew, np.ones(3)), lambda: pysolve.SSOR(skew)):
+        with pytest.raises(ValueError, match="A must be symmetric"):
+            refused()
 
 
 @solvers

@@ -10,12 +10,14 @@ import time
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from contract_cases import dense, vector
+from contract_cases import RELAXATIONS, dense, vector
+from test_contract_outcomes import check_truth
 from threadpoolctl import threadpool_limits
 
 import pysolve
 
 S = pysolve.Status
+solvers = pytest.mark.parametrize("solve", RELAXATIONS)
 SMALLER_TEAM = """
 import numpy as np, pysolve
 A = pysolve.gallery.poisson((1000, 1200))
@@ -83,9 +85,9 @@ def test_sweeps_that_have_reached_rounding_end_whatever_the_shape_of_b(form):
     assert all(end.iterations < 600 for end in ends)
 
 
-@pytest.mark.parametrize("call", [pysolve.sor, pysolve.ssor_cg])
-def test_limit_of_iterations_may_be_any_integer(call):
-    assert call(sp.csr_array(dense()), vector(), maxiter=10**20).converged
+@solvers
+def test_limit_of_iterations_may_be_any_integer(solve):
+    assert solve(sp.csr_array(dense()), vector(), maxiter=10**20).converged
 
 
 @pytest.mark.parametrize("omega", [1e-6, 0.01, 0.1, 1.999, 1.9999])
@@ -97,6 +99,27 @@ def test_float32_takes_the_iterations_of_cg_with_ssor_at_any_omega(form, omega):
     plain = pysolve.cg(A, b, rtol=1e-4, M=pysolve.SSOR(A, omega))
     assert fused.converged
     assert fused.iterations <= 1.1 * plain.iterations + 2
+
+
+@solvers
+def test_failure_is_told_by_a_status(solve):
+    indefinite = np.array([[1.0, 3.0, 0.0], [3.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    singular = np.array([[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    for A, b in ((indefinite, [1.0, 2.0, 3.0]), (singular, [1.0, 1.0, 1.0])):
+        result = solve(sp.csr_array(A), np.array(b), rtol=1e-10)
+        check_truth(A, np.array(b), result, 1e-10 * np.linalg.norm(b), "f8")
+        assert result.info != 0
+        assert result.status in (S.DIVERGED, S.INDEFINITE, S.SINGULAR, S.MAXITER, S.STAGNATED), result.message
+
+
+def test_divergence_is_noticed_and_said():
+    A = sp.csr_array(np.array([[1.0, 3.0], [3.0, 1.0]]))
+    result = pysolve.sor(A, np.array([1.0, 2.0]))
+    assert result.status is S.DIVERGED
+    assert result.info < 0
+    assert "diverges" in result.message
+    assert result.iterations <= 50
+    assert np.isfinite(result.x).all()
 
 
 def test_singular_matrix_is_called_singular():
