@@ -7,15 +7,8 @@ from typing import Any
 import numpy as np
 
 from pysolve._distributed_ranks import Halo, Ranks
-from pysolve._matrix_completion_entries import (
-    Side,
-    Triplets,
-    move_to_end,
-    one_of_each_column,
-    places_of,
-    some_of_each_row,
-    sorted_side,
-)
+from pysolve._matrix_completion_entries import Side, Triplets, sorted_side
+from pysolve._matrix_completion_held import move_to_end, one_of_each_column, places_of, some_of_each_row
 
 ROW_COST = 16  # of a row without entries, in entries
 

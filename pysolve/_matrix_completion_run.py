@@ -9,7 +9,7 @@ import numpy as np
 from pysolve import _backend
 from pysolve._matrix_completion_als import State, Watch, alternate, iterate, size_of
 from pysolve._matrix_completion_arguments import Request
-from pysolve._matrix_completion_entries import Side, Triplets, by_rows_and_columns, hold_out, put_back
+from pysolve._matrix_completion_entries import Side, Triplets, by_rows_and_columns
 from pysolve._matrix_completion_factors import (
     first_other,
     gauge,
@@ -18,6 +18,8 @@ from pysolve._matrix_completion_factors import (
     spectral_start,
     stride,
 )
+from pysolve._matrix_completion_group import ALONE
+from pysolve._matrix_completion_held import hold_out, put_back
 from pysolve._matrix_completion_newton import HOPELESS, recover
 from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
 from pysolve._matrix_completion_stored import Stored
@@ -171,8 +173,8 @@ def finished(request: Request, state: State, watch: Watch, status: CompletionSta
 
 
 def _seen(state: State) -> Seen | None:
-    """The places of the entries; None where they are on disk."""
-    if isinstance(state.by_rows.indices, Stored):
+    """The places of the entries; None where they are on disk, or with other ranks."""
+    if state.group is not ALONE or isinstance(state.by_rows.indices, Stored):
         return None
     begin = np.append(state.by_rows.begin, state.by_rows.indices.size)
     return Seen(begin, state.by_rows.indices)

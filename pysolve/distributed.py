@@ -193,15 +193,11 @@ def _with_shape(ranks: Ranks, observed: Any) -> Any:
 
 
 def _shape_of(observed: Any) -> Any:
-    shape = (
-        observed[1]
-        if isinstance(observed, tuple) and len(observed) == 2
-        else getattr(observed, "shape", None)
-    )
+    shape: Any = observed[1] if isinstance(observed, tuple) and len(observed) == 2 else np.shape(observed)
     try:
         return tuple(int(extent) for extent in shape)
-    except TypeError:
-        return tuple(np.shape(observed))
+    except (TypeError, ValueError):
+        return shape  # the checks of the entries will say what is wrong with it
 
 
 @contextlib.contextmanager
