@@ -154,7 +154,7 @@ def matrix_completion(
             observed, rank, reg, weights, init, "als", rtol, maxiter, validation, dtype, x0, rng, group=ranks
         )
         agreement = Agreement(ranks, reporter(callback, progress))
-        with _interrupts(agreement):
+        with _signals(agreement):
             return _completed(ranks, request, agreement)
     except BaseException as error:
         ranks.fail(error)
@@ -201,13 +201,24 @@ def _shape_of(observed: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _interrupts(agreement: Agreement) -> Iterator[None]:
-    """Ctrl-C reaches every rank: the iteration ends on all together, with the best factors so far."""
+def _signals(agreement: Agreement) -> Iterator[None]:
+    """Ctrl-C reaches every rank: the iteration ends on all together, with the best factors so far.
+
+    Launchers of MPICH tell the other ranks with SIGUSR1 that one has died, which would end them without a word: they
+    find out themselves, and say who it was. After such an error it stays unheard, so that it can be written down.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, agreement.interrupt)
+    handlers: dict[Any, Any] = {signal.SIGINT: agreement.interrupt}
+    if hasattr(signal, "SIGUSR1") and signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
+        handlers[signal.SIGUSR1] = lambda *_: None
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
+    except RankError:
+        before = {signal.SIGINT: before[signal.SIGINT]}
+        raise
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
