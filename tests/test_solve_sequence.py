@@ -168,7 +168,7 @@ def test_methods_of_pysolve_are_chosen_by_omega(method):
 
 def test_maxiter_of_a_method_bounds_the_arm_and_the_default_together():
     matrix, b = pysolve.gallery.poisson((40, 40), format="csr"), np.ones(1600)
-    sequence = SolveSequence("ssor_cg", policy=Scripted(1.999), backstop=1)
+    sequence = SolveSequence("ssor_cg", policy=Scripted(0.1), backstop=1)
     Y = sequence(matrix, b, rtol=1e-8).iterations
     found = sequence(matrix, b, rtol=1e-8, maxiter=Y + 2)
     assert found.aborted
@@ -180,7 +180,7 @@ def test_maxiter_of_a_method_bounds_the_arm_and_the_default_together():
 
 def test_seconds_of_a_method_are_told_and_its_arms_stopped_by_iterations():
     matrix, b = pysolve.gallery.poisson((40, 40), format="csr"), np.ones(1600)
-    sequence = SolveSequence("ssor_cg", policy=Scripted(1.7, 1.999), cost="seconds", backstop=1)
+    sequence = SolveSequence("ssor_cg", policy=Scripted(1.7, 0.1), cost="seconds", backstop=1)
     results = [sequence(matrix, b, rtol=1e-8) for _ in range(3)]
     assert [found.aborted for found in results] == [False, False, True]
     assert [call.cost for call in sequence.history] == [call.seconds for call in sequence.history]
