@@ -11,6 +11,7 @@ from pysolve._conjugate_directions import cg, conjugate_directions
 from pysolve._direction_net import DirectionNet
 from pysolve._jacobi import Jacobi
 from pysolve._matrix_completion import matrix_completion
+from pysolve._matrix_completion_estimator import MatrixCompletion
 from pysolve._matrix_completion_result import CompletionBias, CompletionResult, CompletionStatus
 from pysolve._multilevel import Multilevel
 from pysolve._result import ConvergenceError, SolveResult, Status
@@ -37,6 +38,7 @@ __all__ = [
     "DirectionNet",
     "FixedArm",
     "Jacobi",
+    "MatrixCompletion",
     "Multilevel",
     "PackedMatrix",
     "Policy",

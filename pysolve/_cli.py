@@ -1,18 +1,18 @@
-"""The command `pysolve`: `pysolve solve | compare | demo`.
+"""The command `pysolve`: `pysolve solve | compare | complete | predict | demo`.
 
 Exit codes: 0 done and converged, 1 not converged, 2 the input cannot be used, memory is short or a library
 failed, 130 interrupted, 141 nobody reads the output.
 """
 
 import argparse
-import contextlib
-import math
 import os
 import sys
 from typing import Any
 
 import pysolve
+from pysolve._cli_completion_arguments import add_complete, add_predict
 from pysolve._cli_files import InputError
+from pysolve._cli_numbers import demo_size, tolerance, whole_number
 
 BAD_INPUT, INTERRUPTED, NO_READER = 2, 130, 141
 METHODS = ("cg", "conjugate_directions")
@@ -68,12 +68,15 @@ def _fail(sentence: str, code: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="pysolve", description="Solve symmetric positive definite systems A x = b."
+        prog="pysolve",
+        description="Solve symmetric positive definite systems A x = b; complete matrices of low rank.",
     )
     parser.add_argument("--version", action="version", version=f"pysolve {pysolve.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_solve(commands)
     _add_compare(commands)
+    add_complete(commands)
+    add_predict(commands)
     _add_demo(commands)
     return parser
 
@@ -84,7 +87,7 @@ def _add_solve(commands: Any) -> None:
     _add_system(solve)
     solve.add_argument("--method", choices=METHODS, default="cg", help="default: cg")
     solve.add_argument("--preconditioner", choices=PRECONDITIONERS, default="none", help="default: none")
-    solve.add_argument("--atol", type=_tolerance, default=0.0, help="absolute tolerance (default: 0)")
+    solve.add_argument("--atol", type=tolerance, default=0.0, help="absolute tolerance (default: 0)")
     solve.add_argument("--output", metavar="FILE", help="write x to this .npy, .npz or .mtx file")
     solve.add_argument(
         "--plot", metavar="FILE", help="draw the residual of every iteration (.png, .pdf, .svg)"
@@ -98,9 +101,13 @@ def _add_compare(commands: Any) -> None:
     compare.set_defaults(run=_run_compare)
     _add_system(compare)
     compare.add_argument(
-        "--repeat", type=_count, default=3, metavar="N", help="timed runs, medians are shown (default: 3)"
+        "--repeat",
+        type=whole_number,
+        default=3,
+        metavar="N",
+        help="timed runs, medians are shown (default: 3)",
     )
-    compare.add_argument("--threads", type=_count, metavar="N", help="OMP_NUM_THREADS for all of them")
+    compare.add_argument("--threads", type=whole_number, metavar="N", help="OMP_NUM_THREADS for all of them")
     compare.add_argument("--plot", metavar="FILE", help="draw the table (.png, .pdf, .svg)")
 
 
@@ -116,14 +123,14 @@ def _add_demo(commands: Any) -> None:
     )
     demo.add_argument(
         "--size",
-        type=_demo_size,
+        type=demo_size,
         default=64,
         metavar="N",
         help="cells along a side of the boxes (default: 64)",
     )
     demo.add_argument(
         "--threads",
-        type=_count,
+        type=whole_number,
         default=1,
         metavar="N",
         help="OMP_NUM_THREADS for both (default: 1, as scipy's cg uses one)",
@@ -137,33 +144,8 @@ def _add_system(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="b as .mtx, .npy or .npz (default: the b of an .npz system, else A @ ones)",
     )
-    command.add_argument("--rtol", type=_tolerance, default=1e-8, help="relative tolerance (default: 1e-8)")
-    command.add_argument("--maxiter", type=_count, metavar="N", help="most iterations (default: 10 n)")
-
-
-def _tolerance(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number that is finite and not negative, got {text!r}")
-    return value
-
-
-def _count(text: str) -> int:
-    return _whole_number(text, "at least 1", 1)
-
-
-def _demo_size(text: str) -> int:
-    return _whole_number(text, "from 8 to 256", 8, 256)
-
-
-def _whole_number(text: str, expected: str, lowest: int, highest: float = math.inf) -> int:
-    with contextlib.suppress(ValueError):
-        if lowest <= (value := int(text)) <= highest:
-            return value
-    raise argparse.ArgumentTypeError(f"must be a whole number, {expected}, got {text!r}")
+    command.add_argument("--rtol", type=tolerance, default=1e-8, help="relative tolerance (default: 1e-8)")
+    command.add_argument("--maxiter", type=whole_number, metavar="N", help="most iterations (default: 10 n)")
 
 
 def _run_solve(arguments: argparse.Namespace) -> int:

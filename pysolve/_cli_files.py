@@ -68,8 +68,8 @@ def _from_gallery(name: str, size: str) -> Any:
 
 def _read_matrix(path: str) -> tuple[Any, np.ndarray | None]:
     """(A, b or None): A a csr_array or an ndarray, real floating point, square and finite."""
-    _must_be_file(path)
-    with _reading(path):
+    must_be_file(path)
+    with reading(path):
         if path.lower().endswith(MATRIX_MARKET):
             A, b = read_matrix_market(path), None
         elif path.lower().endswith(".npz"):
@@ -80,7 +80,7 @@ def _read_matrix(path: str) -> tuple[Any, np.ndarray | None]:
 
 
 def _read_npz(path: str) -> tuple[Any, np.ndarray | None]:
-    with _open_npz(path) as arrays:
+    with open_npz(path) as arrays:
         names = set(arrays.files)
         b = arrays["b"] if "b" in names else None
         if "A" in names:
@@ -96,15 +96,15 @@ def _read_npz(path: str) -> tuple[Any, np.ndarray | None]:
 
 def _read_vector(path: str) -> np.ndarray:
     """The right-hand side in `path`, as stored."""
-    _must_be_file(path)
-    with _reading(path):
+    must_be_file(path)
+    with reading(path):
         if path.lower().endswith(MATRIX_MARKET):
             b = read_matrix_market(path)
             return b.toarray() if sp.issparse(b) else b
         if path.lower().endswith(".npy"):
             return np.load(path, allow_pickle=False)
         if path.lower().endswith(".npz"):
-            with _open_npz(path) as arrays:
+            with open_npz(path) as arrays:
                 names = arrays.files
                 if "b" not in names and len(names) != 1:
                     raise InputError(f"'{path}' holds {_listed(names)}: expected one array, or one called b")
@@ -114,14 +114,14 @@ def _read_vector(path: str) -> np.ndarray:
     )
 
 
-def _open_npz(path: str) -> Any:
+def open_npz(path: str) -> Any:
     if not zipfile.is_zipfile(path):
         raise InputError(f"cannot read '{path}': it is damaged or not a .npz file")
     return np.load(path, allow_pickle=False)
 
 
 @contextlib.contextmanager
-def _reading(path: str) -> Iterator[None]:
+def reading(path: str) -> Iterator[None]:
     try:
         yield
     except InputError:
@@ -132,7 +132,7 @@ def _reading(path: str) -> Iterator[None]:
         raise InputError(f"cannot read '{path}': {first_line(error)}") from error
 
 
-def _must_be_file(path: str) -> None:
+def must_be_file(path: str) -> None:
     if os.path.isdir(path):
         raise InputError(f"'{path}' is a folder, not a file")
     if not os.path.exists(path):

@@ -30,6 +30,20 @@ def check_picture_path(path: str, inputs: Inputs = ()) -> None:
     _check_target(path, inputs)
 
 
+def check_model_path(path: str, inputs: Inputs = ()) -> None:
+    """Raise `InputError` unless a model can be written to `path`, which is none of the `inputs`."""
+    _check_suffix(path, (".npz",), "a model")
+    _check_target(path, inputs)
+
+
+def write_model(path: str, model: Any) -> None:
+    """Write what has a `save` of its own."""
+    try:
+        model.save(path)
+    except OSError as error:
+        raise InputError(f"cannot write '{path}': {error.strerror or first_line(error)}") from error
+
+
 def write_vector(path: str, x: np.ndarray) -> None:
     """Write `x` to `path`; the ending says how (.npy, .npz with the name x, .mtx)."""
     if path.lower().endswith(".npy"):

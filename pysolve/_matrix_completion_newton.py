@@ -26,6 +26,7 @@ LAST = 1e-3  # and to end with
 SPARE = 1.4  # rows with fewer entries than this, times the rank (but at least two more), are set aside
 HOPELESS = 0.3  # relative error on entries held out, beyond which nothing has been found yet
 NOISE = 1.5  # times the least error on entries held out: beyond, less regularisation fits noise
+FEW = 10  # entries held out: the error on fewer may be small by chance, and rise although nothing is noise
 ROUNDS = 3  # exact half steps on rows and columns that were set aside
 N_CG = 150  # most conjugate-gradient steps of a Gauss-Newton step
 PATIENCE = 12  # Gauss-Newton steps without progress before it is given up
@@ -114,7 +115,8 @@ def lower_regularisation(state: State, watch: Watch, factor: float, n_plain: int
         state.reg *= factor
         if watch.iterations >= watch.maxiter:
             return CompletionStatus.MAXITER
-        noisy = watch.best_error < HOPELESS and watch.held_out[-1] > NOISE * watch.best_error
+        told = state.held is not None and len(state.held) >= FEW
+        noisy = told and watch.best_error < HOPELESS and watch.held_out[-1] > NOISE * watch.best_error
         if noisy and watch.iterations - watch.best_at > 5:
             return CompletionStatus.STALLED
     return None
