@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from pysolve._array_files import read_arrays, save_arrays
+from pysolve._generator_files import generator_from, generator_state
 from pysolve._writing import check_path
 
 VERSION = 1
-GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 BASE = {"_asked": "int", "_unit": "float", "_worst": "float", "_history": "part"}
 
 
@@ -31,7 +31,7 @@ def to_arrays(policy: Any) -> dict[str, np.ndarray]:
         "n_arms": len(policy.arms),
         "arms": storable(policy.arms),
         "parameters": policy._parameters,
-        "rng": _plain(policy._rng.bit_generator.state),
+        "rng": generator_state(policy._rng),
         "token": policy._token,
     }
     return {"header": np.array(json.dumps(header))} | pack(policy, _kinds(policy), "")
@@ -54,7 +54,7 @@ def _restored(cls: type, arrays: dict[str, np.ndarray], arms: tuple[Any, ...] | 
         raise ValueError(f"its version must be {VERSION}, but is {found!r}")
     if header["policy"] != cls.__name__:
         raise ValueError(f"it holds a {header['policy']}")
-    rng = _generator(header["rng"])
+    rng = generator_from(header["rng"])
     policy = cls(_arms(header, arms), **header["parameters"], rng=rng)
     policy._token = str(header["token"])
     policy._prepare(arrays)
@@ -106,31 +106,6 @@ def _same(back: Any, given: Any) -> bool:
     if isinstance(given, dict):
         return back.keys() == given.keys() and all(_same(back[key], value) for key, value in given.items())
     return isinstance(given, type(back)) and bool(back == given)
-
-
-def _plain(state: Any) -> Any:
-    """A bit generator's state for JSON: arrays become {"array": ..., "dtype": ...}."""
-    if isinstance(state, dict):
-        return {key: _plain(value) for key, value in state.items()}
-    if isinstance(state, np.ndarray):
-        return {"array": state.tolist(), "dtype": state.dtype.str}
-    return state.item() if isinstance(state, np.generic) else state
-
-
-def _full(state: Any) -> Any:
-    if isinstance(state, dict):
-        if "array" in state:
-            return np.array(state["array"], np.dtype(state["dtype"]))
-        return {key: _full(value) for key, value in state.items()}
-    return state
-
-
-def _generator(state: dict[str, Any]) -> np.random.Generator:
-    if state["bit_generator"] not in GENERATORS:
-        raise ValueError(f"its random generator is {state['bit_generator']!r}")
-    bits = getattr(np.random, state["bit_generator"])()
-    bits.state = _full(state)
-    return np.random.Generator(bits)
 
 
 def pack(owner: Any, kinds: dict[str, str], prefix: str) -> dict[str, np.ndarray]:

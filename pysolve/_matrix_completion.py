@@ -8,6 +8,7 @@ from typing import Any
 
 from pysolve._matrix_completion_als import Watch
 from pysolve._matrix_completion_arguments import Request, not_yet, request_from
+from pysolve._matrix_completion_checkpoint import Checkpoint
 from pysolve._matrix_completion_result import CompletionResult
 from pysolve._matrix_completion_run import finished, prepared, run
 
@@ -60,7 +61,7 @@ def matrix_completion(
         The weight :math:`\lambda` of the factors' norms.
     weights : array_like, optional
         A weight :math:`w_e \ge 0` for each entry, in the order of `observed` (row by row for a dense array).
-    bias, nonneg, loss, checkpoint
+    bias, nonneg, loss
         Not there yet: other values than the defaults raise `NotImplementedError`.
     init : {"auto", "spectral", "random"}
         The first `V`: the leading singular vectors of the entries, or Gaussian rows. "auto" takes the first unless some
@@ -83,6 +84,12 @@ def matrix_completion(
         `StopIteration` from it ends the run.
     progress : bool
         Whether to write a line about every iteration to stderr.
+    checkpoint : path, optional
+        An .npz file, written before every iteration and at the end, whole or not at all. If it is there, the run goes
+        on where it ended, with the same bits as a run that was not interrupted; other arguments than those of that run
+        are refused (`maxiter`, `callback`, `progress` and `memory` may differ, and a generator for `rng` is taken to
+        be the same). A run that is killed loses the iteration it was in. The file stays: a call with that of a
+        finished run returns its result.
     x0 : tuple of two array_like, optional
         Factors to begin with, of shape (m, rank) and (n, rank).
     rng : None, int or Generator
@@ -123,21 +130,25 @@ def matrix_completion(
     >>> bool(np.linalg.norm(result.to_dense() - M) < 1e-5 * np.linalg.norm(M))
     True
     """
-    not_yet(rank, bias, nonneg, loss, checkpoint)
+    not_yet(rank, bias, nonneg, loss)
+    kept = None if checkpoint is None else Checkpoint(checkpoint, rng)
     request = request_from(
-        *(observed, rank, reg, weights, init, method, rtol, maxiter, validation, dtype, x0, rng),
+        *(observed, rank, reg, weights, init, method, rtol, maxiter, validation, dtype, x0),
+        rng if kept is None else kept.rng,
         memory=memory,
     )
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, not {type(callback).__name__}")
     try:
-        return _completed(request, reporter(callback, progress))
+        return _completed(request, reporter(callback, progress), kept)
     finally:
         request.close()
 
 
-def _completed(request: Request, report: Callable[..., None]) -> CompletionResult:
-    state = prepared(request)
+def _completed(request: Request, report: Callable[..., None], kept: Checkpoint | None) -> CompletionResult:
+    if kept is not None:
+        kept.compare(request)
+    state = prepared(request, start=kept is None or not kept.exists)
     watch = Watch(
         rtol=request.rtol,
         maxiter=request.maxiter,
@@ -147,6 +158,8 @@ def _completed(request: Request, report: Callable[..., None]) -> CompletionResul
         report=report,
         start=request.started,
     )
+    if kept is not None:
+        kept.attach(state, watch)
     status = run(request, state, watch)
     return finished(request, state, watch, status)
 

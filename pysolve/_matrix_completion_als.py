@@ -22,6 +22,7 @@ PROBE, SKETCHED_CG = 5, 4  # steps that measure it, and steps with the sketch
 NONE = np.zeros(0, np.int64)
 CLIPPED = 30  # alternations that clip: later, a fit that is no better is noise, and clipping only disturbs it
 FLOOR = 5e-7  # relative residual below which float32 gains nothing
+OTHER: Any = {"kept": False}  # a field that a checkpoint leaves out: it is made anew where a run is resumed
 
 
 @dataclasses.dataclass
@@ -45,8 +46,16 @@ class State:
     sketch: str = "count"
     coherent: tuple[np.ndarray, np.ndarray] = (NONE, NONE)  # rows and columns that need the sketch
     aside: tuple[np.ndarray, np.ndarray] | None = None  # masks of rows and columns that do not count
-    typed: dict[Any, Any] = dataclasses.field(default_factory=dict)
-    group: Any = ALONE
+    phase: str = ""  # the loop that runs: a resumed run begins at its top
+    attempt: int = 0  # of the paces tried one after the other
+    plain: int = 0  # alternations without regularisation so far
+    lengths: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros(0)
+    )  # of the columns, while it is lowered
+    damping: float = 0.0
+    all_held: tuple[Triplets | None, float] | None = None  # held and its size, while rows are set aside
+    typed: dict[Any, Any] = dataclasses.field(default_factory=dict, metadata=OTHER)
+    group: Any = dataclasses.field(default=ALONE, metadata=OTHER)
 
     def sides(self, dtype: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Both copies of the entries for the kernels, values cast once for each type."""
@@ -195,12 +204,15 @@ class Watch:
     """Records each iteration, keeps the best factors, and says when to stop."""
 
     rtol: float
-    maxiter: int
+    maxiter: int = dataclasses.field(metadata=OTHER)
     has_held: bool
     validated: bool  # the entries held out are the user's: their minimum is what is looked for
     regularised: bool
-    report: Callable[[int, float, float, float], None]
-    start: float = dataclasses.field(default_factory=time.perf_counter)
+    report: Callable[[int, float, float, float], None] = dataclasses.field(metadata=OTHER)
+    start: float = dataclasses.field(default_factory=time.perf_counter, metadata=OTHER)
+    keep: Callable[[State, Watch], None] = dataclasses.field(
+        default=lambda state, watch: None, metadata=OTHER
+    )
     training: list[float] = dataclasses.field(default_factory=list)
     held_out: list[float] = dataclasses.field(default_factory=list)
     seconds: list[float] = dataclasses.field(default_factory=list)
@@ -263,6 +275,7 @@ def alternate(state: State, watch: Watch, dtype: Any, patience: int = 10) -> Com
     """ALS-CG from the V that is there: in float32 to its floor, then in float64."""
     wide = np.dtype(dtype)
     while True:
+        watch.keep(state, watch)
         iterate(state)
         watch.record(state)
         end = watch.end(patience)

@@ -43,14 +43,13 @@ class Request:
             self.entries.close()
 
 
-def not_yet(rank: Any, bias: Any, nonneg: Any, loss: Any, checkpoint: Any) -> None:
+def not_yet(rank: Any, bias: Any, nonneg: Any, loss: Any) -> None:
     """The options that are not built: the ONE place that refuses them."""
     for name, value, usual in (
         ("rank", rank, rank if not isinstance(rank, str) else None),
         ("bias", bias, False),
         ("nonneg", nonneg, False),
         ("loss", loss, "l2"),
-        ("checkpoint", checkpoint, None),
     ):
         if value is not usual and value != usual:
             raise NotImplementedError(f"{name}={value!r} is not built yet: only {name}={usual!r} is")

@@ -29,6 +29,7 @@ NOISE = 1.5  # times the least error on entries held out: beyond, less regularis
 FEW = 10  # entries held out: the error on fewer may be small by chance, and rise although nothing is noise
 ROUNDS = 3  # exact half steps on rows and columns that were set aside
 N_CG = 150  # most conjugate-gradient steps of a Gauss-Newton step
+FIRST_DAMPING = 1e-2  # in units of the share observed
 PATIENCE = 12  # Gauss-Newton steps without progress before it is given up
 WIDE, NARROW = np.dtype("f8"), np.dtype("f4")
 
@@ -38,19 +39,24 @@ def recover(state: State, watch: Watch, factor: float, n_plain: int) -> Completi
 
     The regularisation falls by `factor` in an alternation; n_plain alternations without any lead to Gauss-Newton.
     """
-    held, held_size = state.held, state.held_size
-    _set_poor_aside(state)
-    status = lower_regularisation(state, watch, factor, n_plain)
+    status = None
+    if state.phase == "":
+        _set_poor_aside(state)
+        _begin_lowering(state)
+    if state.phase == "lowering":
+        status = lower_regularisation(state, watch, factor, n_plain)
+        if status is None:
+            begin_newton(state)
     if status is None:
         status = gauss_newton(state, watch)
     if state.aside is not None:
-        state.held, state.held_size = held, held_size
         _bring_back(state)
         state.training = float(np.sqrt(_squares(state, state.U, state.V))) / state.size
         watch.best_error, watch.best, watch.best_at = np.inf, None, watch.iterations
         watch.record(state)
         if status is CompletionStatus.RECOVERED:
             # Rows and columns set aside that share entries need each other: a few steps on all of them.
+            begin_newton(state)
             status = watch.end(PATIENCE) or gauss_newton(state, watch)
     return status
 
@@ -61,6 +67,8 @@ def _set_poor_aside(state: State) -> None:
     if min(np.count_nonzero(~rows), np.count_nonzero(~cols)) <= state.k:
         return  # what would be left has no rank to find
     state.set_aside(rows, cols)
+    if state.aside is not None:
+        state.all_held = state.held, state.held_size
     if state.aside is not None and state.held is not None:
         state.held = state.held.where(~(rows[state.held.rows] | cols[state.held.cols]))
         state.held_size = size_of(state.held)
@@ -69,6 +77,8 @@ def _set_poor_aside(state: State) -> None:
 def _bring_back(state: State) -> None:
     """Rows and columns set aside are solved from those that were not, and then from all."""
     state.convert(WIDE)
+    if state.all_held is not None:
+        (state.held, state.held_size), state.all_held = state.all_held, None
     rows, cols = state.aside or (NONE, NONE)
     no_row, no_col = np.zeros_like(rows), np.zeros_like(cols)
     state.set_aside(no_row, cols)
@@ -99,18 +109,29 @@ def exact_half_step(state: State, entries: Any, V: np.ndarray, U: np.ndarray, ch
     U[some] = u
 
 
+def _begin_lowering(state: State) -> None:
+    state.lengths = gauge(state.V, state.U, state.k)
+    state.reg = FIRST * observed_share(state) * float(state.lengths[0])
+    state.plain, state.phase = 0, "lowering"
+
+
+def begin_newton(state: State) -> None:
+    """What Gauss-Newton starts from, at the factors that are there."""
+    state.convert(WIDE)
+    state.damping, state.phase = FIRST_DAMPING * observed_share(state), "newton"
+
+
 def lower_regularisation(state: State, watch: Watch, factor: float, n_plain: int) -> CompletionStatus | None:
     """Alternations with ever less regularisation, each warm from the one before, and some with none."""
     share = observed_share(state)
-    lengths = gauge(state.V, state.U, state.k)
-    state.reg = FIRST * share * float(lengths[0])
-    plain = 0
-    while plain < n_plain:
+    while state.plain < n_plain:
+        watch.keep(state, watch)
+        lengths = state.lengths
         if state.reg < LAST * share * float(lengths[-1]) or state.reg < 1e-7 * share * lengths[0]:
             state.reg = 0.0
-            plain += 1
+            state.plain += 1
         iterate(state)
-        lengths = np.sqrt(np.linalg.eigvalsh(gram(state.V, state.k)).clip(0))[::-1]
+        state.lengths = np.sqrt(np.linalg.eigvalsh(gram(state.V, state.k)).clip(0))[::-1]
         watch.record(state)
         state.reg *= factor
         if watch.iterations >= watch.maxiter:
@@ -223,12 +244,14 @@ def _newton_step(state: State, damping: float) -> float:
 
 def gauss_newton(state: State, watch: Watch, patience: int = PATIENCE) -> CompletionStatus:
     """Gauss-Newton steps with Levenberg and Marquardt's damping, until an end."""
-    state.convert(WIDE)
     share = observed_share(state)
-    damping = 1e-2 * share
     while True:
-        gain = _newton_step(state, damping)
-        damping = max(damping / 5, 1e-7 * share) if gain > 0.7 else damping * (4 if gain < 0.25 else 1)
+        watch.keep(state, watch)
+        gain = _newton_step(state, state.damping)
+        if gain > 0.7:
+            state.damping = max(state.damping / 5, 1e-7 * share)
+        elif gain < 0.25:
+            state.damping *= 4
         watch.record(state)
         end = watch.end(patience)
         if end is not None:

@@ -32,11 +32,12 @@ NEAR, VERY_NEAR = 2.5, 1.75
 SCATTER = 15  # and that many entries a row on top, lest some rows have hardly any
 QUICK, SLOW, SLOWEST = (0.8, 5), (0.92, 20), (0.95, 20)
 MOST_BLOCKS = 1 << 30  # bytes of Gauss-Newton's blocks
+LAST, DONE = "last", "done: "  # phases of a run
 UNEVEN = 4.0  # standard deviation over mean, in units of what chance gives, beyond which a start is random
 
 
-def prepared(request: Request) -> State:
-    """Both copies of the entries, some held out, and the first factors."""
+def prepared(request: Request, start: bool = True) -> State:
+    """Both copies of the entries, some held out, and the first factors (`start`)."""
     by_rows, by_columns = by_rows_and_columns(request.entries, request.shape)
     whole = by_rows.end, by_columns.end
     held = request.validation
@@ -54,7 +55,8 @@ def prepared(request: Request) -> State:
         whole=whole,
         reg=request.reg,
     )
-    _start(request, state)
+    if start:
+        _start(request, state)
     return state
 
 
@@ -91,9 +93,7 @@ def _start(request: Request, state: State) -> None:
 def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
     """Iterates to an end; on an interrupt or StopIteration keeps the best factors so far."""
     try:
-        status = _iterated(request, state, watch)
-        if status is CompletionStatus.RECOVERED and request.validation is None:
-            _use_all(state, watch, request.dtype)
+        status = _to_the_end(request, state, watch)
     except StopIteration:
         status = CompletionStatus.STOPPED
     except KeyboardInterrupt:
@@ -110,13 +110,33 @@ def _iterated(request: Request, state: State, watch: Watch) -> CompletionStatus:
     some large entries.
     """
     paces = _paces(request)
-    for pace in paces:
+    while True:
+        pace = paces[state.attempt]
         status = recover(state, watch, *pace) if pace else alternate(state, watch, request.dtype)
         lost = status is CompletionStatus.STALLED and watch.best_error > HOPELESS
-        if not lost or pace is paces[-1]:
-            break
+        if not lost or state.attempt == len(paces) - 1:
+            return status
         _start(dataclasses.replace(request, init="random"), state)
         watch.best_error, watch.best, watch.best_at = np.inf, None, watch.iterations
+        state.attempt, state.phase = state.attempt + 1, ""
+
+
+def _to_the_end(request: Request, state: State, watch: Watch) -> CompletionStatus:
+    """The iterations, and the last one on all entries; what a checkpoint has seen done is not done again."""
+    if state.phase.startswith(DONE):
+        return CompletionStatus[state.phase.removeprefix(DONE)]
+    if state.phase != LAST:
+        status = _iterated(request, state, watch)
+        if status is CompletionStatus.MAXITER:
+            return status  # the checkpoint is left where more iterations can follow
+        if status is CompletionStatus.RECOVERED and request.validation is None:
+            state.phase = LAST
+            watch.keep(state, watch)
+    if state.phase == LAST:
+        status = CompletionStatus.RECOVERED
+        _use_all(state, watch, request.dtype)
+    state.phase = DONE + status.name
+    watch.keep(state, watch)
     return status
 
 

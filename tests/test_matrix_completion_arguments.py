@@ -41,7 +41,7 @@ GOOD = sampled(30, 20, 2, 3)[0]
         ({"bias": True}, NotImplementedError, "bias=True is not built yet"),
         ({"nonneg": True}, NotImplementedError, "nonneg"),
         ({"loss": "huber"}, NotImplementedError, "loss"),
-        ({"checkpoint": "a.npz"}, NotImplementedError, "checkpoint"),
+        ({"checkpoint": 3}, TypeError, "checkpoint must be a str or path-like, not 3"),
     ],
 )
 def test_wrong_arguments_are_refused_by_name(change, error, message):
