@@ -86,7 +86,7 @@ def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
     try:
         status = _iterated(request, state, watch)
         if status is CompletionStatus.RECOVERED and request.validation is None:
-            _use_all(state, watch, request.dtype)
+            _use_all(state, watch)
     except StopIteration:
         status = CompletionStatus.STOPPED
     except KeyboardInterrupt:
@@ -128,12 +128,11 @@ def _paces(request: Request) -> list[tuple[float, int] | None]:
     return [pace, SLOWEST] if near else [None, SLOWEST]
 
 
-def _use_all(state: State, watch: Watch, dtype: np.dtype) -> None:
+def _use_all(state: State, watch: Watch) -> None:
     """The last iteration, on all entries: those held out have done their duty."""
     put_back(state.by_rows, state.whole[0])
     put_back(state.by_columns, state.whole[1])
     state.held = None
-    state.convert(dtype)
     iterate(state)
     watch.record(state)
 
