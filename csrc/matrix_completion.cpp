@@ -132,11 +132,11 @@ completion_sums half_long_rows(const observed<T>& A, const T* V, T* U, const row
 
 template <class T>
 completion_sums matrix_completion_half_step(const observed<T>& A, const T* V, T* U, index_t k,
-                                            const double* reg, int n_cg, float* shrunk) {
+                                            const double* reg, int n_cg, float* shrunk, double relaxation) {
   const index_t ld = completion_stride(k);
   std::vector<double> padded_reg(std::size_t(reg ? ld : 0));
   if (reg) std::copy_n(reg, k, padded_reg.data());
-  const row_steps<T> how{k, ld, reg ? padded_reg.data() : nullptr, n_cg};
+  const row_steps<T> how{k, ld, reg ? padded_reg.data() : nullptr, n_cg, relaxation};
   const index_t limit = panel_limit / how.ld;
   const row_extents rows = measure_rows(A, limit);
   if (rows.fault >= 0) return {0, rows.fault};
@@ -156,7 +156,7 @@ completion_sums matrix_completion_half_step(const observed<T>& A, const T* V, T*
 
 #define PYSOLVE_INSTANTIATE(T)                                                                    \
   template completion_sums matrix_completion_half_step(const observed<T>&, const T*, T*, index_t, \
-                                                       const double*, int, float*);
+                                                       const double*, int, float*, double);
 PYSOLVE_INSTANTIATE(float)
 PYSOLVE_INSTANTIATE(double)
 

@@ -46,7 +46,7 @@ index_t matrix_completion_sort(const std::int32_t* keys, index_t n_entries, inde
 
 // For each row i, n_cg steps of conjugate gradients from the u that is there on
 //   (V_i^T W V_i + diag(reg)) u = V_i^T W y_i,
-// V_i the d rows of V that the row's entries name (reg null: 0). Returns sum_e w_e (y_e - u_i.v_e)^2 of the u that
+// V_i the d rows of V that the row's entries name (reg null: 0); u moves by `relaxation` times what they find. Returns sum_e w_e (y_e - u_i.v_e)^2 of the u that
 // came in: the residual costs nothing. shrunk, if there, has n_rows values: the factor by which the residual of the
 // row's equations shrank a step, over all steps but the last (1 where n_cg < 2).
 //   The first residual is computed in T and the steps correct it in float: each only has to gain a digit or so, and u
@@ -54,7 +54,7 @@ index_t matrix_completion_sort(const std::int32_t* keys, index_t n_entries, inde
 //   bytes: N (4 + sizeof T (1 + ld)) from memory or the outer caches; flops: N k (4 in T + 4 n_cg - 2 in float)
 template <class T>
 completion_sums matrix_completion_half_step(const observed<T>& A, const T* V, T* U, index_t k,
-                                            const double* reg, int n_cg, float* shrunk);
+                                            const double* reg, int n_cg, float* shrunk, double relaxation);
 
 // The same for the n_chosen rows in `chosen` alone, where the equations are ill-conditioned although there are many
 // entries (coherent rows): the steps are preconditioned by the Cholesky factor of (S V_i)^T S V_i + diag(reg), S a

@@ -78,8 +78,10 @@ void sort(py::handle keys, py::handle others, py::handle values, py::handle weig
 }
 
 double half_step(const py::tuple& entries, py::handle V, py::handle U, index_t k, py::handle reg, int n_cg,
-                 py::handle shrunk) {
+                 py::handle shrunk, double relaxation) {
   check_steps(n_cg);
+  if (!(relaxation > 0 && relaxation < 2))
+    throw py::value_error("relaxation must be between 0 and 2, not " + std::to_string(relaxation));
   return with_real(V, "V", [&]<class T>() {
     const vec<const T> fixed = view_factor<const T>(V, "V", k);
     const observed<T> A = view_observed<T>(entries, fixed.size, true);
@@ -87,8 +89,8 @@ double half_step(const py::tuple& entries, py::handle V, py::handle U, index_t k
     const double* const r = optional<double>(reg, "reg", k);
     float* const factors = shrunk.is_none() ? nullptr : view<float>(shrunk, "shrunk", A.n_rows).data;
     return checked(without_gil([&] {
-                     return backend::matrix_completion_half_step(A, fixed.data, out.data, k, r, n_cg,
-                                                                 factors);
+                     return backend::matrix_completion_half_step(A, fixed.data, out.data, k, r, n_cg, factors,
+                                                                 relaxation);
                    }),
                    "row");
   });
@@ -211,7 +213,7 @@ void bind_matrix_completion(py::module_& m) {
         arg("sorted_values"), arg("sorted_weights"));
   m.def("matrix_completion_half_step", &half_step,
         "Conjugate-gradient steps for every row of U; the residual before", arg("observed"), arg("V"),
-        arg("U"), arg("k"), arg("reg"), arg("n_cg"), arg("shrunk"));
+        arg("U"), arg("k"), arg("reg"), arg("n_cg"), arg("shrunk"), arg("relaxation") = 1.0);
   m.def("matrix_completion_sketched_step", &sketched_step,
         "The same for chosen rows, preconditioned by a sketch", arg("observed"), arg("V"), arg("U"), arg("k"),
         arg("reg"), arg("n_cg"), arg("chosen"), arg("kind"), arg("n_sketch"), arg("seed"), arg("shrunk"));

@@ -10,6 +10,7 @@ struct row_steps {
   index_t k, ld;
   const double* reg;  // ld values, or null: 0
   int n_cg;
+  double relaxation;  // times the correction
 };
 
 PYSOLVE_INLINE float dot_lanes(const float* a, const float* b, index_t n) {  // n a multiple of 8
@@ -71,8 +72,9 @@ PYSOLVE_INLINE float correct_row(const row_steps<T>& how, T* gradient, T* u, flo
     for (index_t c = 0; c < ld; c += 8) store(p + c, load(r + c) + beta * load(p + c));
     rr = after;
   }
-  if (!std::isfinite(dot_lanes(du, du, ld))) return 1;
-  for (index_t c = 0; c < ld; c += 8) store(u + c, load(u + c) + T(scale) * as<T>(load(du + c)));
+  const T factor = T(how.relaxation * scale);
+  if (!std::isfinite(dot_lanes(du, du, ld)) || !std::isfinite(factor)) return 1;
+  for (index_t c = 0; c < ld; c += 8) store(u + c, load(u + c) + factor * as<T>(load(du + c)));
   return how.n_cg < 2 ? 1.0f : std::pow(rr / first, 0.5f / float(how.n_cg - 1));
 }
 

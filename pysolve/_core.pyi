@@ -237,7 +237,14 @@ def matrix_completion_sort(
     sorted_weights: Array | None,
 ) -> None: ...
 def matrix_completion_half_step(
-    observed: Observed, V: Array, U: Array, k: int, reg: Array | None, n_cg: int, shrunk: Array | None
+    observed: Observed,
+    V: Array,
+    U: Array,
+    k: int,
+    reg: Array | None,
+    n_cg: int,
+    shrunk: Array | None,
+    relaxation: float = 1.0,
 ) -> float: ...
 def matrix_completion_sketched_step(
     observed: Observed,

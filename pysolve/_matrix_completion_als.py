@@ -21,6 +21,7 @@ CONTRACTION = 0.6  # of a step of conjugate gradients, beyond which a row with m
 PROBE, SKETCHED_CG = 5, 4  # steps that measure it, and steps with the sketch
 NONE = np.zeros(0, np.int64)
 CLIPPED = 30  # alternations that clip: later, a fit that is no better is noise, and clipping only disturbs it
+MOST_RELAXED = 1.5
 FLOOR = 5e-7  # relative residual below which float32 gains nothing
 OTHER: Any = {"kept": False}  # a field that a checkpoint leaves out: it is made anew where a run is resumed
 
@@ -141,6 +142,21 @@ def regularisation(
     return np.asarray(state.reg / np.maximum(lengths, LEAST * state.reg / share))
 
 
+def relaxation(entries: tuple[Any, ...], V: np.ndarray, U: np.ndarray, state: State) -> float:
+    """Best factor of the half steps' corrections (successive over-relaxation of two blocks).
+
+    The derivatives of U V^T by U and by V span shares a and b of the space of the entries. Were these random subspaces,
+    the cosine c of their least angle would have c^2 = (sqrt(a (1 - b)) + sqrt(b (1 - a)))^2: that is what exact
+    alternations shrink the error by. With omega = 2 / (1 + sqrt(1 - c^2)) it is omega - 1, 0.11 for 0.36. A row's
+    sum of squares falls with any factor below 2.
+    """
+    total = state.group.sum
+    count = max(total(float((entries[1] - entries[0]).sum())), 1.0)
+    a, b = (min(state.k * total(n) / count, 0.5) for n in (U.shape[0], V.shape[0]))
+    cosine = min((a * (1 - b)) ** 0.5 + (b * (1 - a)) ** 0.5, 1.0)
+    return float(min(2 / (1 + (1 - cosine**2) ** 0.5), MOST_RELAXED))
+
+
 def half_step(
     entries: tuple[Any, ...],
     V: np.ndarray,
@@ -155,8 +171,9 @@ def half_step(
     `which` of the state's factors V is.
     """
     reg = regularisation(entries, V, U, state, clip)
+    omega = 1.0 if state.reg > 0 or coherent.size else relaxation(entries, V, U, state)
     V = state.group.named(V, which)
-    squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, state.n_cg, None)
+    squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, state.n_cg, None, omega)
     state.cg_steps += state.n_cg
     if coherent.size:
         KERNELS.matrix_completion_sketched_step(

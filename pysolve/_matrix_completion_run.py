@@ -134,7 +134,7 @@ def _to_the_end(request: Request, state: State, watch: Watch) -> CompletionStatu
             watch.keep(state, watch)
     if state.phase == LAST:
         status = CompletionStatus.RECOVERED
-        _use_all(state, watch, request.dtype)
+        _use_all(state, watch)
     state.phase = DONE + status.name
     watch.keep(state, watch)
     return status
@@ -155,12 +155,11 @@ def _paces(request: Request) -> list[tuple[float, int] | None]:
     return [pace, SLOWEST] if near else [None, SLOWEST]
 
 
-def _use_all(state: State, watch: Watch, dtype: np.dtype) -> None:
+def _use_all(state: State, watch: Watch) -> None:
     """The last iteration, on all entries: those held out have done their duty."""
     put_back(state.by_rows, state.whole[0])
     put_back(state.by_columns, state.whole[1])
     state.held = None
-    state.convert(dtype)
     iterate(state)
     watch.record(state)
 
