@@ -45,7 +45,8 @@ def parsed(lines: Lines, chunk: bytes, names: list[bool]) -> tuple[np.ndarray, n
         return np.empty(0, "S1" if names[0] else "i8"), np.empty(0, "S1" if names[1] else "i8"), np.empty(0)
     _check_text(chunk, number)
     text = chunk.decode("latin-1")  # every byte is a character, and comes back as it was
-    width = f"S{min(LONGEST, max(map(len, text.split(chr(10))))) + 1}"
+    longest = max(map(len, text.split("\n"))) if any(names) else 0
+    width = f"S{min(LONGEST, longest) + 1}"
     kinds = [("user", width if names[0] else "i8"), ("item", width if names[1] else "i8"), ("rating", "f8")]
     try:
         found = _loaded(lines, text, kinds)
