@@ -43,10 +43,10 @@ def parsed(lines: Lines, chunk: bytes, names: list[bool]) -> tuple[np.ndarray, n
     number = lines.number - chunk.count(b"\n")
     if not chunk.strip():
         return np.empty(0, "S1" if names[0] else "i8"), np.empty(0, "S1" if names[1] else "i8"), np.empty(0)
+    _check_text(chunk, number)
     text = chunk.decode("latin-1")  # every byte is a character, and comes back as it was
-    if "\0" in text:
-        raise Wrong(number + text[: text.index("\0")].count("\n"), "holds bytes that are not text")
-    width = f"S{min(LONGEST, max(map(len, text.split(chr(10))))) + 1}"
+    longest = max(map(len, text.split("\n"))) if any(names) else 0
+    width = f"S{min(LONGEST, longest) + 1}"
     kinds = [("user", width if names[0] else "i8"), ("item", width if names[1] else "i8"), ("rating", "f8")]
     try:
         found = _loaded(lines, text, kinds)
@@ -57,6 +57,17 @@ def parsed(lines: Lines, chunk: bytes, names: list[bool]) -> tuple[np.ndarray, n
     if not np.isfinite(values).all() or any(_has_bad_name(ids) for ids in (users, items)):
         _find_wrong(lines, text, number, names)
     return users, items, values
+
+
+def _check_text(chunk: bytes, number: int) -> None:
+    wrong = chunk.find(b"\0")
+    if wrong < 0 and not chunk.isascii():
+        try:
+            chunk.decode()
+        except UnicodeDecodeError as error:
+            wrong = error.start
+    if wrong >= 0:
+        raise Wrong(number + chunk.count(b"\n", 0, wrong), "holds bytes that are not text in UTF-8")
 
 
 def _loaded(lines: Lines, text: str, kinds: list[tuple[str, str]]) -> np.ndarray:
@@ -72,11 +83,11 @@ def _loaded(lines: Lines, text: str, kinds: list[tuple[str, str]]) -> np.ndarray
 
 
 def _has_bad_name(ids: np.ndarray) -> bool:
-    """Whether a name is empty, or longer than what was read of it."""
+    """Whether a name is empty, may be blank, or is longer than what was read of it."""
     if ids.dtype.kind != "S":
         return False
     letters = ids.view(np.uint8).reshape(ids.size, -1)
-    return bool((letters[:, 0] == 0).any() or letters[:, LONGEST:].any())
+    return bool((letters[:, 0] <= 32).any() or letters[:, LONGEST:].any())
 
 
 def _begun(lines: Lines, chunk: bytes, number: int) -> bytes:
