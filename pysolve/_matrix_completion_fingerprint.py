@@ -12,8 +12,13 @@ from pysolve._matrix_completion_arguments import Request
 from pysolve._matrix_completion_entries import Triplets
 from pysolve._matrix_completion_stream import Streamed
 
-NAMES = {"entries": "observed", "k": "rank"}
-FREE = ("rng", "started", "maxiter", "given_reg")  # may differ, or are told by another
+NAMES = {
+    "entries": "observed",
+    "k": "rank",
+    "given_reg": "reg",
+    "reg": "the scale of reg, values and weights",
+}
+FREE = ("rng", "started", "maxiter", "scale")  # may differ, or follow from others
 
 
 def fingerprint(request: Request) -> dict[str, Any]:
