@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._distributed_checkpoint import SharedCheckpoint
 from pysolve._distributed_ranks import RankError, Ranks, mpi
 from pysolve._distributed_run import Agreement, prepared
 from pysolve._matrix_completion import reporter
@@ -79,6 +80,7 @@ def matrix_completion(
     dtype: Any = None,
     callback: Callable[[dict[str, float]], Any] | None = None,
     progress: bool = False,
+    checkpoint: Any = None,
     x0: tuple[Any, Any] | None = None,
     rng: int = 0,
     timeout: float = 600.0,
@@ -108,6 +110,9 @@ def matrix_completion(
         whole factors.
     callback : callable, optional
         As in `pysolve.matrix_completion`, on rank 0. `StopIteration` from it ends the run on all.
+    checkpoint : path, optional
+        A file that rank 0 writes, whole or not at all, before every iteration. A call with the same arguments goes on
+        from there, also on another number of ranks. It gathers both factors each time.
     rng : int
         Seed, the same on all ranks.
     timeout : float
@@ -155,13 +160,15 @@ def matrix_completion(
         )
         agreement = Agreement(ranks, reporter(callback, progress))
         with _signals(agreement):
-            return _completed(ranks, request, agreement)
+            return _completed(ranks, request, agreement, checkpoint, rng)
     except BaseException as error:
         ranks.fail(error)
         raise
 
 
-def _completed(ranks: Ranks, request: Any, agreement: Agreement) -> DistributedResult:
+def _completed(
+    ranks: Ranks, request: Any, agreement: Agreement, checkpoint: Any, seed: Any
+) -> DistributedResult:
     state, parts = prepared(ranks, request)
     watch = Watch(
         rtol=request.rtol,
@@ -172,6 +179,8 @@ def _completed(ranks: Ranks, request: Any, agreement: Agreement) -> DistributedR
         report=agreement,
         start=request.started,
     )
+    if checkpoint is not None:
+        SharedCheckpoint(checkpoint, ranks, request, parts, seed).attach(state, watch)
     status = run(request, state, watch)
     part = finished(request, state, watch, status)
     rows, cols = ((blocks.begin, blocks.end) for blocks in (parts.rows, parts.cols))

@@ -132,6 +132,30 @@ def ended_by(comm, folder, ending):
     (folder / f"end{comm.Get_rank()}.txt").write_text(text)
 
 
+def leaves_a_checkpoint(comm, folder):
+    """Killed in its fourth iteration, unless it has been before; the end goes into a file."""
+    observed, rank, options = cases()[os.environ["CASE"]]
+    told = []
+
+    def killed(figures):
+        told.append(figures["iteration"])
+        if figures["iteration"] == 4 and len(told) == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    options = options | {"checkpoint": folder / "kept.npz", "callback": killed}
+    result = solve(comm, observed, rank, options).gather()
+    if result is not None:
+        np.savez(folder / "end.npz", M=result.to_dense(), iterations=result.iterations, first=told[:1])
+
+
+def other_seed(comm, folder):
+    observed, rank, _ = cases()["plain"]
+    mine = share_of(observed, comm.Get_rank(), 2)[:2]
+    path = folder / "kept.npz"
+    distributed.matrix_completion(mine, rank, checkpoint=path)
+    report_error(comm, folder, lambda: distributed.matrix_completion(mine, rank, checkpoint=path, rng=1))
+
+
 def stops(comm, folder):
     def ending(figures):
         if figures["iteration"] == 4:
@@ -152,7 +176,8 @@ def main():
     from mpi4py import MPI
 
     name, folder = sys.argv[1], Path(sys.argv[2])
-    {f.__name__: f for f in (run_all, bad_argument, dies, stops, interrupted)}[name](MPI.COMM_WORLD, folder)
+    runs = run_all, bad_argument, dies, stops, interrupted, leaves_a_checkpoint, other_seed
+    {f.__name__: f for f in runs}[name](MPI.COMM_WORLD, folder)
 
 
 if __name__ == "__main__":

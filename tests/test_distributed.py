@@ -24,9 +24,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def launch(name, folder, n_ranks, *options):
+def launch(name, folder, n_ranks, *options, **variables):
     command = [LAUNCHER, *options, "-n", str(n_ranks), sys.executable, "-P", str(SCRIPT), name, str(folder)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | variables
     return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
 
 
@@ -89,6 +89,30 @@ def test_a_rank_that_dies_is_an_error_on_the_others(tmp_path):
     assert len(errors) == 3
     for text in errors:
         assert text.startswith("RankError: rank 0 of 4")
+
+
+@pytest.mark.parametrize(("case", "then"), [("exact", 2), ("exact", 4), ("regularised", 3), ("validated", 1)])
+def test_a_checkpoint_is_usable_after_a_death(tmp_path, case, then):
+    """Two ranks begin, one is killed; 1, 2, 3 or 4 ranks end with what one process finds."""
+    launch("leaves_a_checkpoint", tmp_path, 2, CASE=case)
+    assert not (tmp_path / "end.npz").exists()
+    done = launch("leaves_a_checkpoint", tmp_path, then, CASE=case)
+    assert done.returncode == 0, done.stderr
+    observed, rank, options = cases()[case]
+    alone = pysolve.matrix_completion(observed, rank, method="als", rng=0, **options)
+    with np.load(tmp_path / "end.npz") as end:
+        assert end["first"] == 4  # the iteration that was lost, and no other
+        assert end["iterations"] == alone.iterations
+        M = alone.to_dense()
+        np.testing.assert_allclose(end["M"], M, atol=2e-4 * np.abs(M).max())
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    launch("other_seed", tmp_path, 2)
+    errors = [(tmp_path / f"error{rank}.txt").read_text() for rank in (0, 1)]
+    assert errors[0].startswith("ValueError: checkpoint: ")
+    assert "rng was 0 and is 1" in errors[0]
+    assert errors[1].startswith("RankError: rank 0 of 2 failed: ValueError: checkpoint: ")
 
 
 @pytest.mark.parametrize(("name", "status"), [("stops", "STOPPED"), ("interrupted", "INTERRUPTED")])
