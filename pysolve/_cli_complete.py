@@ -21,10 +21,12 @@ FAILURES = (ArithmeticError, RuntimeError, np.linalg.LinAlgError)
 
 def complete(arguments: Namespace) -> int:
     """Run `pysolve complete`; everything that can be refused is refused before the work."""
-    if arguments.output:
-        check_model_path(arguments.output, (arguments.ratings,))
+    files = [arguments.ratings]
+    for path in filter(None, (arguments.output, arguments.checkpoint)):
+        check_model_path(path, files)
+        files.append(path)
     if arguments.plot:
-        check_picture_path(arguments.plot, (arguments.ratings, arguments.output))
+        check_picture_path(arguments.plot, files)
     start, quiet = time.perf_counter(), arguments.quiet
     with Progress(f"reading {arguments.ratings}", quiet=quiet) as progress:
         ratings = read_ratings(arguments.ratings, lambda text: _tell(progress, arguments.ratings, text))
@@ -83,11 +85,12 @@ def _completed(ratings: Ratings, parts: list[np.ndarray], arguments: Namespace) 
                 rtol=arguments.rtol,
                 validation=_entries(ratings, kept) if kept.size else None,
                 callback=watch,
+                checkpoint=arguments.checkpoint,
                 rng=arguments.seed,
             )
         except FAILURES as error:  # NotImplementedError is one
             raise InputError(f"completing failed: {first_line(error)}") from error
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OSError) as error:
             raise InputError(first_line(error)) from error
     return dataclasses.replace(result, row_ids=ratings.row_ids, col_ids=ratings.col_ids)
 

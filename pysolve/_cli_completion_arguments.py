@@ -36,6 +36,9 @@ def add_complete(commands: Any) -> None:
     complete.add_argument(
         "--seed", type=seed, default=0, metavar="N", help="of all that is random (default: 0)"
     )
+    complete.add_argument(
+        "--checkpoint", metavar="FILE", help="go on from this .npz file if it is there; keep it up to date"
+    )
     complete.add_argument("--output", metavar="FILE", help="write the model to this .npz file")
     complete.add_argument(
         "--plot", metavar="FILE", help="draw the errors of every iteration (.png, .pdf, .svg)"

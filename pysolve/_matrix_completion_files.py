@@ -25,10 +25,11 @@ def save(result: Any, path: str | os.PathLike) -> None:
     """Write the file, whole or not at all."""
     header = {name: getattr(result, name) for name in (*TEXTS, *COUNTS)}
     header |= {"format": FORMAT, "version": VERSION, "status": result.status.name, "reg": float(result.reg)}
+    header["nonneg"] = bool(result.nonneg)
     arrays = {"U": result.U, "V": result.V}
     arrays |= {HISTORY + name: values for name, values in result.history.items()}
     if result.bias is not None:
-        header |= {"mean": float(result.bias.mean), "bias_reg": float(result.bias.reg)}
+        header |= {"mean": float(result.bias.mean)}
         arrays |= {"bias.rows": result.bias.rows, "bias.cols": result.bias.cols}
     if result.seen is not None:
         arrays |= {"seen.begin": result.seen.begin, "seen.indices": result.seen.indices}
@@ -60,11 +61,11 @@ def _fields(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
             f"U and V must be of one type and not empty, but are {U.dtype} of shape {U.shape} "
             f"and {V.dtype} of shape {V.shape}"
         )
-    fields: dict[str, Any] = {name: header[name] for name in (*TEXTS, *COUNTS, "reg")}
+    fields: dict[str, Any] = {name: header[name] for name in (*TEXTS, *COUNTS, "reg", "nonneg")}
     fields |= {"U": U, "V": V, "status": CompletionStatus[header["status"]], "history": _history(arrays)}
     if "mean" in header:
         rows, cols = _checked(arrays, "bias.rows", "f", (m,)), _checked(arrays, "bias.cols", "f", (n,))
-        fields["bias"] = CompletionBias(header["mean"], rows, cols, header["bias_reg"])
+        fields["bias"] = CompletionBias(header["mean"], rows, cols)
     if "seen.begin" in arrays:
         fields["seen"] = _seen(arrays, m, n)
     for name, extent in ("row_ids", m), ("col_ids", n):
@@ -84,10 +85,12 @@ def _header(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     for name in COUNTS:
         if type(header[name]) is not int or header[name] < 0:
             raise ValueError(f"{name} must be a whole number of at least 0, not {header[name]!r}")
+    if type(header["nonneg"]) is not bool:
+        raise ValueError(f"nonneg must be true or false, not {header['nonneg']!r}")
     for name in TEXTS:
         if not isinstance(header[name], str):
             raise ValueError(f"{name} must be a text, not {header[name]!r}")
-    for name in ("reg", "mean", "bias_reg") if "mean" in header else ("reg",):
+    for name in ("reg", "mean") if "mean" in header else ("reg",):
         if type(header[name]) is not float or not math.isfinite(header[name]):
             raise ValueError(f"{name} must be a finite number, not {header[name]!r}")
         if name != "mean" and header[name] < 0:

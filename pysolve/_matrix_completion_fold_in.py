@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.optimize
 
 from pysolve import _backend
 from pysolve._matrix_completion_entries import Side, by_rows_and_columns, triplets_from, weights_of
@@ -38,9 +39,14 @@ def rows_from(new_rows: Any, n: int, weights: Any) -> tuple[Side, float]:
 
 
 def fold_in(
-    entries: Side, largest_weight: float, V: np.ndarray, reg: float, bias: CompletionBias | None
+    entries: Side,
+    largest_weight: float,
+    V: np.ndarray,
+    reg: float,
+    bias: CompletionBias | None,
+    nonneg: bool = False,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """(U, biases of the rows or None) in float64: argmin sum_e w_e (y_e - b - u.v_e)^2 + reg |u|^2 + bias.reg b^2.
+    """(U, biases of the rows or None) in float64: argmin sum_e w_e (y_e - b - u.v_e)^2 + reg (|u|^2 + b^2).
 
     All is solved in units in which values and V are about 1: no square overflows or is lost.
     """
@@ -51,13 +57,11 @@ def fold_in(
     X, reg = V / length, min(reg / length / length / largest_weight, STRONGEST)
     column = 1.0
     if bias is not None:
-        # b = c z makes z one more unknown of the row, whose weight is that of the others if c^2 = reg / bias.reg.
-        other = min(bias.reg / largest_weight, STRONGEST)
-        reg = max(reg, other / WIDEST**2)
-        column = min((reg / other) ** 0.5, WIDEST) if other > 0 else WIDEST if reg > 0 else 1.0
+        # b = c z makes z one more unknown of the row, of the weight of the others if c = 1 / length.
+        column = float(np.clip(1 / length, 1 / WIDEST, WIDEST)) if reg > 0 else 1.0
         X = np.column_stack((X, np.full(len(V), column)))
     rows = Side(entries.begin, entries.end, entries.indices, values / unit, entries.weights)
-    found = solve_rows(rows, X, reg) * unit
+    found = (_nonneg_rows(rows, X, V.shape[1], reg) if nonneg else solve_rows(rows, X, reg)) * unit
     k = V.shape[1]
     return found[:, :k] / length, None if bias is None else found[:, k] * column
 
@@ -91,6 +95,22 @@ def solve_rows(entries: Side, V: np.ndarray, reg: float) -> np.ndarray:
     hard &= entries.counts > 0
     _by_singular_values(entries, V, U, reg, np.flatnonzero(hard))
     return U[:, :k]
+
+
+def _nonneg_rows(entries: Side, V: np.ndarray, k: int, reg: float) -> np.ndarray:
+    """The same without negative numbers in the first k columns (the next, a bias, is free), one row after the other."""
+    free = V[:, k:]
+    wide = np.column_stack((V, -free))  # the free one is the difference of two
+    penalty = np.sqrt(reg) * np.eye(wide.shape[1])
+    U = np.zeros((entries.begin.size, wide.shape[1]))
+    for row in np.flatnonzero(entries.counts):
+        some = slice(entries.begin[row], entries.end[row])
+        root = np.ones(1) if entries.weights is None else np.sqrt(entries.weights[some])
+        A = wide[entries.indices[some]] * root[:, None]
+        y = np.append(entries.values[some] * root, np.zeros(len(penalty)))
+        U[row] = scipy.optimize.nnls(np.vstack((A, penalty)), y)[0]
+    U[:, k : V.shape[1]] -= U[:, V.shape[1] :]
+    return U[:, : V.shape[1]]
 
 
 def _by_blocks(part: tuple[Any, ...], V: np.ndarray, U: np.ndarray, k: int, reg: float) -> np.ndarray:

@@ -47,8 +47,6 @@ class CompletionBias:
         Of all values.
     rows, cols : ndarray of shape (m,), (n,)
         What each row and each column adds to it, in the units of the values.
-    reg : float
-        The weight that the squares of `rows` and `cols` had in the fit.
 
     Examples
     --------
@@ -61,7 +59,6 @@ class CompletionBias:
     mean: float
     rows: np.ndarray
     cols: np.ndarray
-    reg: float = 0.0
 
     def at(self, i: Any, j: Any) -> Any:
         """The sum for rows `i` and columns `j`, which are broadcast against each other."""

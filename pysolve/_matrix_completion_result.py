@@ -42,6 +42,8 @@ class CompletionResult:
         What is added to ``U @ V.T``: a mean, and a number for each row and column.
     reg : float
         The regularisation of the fit, which `fold_in` uses too.
+    nonneg : bool
+        Whether the factors were to have no negative numbers; those of rows folded in have none either.
     seen : object with ``begin`` and ``indices``, or None
         Where the entries of the fit are: those of row i in the columns ``indices[begin[i]:begin[i + 1]]``. None where
         the entries were read from disk in blocks.
@@ -70,6 +72,7 @@ class CompletionResult:
     empty_cols: int = 0
     bias: CompletionBias | None = None
     reg: float = 0.0
+    nonneg: bool = False
     seen: Seen | None = None
     row_ids: np.ndarray | None = None
     col_ids: np.ndarray | None = None
@@ -181,7 +184,7 @@ class CompletionResult:
         array([[ -5.,   5., -10.]])
         """
         entries, largest_weight = rows_from(new_rows, self.shape[1], weights)
-        U, rows = fold_in(entries, largest_weight, self.V, self.reg, self.bias)
+        U, rows = fold_in(entries, largest_weight, self.V, self.reg, self.bias, self.nonneg)
         U = U.astype(self.U.dtype)
         return U if rows is None else (U, rows.astype(self.U.dtype))
 

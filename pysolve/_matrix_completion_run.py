@@ -187,6 +187,7 @@ def finished(request: Request, state: State, watch: Watch, status: CompletionSta
         empty_rows=empty[0],
         empty_cols=empty[1],
         reg=request.given_reg,
+        nonneg=getattr(request, "nonneg", False),
         seen=_seen(state),
     )
 

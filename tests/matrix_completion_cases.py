@@ -101,13 +101,11 @@ def result_of(U, V, bias=None, reg=0.0, seen=None):
         0,
         bias,
         reg,
-        seen,
+        seen=seen,
     )
 
 
-def made(m=30, n=20, k=3, seed=0, with_bias=False, reg=0.0, bias_reg=0.0):
+def made(m=30, n=20, k=3, seed=0, with_bias=False, reg=0.0):
     rng = np.random.default_rng(seed)
-    bias = (
-        CompletionBias(3.0, rng.standard_normal(m), rng.standard_normal(n), bias_reg) if with_bias else None
-    )
+    bias = CompletionBias(3.0, rng.standard_normal(m), rng.standard_normal(n)) if with_bias else None
     return result_of(rng.standard_normal((m, k)), rng.standard_normal((n, k)), bias, reg)

@@ -117,6 +117,20 @@ def test_run_that_is_cut_off_is_1_and_keeps_its_model(run, ratings):
     assert CompletionResult.load("m.npz").status is CompletionStatus.MAXITER
 
 
+def test_run_goes_on_from_its_checkpoint(run, ratings):
+    argv = ("complete", ratings, "--rank", "2", "--output", "m.npz")
+    assert run(*argv, "--maxiter", "4", "--checkpoint", "c.npz")[0] == 1
+    assert run(*argv, "--checkpoint", "c.npz")[0] == 0
+    resumed = CompletionResult.load("m.npz")
+    assert run(*argv)[0] == 0
+    at_once = CompletionResult.load("m.npz")
+    np.testing.assert_array_equal(resumed.U, at_once.U)
+    assert resumed.iterations == at_once.iterations > 4
+    code, _, err = run(*argv, "--checkpoint", "c.npz", "--reg", "3")
+    assert code == 2
+    assert "c.npz" in err
+
+
 def test_interrupt_keeps_the_best_so_far(run, ratings, monkeypatch):
     original = pysolve.matrix_completion
 
@@ -246,6 +260,10 @@ WRONG_RUNS = [
         "unknown kind of file 'few.csv': a model is .npz",
     ),
     (["complete", "nan.npz", "--rank", "1", "--output", "nan.npz"], "'nan.npz' is used twice"),
+    (
+        ["complete", "nan.npz", "--rank", "1", "--output", "a.npz", "--checkpoint", "a.npz"],
+        "'a.npz' is used twice",
+    ),
     (["complete", "few.csv", "--rank", "1", "--output", "gone/m.npz"], "cannot write 'gone/m.npz'"),
     (["complete", "few.csv"], "--rank"),
     (["predict", "absent.npz", "1"], "no such file: 'absent.npz'"),

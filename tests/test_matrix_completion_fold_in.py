@@ -1,5 +1,7 @@
 """Rows folded into factors that are there solve their least squares exactly."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -7,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matrix_completion_cases import forms, made, result_of, sampled
 
-from pysolve import CompletionBias, matrix_completion
 from pysolve import _matrix_completion_fold_in as folding
+from pysolve import matrix_completion
 
 
 def least_squares(V, cols, y, reg, weights=None, bias=None):
@@ -17,7 +19,7 @@ def least_squares(V, cols, y, reg, weights=None, bias=None):
     penalty = np.full(k, reg)
     if bias is not None:
         y = y - bias.mean - bias.cols[cols]
-        A, penalty = np.column_stack((A, np.ones(len(A)))), np.append(penalty, bias.reg)
+        A, penalty = np.column_stack((A, np.ones(len(A)))), np.append(penalty, reg)
     root = np.ones(len(A)) if weights is None else np.sqrt(weights)
     whole = np.vstack((A * root[:, None], np.diag(np.sqrt(penalty))))
     return np.linalg.lstsq(whole, np.append(y * root, np.zeros(len(penalty))), rcond=1e-12)[0]
@@ -36,43 +38,45 @@ def some_rows(lengths, n, seed=1):
     lengths=st.lists(st.integers(0, 20), min_size=1, max_size=8),
     k=st.integers(1, 11),
     reg=st.sampled_from([0.0, 1e-8, 0.3, 50.0]),
-    bias_reg=st.sampled_from([None, 0.0, 0.3, 2.0]),
+    with_bias=st.booleans(),
     weighted=st.booleans(),
     unit=st.sampled_from([1.0, 1e-140, 1e140]),
 )
-def test_new_rows_solve_their_least_squares(lengths, k, reg, bias_reg, weighted, unit):
-    result = made(k=k, with_bias=bias_reg is not None, reg=reg, bias_reg=bias_reg or 0.0)
+def test_new_rows_solve_their_least_squares(lengths, k, reg, with_bias, weighted, unit):
+    result = made(k=k, with_bias=with_bias, reg=reg)
     i, j, y, w = some_rows(lengths, 20)
+    scaled, arguments = None, {"weights": w} if weighted else {}
+    if with_bias:  # of which the square, not the length, is regularised: no other units
+        unit, scaled = 1.0, result.bias
     # In other units: values times `unit`, factors times its root, and regularisation with them.
-    scaled = (
-        CompletionBias(3.0 * unit, result.bias.rows * unit, result.bias.cols * unit, bias_reg)
-        if result.bias
-        else None
-    )
     other = result_of(result.U * unit**0.5, result.V * unit**0.5, scaled, reg * unit)
-    found = other.fold_in(((i, j, y * unit), (len(lengths), 20)), weights=w if weighted else None)
-    U, b = found if scaled is not None else (found, None)
+    found = other.fold_in(((i, j, y * unit), (len(lengths), 20)), **arguments)
+    U = np.column_stack(found) if with_bias else found / unit**0.5
     for row in range(len(lengths)):
         mine = i == row
+        if with_bias and reg == 0 and mine.sum() <= k:
+            continue  # of many solutions the shortest depends on the length of the bias's column
         expected = least_squares(result.V, j[mine], y[mine], reg, w[mine] if weighted else None, result.bias)
-        if bias_reg is not None and mine.sum() > k and (reg == 0) != (bias_reg == 0):
-            continue  # one of them a hundred thousand times weaker, not free: below
-        if b is not None:
-            determined = mine.sum() > k or (reg > 0 and bias_reg > 0)
-            if not determined:
-                continue  # of many solutions the shortest depends on the units
-            assert b[row] / unit == pytest.approx(expected[-1], rel=1e-6, abs=1e-7)
-        np.testing.assert_allclose(U[row] / unit**0.5, expected[:k], rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(U[row], expected, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize(("reg", "bias_reg"), [(0.0, 1.0), (1.0, 0.0)])
-def test_new_rows_of_which_only_a_part_is_regularised(reg, bias_reg):
-    result = made(with_bias=True, reg=reg, bias_reg=bias_reg)
-    i, j, y, _ = some_rows([15, 8, 20], 20)
-    U, b = result.fold_in(((i, j, y), (3, 20)))
-    for row in range(3):
-        expected = least_squares(result.V, j[i == row], y[i == row], reg, None, result.bias)
-        np.testing.assert_allclose([*U[row], b[row]], expected, rtol=1e-6, atol=1e-6)
+@pytest.mark.parametrize("reg", [0.0, 0.3])
+@pytest.mark.parametrize("with_bias", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_new_rows_of_a_nonnegative_fit_have_no_negative_numbers(reg, with_bias, weighted):
+    result = dataclasses.replace(made(k=4, with_bias=with_bias, reg=reg), nonneg=True)
+    i, j, y, w = some_rows([12, 0, 20, 3], 20)
+    found = result.fold_in(((i, j, y), (4, 20)), weights=w if weighted else None)
+    U, b = found if with_bias else (found, np.zeros(4))
+    assert (U >= 0).all()
+    for row in range(4):
+        mine = i == row
+        left = y[mine] - (result.bias.mean + result.bias.cols[j[mine]] + b[row] if with_bias else 0)
+        r = (left - result.V[j[mine]] @ U[row]) * (w[mine] if weighted else 1)
+        slope = result.V[j[mine]].T @ r - reg * U[row]  # 0 where u is positive, and not above 0 elsewhere
+        assert slope.max() < 1e-6
+        assert abs(slope * U[row]).max() < 1e-6
+        assert abs(r.sum() - reg * b[row]) < 1e-6 or not with_bias
 
 
 def test_row_of_the_fit_folds_in_as_itself():
@@ -130,7 +134,7 @@ def test_rows_of_factors_that_are_0_are_0():
 
 
 def test_new_rows_without_entries_are_the_mean():
-    result = made(with_bias=True, reg=1.0, bias_reg=1.0)
+    result = made(with_bias=True, reg=1.0)
     U, b = result.fold_in(np.full((2, 20), np.nan))
     assert (U == 0).all()
     assert (b == 0).all()
