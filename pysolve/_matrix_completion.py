@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from pysolve._matrix_completion_als import Watch
 from pysolve._matrix_completion_arguments import Request, not_yet, request_from
 from pysolve._matrix_completion_checkpoint import Checkpoint
+from pysolve._matrix_completion_progress import Reporter
 from pysolve._matrix_completion_result import CompletionResult
 from pysolve._matrix_completion_run import finished, prepared, run
 
@@ -83,7 +83,7 @@ def matrix_completion(
         Called after every iteration with a dict of ``iteration``, ``training``, ``held_out`` and ``seconds``.
         `StopIteration` from it ends the run.
     progress : bool
-        Whether to write a line about every iteration to stderr.
+        Whether to tell stderr about every iteration: in one line that is rewritten on a terminal, in lines elsewhere.
     checkpoint : path, optional
         An .npz file, written before every iteration and at the end, whole or not at all. If it is there, the run goes
         on where it ended, with the same bits as a run that was not interrupted; other arguments than those of that run
@@ -139,13 +139,15 @@ def matrix_completion(
     )
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, not {type(callback).__name__}")
+    report = Reporter(callback, progress)
     try:
-        return _completed(request, reporter(callback, progress), kept)
+        return _completed(request, report, kept)
     finally:
+        report.close()
         request.close()
 
 
-def _completed(request: Request, report: Callable[..., None], kept: Checkpoint | None) -> CompletionResult:
+def _completed(request: Request, report: Reporter, kept: Checkpoint | None) -> CompletionResult:
     if kept is not None:
         kept.compare(request)
     state = prepared(request, start=kept is None or not kept.exists)
@@ -162,18 +164,3 @@ def _completed(request: Request, report: Callable[..., None], kept: Checkpoint |
         kept.attach(state, watch)
     status = run(request, state, watch)
     return finished(request, state, watch, status)
-
-
-def reporter(callback: Callable[[dict[str, float]], Any] | None, progress: bool) -> Callable[..., None]:
-    """What is told about each iteration, to the terminal and to the callback."""
-
-    def report(iteration: int, training: float, held_out: float, seconds: float) -> None:
-        if progress:
-            print(
-                f"iteration {iteration}: training {training:.3e}, held out {held_out:.3e}, {seconds:.2f} s",
-                file=sys.stderr,
-            )
-        if callback is not None:
-            callback({"iteration": iteration, "training": training, "held_out": held_out, "seconds": seconds})
-
-    return report
