@@ -220,6 +220,8 @@ class Watch:
     best_error: float = np.inf
     best_at: int = 0
     best: tuple[np.ndarray, np.ndarray] | None = None
+    choice: str = ""  # how the rank was chosen
+    noise: bool = False  # no rank predicts anything
 
     @property
     def iterations(self) -> int:

@@ -26,17 +26,24 @@ class Reporter:
     def __call__(
         self, iteration: int, training: float, held_out: float, seconds: float, phase: str = ""
     ) -> None:
-        if self.progress:
-            line = f"iteration {iteration}: training {training:.3e}, "
-            line += "" if math.isnan(held_out) else f"held out {held_out:.3e}, "
-            line += f"{seconds:.2f} s, {PHASES.get(phase, phase)}"
-            self.stream.write(f"\r\x1b[K{line}" if self.live else f"{line}\n")
-            self.stream.flush()
-            self.open = self.live
+        held = "" if math.isnan(held_out) else f"held out {held_out:.3e}, "
+        self._show(
+            f"iteration {iteration}: training {training:.3e}, {held}{seconds:.2f} s, {PHASES.get(phase, phase)}"
+        )
         if self.callback is not None:
             self.callback(
                 {"iteration": iteration, "training": training, "held_out": held_out, "seconds": seconds}
             )
+
+    def search(self, rank: int, step: int, held_out: float) -> None:
+        """Of an alternation of the search for the rank."""
+        self._show(f"trying rank {rank}: step {step}, held out {held_out:.3e}")
+
+    def _show(self, line: str) -> None:
+        if self.progress:
+            self.stream.write(f"\r\x1b[K{line}" if self.live else f"{line}\n")
+            self.stream.flush()
+            self.open = self.live
 
     def close(self) -> None:
         """The line on the terminal stays, and what follows begins another."""
