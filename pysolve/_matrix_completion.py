@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from pysolve._matrix_completion_als import Watch
-from pysolve._matrix_completion_arguments import Request, not_yet, request_from
+from pysolve._matrix_completion_arguments import Request, is_auto, not_yet, request_from
 from pysolve._matrix_completion_checkpoint import Checkpoint
-from pysolve._matrix_completion_result import CompletionResult
+from pysolve._matrix_completion_progress import Reporter
+from pysolve._matrix_completion_rank import Chosen, choose_rank
+from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
 from pysolve._matrix_completion_run import finished, prepared, run
 
 
 def matrix_completion(
     observed: Any,
-    rank: int,
+    rank: int | str,
     *,
     reg: float = 0.0,
     weights: Any = None,
@@ -55,8 +56,11 @@ def matrix_completion(
         CSR, CSC or COO, whose stored zeros are observations; ``((rows, cols, values), shape)``; a dense array with
         NaN where nothing was observed; a masked array; or an .npz file that holds ``rows``, ``cols``, ``values`` and
         ``shape``, or what `scipy.sparse.save_npz` wrote. No two entries may be in one place.
-    rank : int
-        Columns of the factors, at most the smaller side of the matrix.
+    rank : int or "auto"
+        Columns of the factors, at most the smaller side of the matrix. "auto": columns are added to a fit while they
+        lessen the error on entries held out (a twentieth of them, at most 2000), as many at a time as singular values
+        of the residual stand out from chance; then the matrix is completed as with that rank given. It is the result's
+        `rank`, and its message tells the errors of its neighbours. A component weaker than the noise is left out.
     reg : float
         The weight :math:`\lambda` of the factors' norms.
     weights : array_like, optional
@@ -83,7 +87,7 @@ def matrix_completion(
         Called after every iteration with a dict of ``iteration``, ``training``, ``held_out`` and ``seconds``.
         `StopIteration` from it ends the run.
     progress : bool
-        Whether to write a line about every iteration to stderr.
+        Whether to tell stderr about every iteration: in one line that is rewritten on a terminal, in lines elsewhere.
     checkpoint : path, optional
         An .npz file, written before every iteration and at the end, whole or not at all. If it is there, the run goes
         on where it ended, with the same bits as a run that was not interrupted; other arguments than those of that run
@@ -130,7 +134,7 @@ def matrix_completion(
     >>> bool(np.linalg.norm(result.to_dense() - M) < 1e-5 * np.linalg.norm(M))
     True
     """
-    not_yet(rank, bias, nonneg, loss)
+    not_yet(bias, nonneg, loss)
     kept = None if checkpoint is None else Checkpoint(checkpoint, rng)
     request = request_from(
         *(observed, rank, reg, weights, init, method, rtol, maxiter, validation, dtype, x0),
@@ -139,16 +143,34 @@ def matrix_completion(
     )
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, not {type(callback).__name__}")
+    report = Reporter(callback, progress)
     try:
-        return _completed(request, reporter(callback, progress), kept)
+        chosen = _chosen(request, report, kept) if is_auto(rank) else None
+        return _completed(request, report, kept, chosen)
     finally:
+        report.close()
         request.close()
 
 
-def _completed(request: Request, report: Callable[..., None], kept: Checkpoint | None) -> CompletionResult:
+def _chosen(request: Request, report: Reporter, kept: Checkpoint | None) -> Chosen | None:
+    """Sets the rank of the request: that of the run in the checkpoint, or the one that is found."""
+    if kept is not None and kept.exists:
+        request.k = kept.rank(request.shape)
+        return None
+    chosen = choose_rank(request, report.search)
+    request.k = chosen.rank
+    return chosen
+
+
+def _completed(
+    request: Request, report: Reporter, kept: Checkpoint | None, chosen: Chosen | None
+) -> CompletionResult:
     if kept is not None:
         kept.compare(request)
-    state = prepared(request, start=kept is None or not kept.exists)
+    if chosen is not None and chosen.state is not None:  # interrupted
+        state = chosen.state
+    else:
+        state = prepared(request, start=kept is None or not kept.exists)
     watch = Watch(
         rtol=request.rtol,
         maxiter=request.maxiter,
@@ -158,22 +180,11 @@ def _completed(request: Request, report: Callable[..., None], kept: Checkpoint |
         report=report,
         start=request.started,
     )
+    if chosen is not None:
+        watch.choice, watch.noise = str(chosen), chosen.noise
+        if chosen.state is not None:
+            return finished(request, state, watch, CompletionStatus.INTERRUPTED)
     if kept is not None:
         kept.attach(state, watch)
     status = run(request, state, watch)
     return finished(request, state, watch, status)
-
-
-def reporter(callback: Callable[[dict[str, float]], Any] | None, progress: bool) -> Callable[..., None]:
-    """What is told about each iteration, to the terminal and to the callback."""
-
-    def report(iteration: int, training: float, held_out: float, seconds: float) -> None:
-        if progress:
-            print(
-                f"iteration {iteration}: training {training:.3e}, held out {held_out:.3e}, {seconds:.2f} s",
-                file=sys.stderr,
-            )
-        if callback is not None:
-            callback({"iteration": iteration, "training": training, "held_out": held_out, "seconds": seconds})
-
-    return report

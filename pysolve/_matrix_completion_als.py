@@ -225,7 +225,7 @@ class Watch:
     has_held: bool
     validated: bool  # the entries held out are the user's: their minimum is what is looked for
     regularised: bool
-    report: Callable[[int, float, float, float], None] = dataclasses.field(metadata=OTHER)
+    report: Callable[[int, float, float, float, str], None] = dataclasses.field(metadata=OTHER)
     start: float = dataclasses.field(default_factory=time.perf_counter, metadata=OTHER)
     keep: Callable[[State, Watch], None] = dataclasses.field(
         default=lambda state, watch: None, metadata=OTHER
@@ -237,6 +237,8 @@ class Watch:
     best_error: float = np.inf
     best_at: int = 0
     best: tuple[np.ndarray, np.ndarray] | None = None
+    choice: str = ""  # how the rank was chosen
+    noise: bool = False  # no rank predicts anything
 
     @property
     def iterations(self) -> int:
@@ -255,7 +257,7 @@ class Watch:
             self.best_error, self.best = watched, None
             if watched > 10 * self.rtol:  # below, the iteration will end at its tolerance, not at a minimum
                 self.best = state.best()
-        self.report(self.iterations, state.training, error, self.seconds[-1])
+        self.report(self.iterations, state.training, error, self.seconds[-1], state.phase)
 
     def history(self) -> dict[str, np.ndarray]:
         return {

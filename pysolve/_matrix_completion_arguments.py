@@ -15,6 +15,7 @@ from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_stream import IN_MEMORY, Streamed, dtype_of, entries_of
 
 LARGEST_RANK = 4096
+AUTO = "auto"
 
 
 @dataclasses.dataclass
@@ -43,10 +44,9 @@ class Request:
             self.entries.close()
 
 
-def not_yet(rank: Any, bias: Any, nonneg: Any, loss: Any) -> None:
+def not_yet(bias: Any, nonneg: Any, loss: Any) -> None:
     """The options that are not built: the ONE place that refuses them."""
     for name, value, usual in (
-        ("rank", rank, rank if not isinstance(rank, str) else None),
         ("bias", bias, False),
         ("nonneg", nonneg, False),
         ("loss", loss, "l2"),
@@ -74,7 +74,9 @@ def request_from(
     started = time.perf_counter()
     generator = np.random.default_rng(rng)
     entries, shape = entries_of(observed, _integer(memory, "memory", 1 << 20, IN_MEMORY))
-    k = _integer(rank, "rank", 1, min(*shape, LARGEST_RANK))
+    k = 1 if is_auto(rank) else _rank(rank, min(*shape, LARGEST_RANK))
+    if is_auto(rank) and x0 is not None:
+        raise ValueError("rank must be a number where x0 is given, not 'auto'")
     reg = _real(reg, "reg", 0.0, np.inf)
     validation = _validation(validation, len(entries), shape)
     if isinstance(entries, Streamed):
@@ -178,6 +180,17 @@ def _start(x0: Any, shape: tuple[int, int], k: int, scale: float) -> tuple[np.nd
         check_finite(factor, name)
         factors.append(factor)
     return factors[0] / scale, factors[1]
+
+
+def is_auto(rank: Any) -> bool:
+    """Whether the rank is to be found."""
+    return isinstance(rank, str) and rank == AUTO
+
+
+def _rank(rank: Any, most: int) -> int:
+    if isinstance(rank, str):
+        raise ValueError(f"rank must be an integer or {AUTO!r}, not {rank!r}")
+    return _integer(rank, "rank", 1, most)
 
 
 def _integer(x: Any, name: str, least: int, most: int) -> int:

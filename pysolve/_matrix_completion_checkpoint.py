@@ -75,6 +75,14 @@ class Checkpoint:
         """Whether there is a run to go on with."""
         return bool(self.header)
 
+    def rank(self, shape: tuple[int, int]) -> int:
+        """That of the run in the file."""
+        arguments = self.header.get("arguments")
+        found = arguments.get("rank") if isinstance(arguments, dict) else None
+        if type(found) is not int or not 1 <= found <= min(shape):
+            raise self._useless(ValueError(f"its rank is {found!r}"))
+        return found
+
     def compare(self, request: Request) -> None:
         """ValueError that names the arguments that are not those of the run in the file."""
         self.request, self.arguments = request, fingerprint(request)

@@ -25,6 +25,7 @@ class CompletionStatus(enum.Enum):
     STALLED = (
         "the error on entries held out has stopped falling above the tolerance; the best factors were kept"
     )
+    NOISE = "no rank predicts entries held out of the fit: they look like noise, and rank 1 was taken"
     FITTED = "the entries are fitted to the tolerance, but there were too few to hold any out as a proof"
     MAXITER = "the limit of iterations was reached before the tolerance"
     STOPPED = "the callback stopped the iteration; the best factors so far were kept"

@@ -100,6 +100,12 @@ def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
         status = CompletionStatus.INTERRUPTED
     if status is not CompletionStatus.RECOVERED and watch.best is not None:
         state.U, state.V = watch.best
+    if watch.noise and status in (
+        CompletionStatus.STALLED,
+        CompletionStatus.MINIMUM,
+        CompletionStatus.STATIONARY,
+    ):
+        status = CompletionStatus.NOISE
     return status
 
 
@@ -202,6 +208,8 @@ def _seen(state: State) -> Seen | None:
 
 def _message(status: CompletionStatus, watch: Watch, empty: list[int]) -> str:
     text = f"{status} after {watch.iterations} iterations"
+    if watch.choice:
+        text = f"{watch.choice}: {text}"
     if watch.iterations:
         text += f": relative residual {watch.training[-1]:.3g} on the entries fitted"
         held = [error for error in watch.held_out if np.isfinite(error)]

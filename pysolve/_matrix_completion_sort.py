@@ -21,6 +21,8 @@ Block = tuple[np.ndarray, np.ndarray, np.ndarray, Any]  # keys, others, values, 
 def both_orders(entries: Any, folder: str) -> tuple[Side, Side]:
     """Both copies of streamed entries; ValueError that names the first pair in one place."""
 
+    entries.squares = 0.0
+
     def as_given() -> Iterator[Block]:
         for block in entries.blocks():
             squares = np.square(block.values)

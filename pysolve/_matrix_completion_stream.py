@@ -178,6 +178,7 @@ class Streamed:
     def sides(self) -> tuple[Side, Side]:
         """Both copies in order, in temporary files beside the source or, where it has no place that can be written to,
         in the folder for temporary files."""
+        self.close()
         folder = self.source.folder
         if folder is None or not os.access(folder, os.W_OK):
             folder = tempfile.gettempdir()
@@ -192,6 +193,7 @@ class Streamed:
         """The temporary files are gone."""
         for file in self._files:
             file.close()
+        self._files = []
 
     def refuse_pair(self, i: int, j: int) -> None:
         """ValueError for two entries at (i, j)."""

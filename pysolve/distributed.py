@@ -14,9 +14,9 @@ import numpy as np
 from pysolve._distributed_checkpoint import SharedCheckpoint
 from pysolve._distributed_ranks import RankError, Ranks, mpi
 from pysolve._distributed_run import Agreement, prepared
-from pysolve._matrix_completion import reporter
 from pysolve._matrix_completion_als import Watch
 from pysolve._matrix_completion_arguments import request_from
+from pysolve._matrix_completion_progress import Reporter
 from pysolve._matrix_completion_result import CompletionResult
 from pysolve._matrix_completion_run import finished, run
 
@@ -158,7 +158,7 @@ def matrix_completion(
         request = request_from(
             observed, rank, reg, weights, init, "als", rtol, maxiter, validation, dtype, x0, rng, group=ranks
         )
-        agreement = Agreement(ranks, reporter(callback, progress))
+        agreement = Agreement(ranks, Reporter(callback, progress))
         with _signals(agreement):
             return _completed(ranks, request, agreement, checkpoint, rng)
     except BaseException as error:

@@ -199,14 +199,6 @@ def test_callback_sees_every_iteration_and_can_stop():
     assert np.isfinite(result.to_dense()).all()
 
 
-def test_progress_is_written_to_stderr(capsys):
-    entries, _, _ = sampled(60, 60, 2, 4)
-    matrix_completion((entries, (60, 60)), 2, rng=0, progress=True)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "iteration 1: training" in err
-
-
 def test_result_predicts_entries_and_blocks():
     entries, _, _ = sampled(50, 40, 2, 4)
     result = matrix_completion((entries, (50, 40)), 2, rng=0)

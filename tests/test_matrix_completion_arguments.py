@@ -37,7 +37,12 @@ GOOD = sampled(30, 20, 2, 3)[0]
         ({"x0": (np.ones((30, 2)),)}, TypeError, "x0 must be a tuple of two"),
         ({"x0": (np.ones((30, 2)), np.ones((20, 3)))}, ValueError, r"x0\[1\] must be real and of shape"),
         ({"callback": 3}, TypeError, "callback must be callable"),
-        ({"rank": "auto"}, NotImplementedError, "rank='auto' is not built yet"),
+        ({"rank": "best"}, ValueError, "rank must be an integer or 'auto', not 'best'"),
+        (
+            {"rank": "auto", "x0": (np.ones((30, 2)), np.ones((20, 2)))},
+            ValueError,
+            "rank must be a number where x0 is given",
+        ),
         ({"bias": True}, NotImplementedError, "bias=True is not built yet"),
         ({"nonneg": True}, NotImplementedError, "nonneg"),
         ({"loss": "huber"}, NotImplementedError, "loss"),
