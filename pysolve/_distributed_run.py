@@ -3,7 +3,6 @@ iteration."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from pysolve._matrix_completion_als import State, size_of
 from pysolve._matrix_completion_arguments import Request
 from pysolve._matrix_completion_entries import Triplets
 from pysolve._matrix_completion_factors import first_other, padded, spectral_start, stride
+from pysolve._matrix_completion_progress import Reporter
 from pysolve._matrix_completion_run import UNEVEN, n_held
 
 CHUNK = 1 << 16  # rows drawn at a time
@@ -87,7 +87,7 @@ def _random_rows(request: Request, parts: Parts) -> np.ndarray:
 class Agreement:
     """After each iteration: what one rank wants to stop, all stop."""
 
-    def __init__(self, ranks: Ranks, report: Callable[..., None]) -> None:
+    def __init__(self, ranks: Ranks, report: Reporter) -> None:
         self.ranks, self.report = ranks, report
         self.interrupted = False
 
