@@ -15,7 +15,9 @@ def add_complete(commands: Any) -> None:
     complete = commands.add_parser("complete", help="predict missing ratings", description=text)
     complete.set_defaults(run=_run_complete)
     complete.add_argument("ratings", metavar="RATINGS", help=RATINGS_HELP)
-    complete.add_argument("--rank", type=rank, required=True, metavar="K", help="columns of the factors")
+    complete.add_argument(
+        "--rank", type=rank, required=True, metavar="K", help="columns of the factors, or auto"
+    )
     complete.add_argument(
         "--reg", type=tolerance, default=0.0, help="weight of the factors' squares (default: 0)"
     )

@@ -27,8 +27,8 @@ class MatrixCompletion:
 
     Parameters
     ----------
-    rank : int
-        Columns of the factors.
+    rank : int or "auto"
+        Columns of the factors; "auto" lets `matrix_completion` find it.
     reg, bias, nonneg, loss, init, method, rtol, maxiter, validation, dtype
         As in `matrix_completion`.
     random_state : None, int, Generator or RandomState
@@ -68,7 +68,7 @@ class MatrixCompletion:
 
     def __init__(
         self,
-        rank: int = 2,
+        rank: int | str = 2,
         *,
         reg: float = 0.0,
         bias: bool = False,
