@@ -37,6 +37,9 @@ class Request:
     x0: tuple[np.ndarray, np.ndarray] | None
     rng: np.random.Generator
     started: float
+    warm: tuple[np.ndarray, np.ndarray] | None = (
+        None  # padded factors that the search for the rank ended with
+    )
 
     def close(self) -> None:
         """Nothing on disk is needed any more."""
