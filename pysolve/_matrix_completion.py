@@ -94,7 +94,8 @@ def matrix_completion(
         on where it ended, with the same bits as a run that was not interrupted; other arguments than those of that run
         are refused (`maxiter`, `callback`, `progress` and `memory` may differ, and a generator for `rng` is taken to
         be the same). A run that is killed loses the iteration it was in. The file stays: a call with that of a
-        finished run returns its result.
+        finished run returns its result. A write waits for the disk, some hundredths of a second: shorter iterations
+        take as much longer.
     x0 : tuple of two array_like, optional
         Factors to begin with, of shape (m, rank) and (n, rank).
     rng : None, int or Generator
