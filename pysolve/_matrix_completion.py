@@ -59,8 +59,9 @@ def matrix_completion(
     rank : int or "auto"
         Columns of the factors, at most the smaller side of the matrix. "auto": columns are added to a fit while they
         lessen the error on entries held out (a twentieth of them, at most 2000), as many at a time as singular values
-        of the residual stand out from chance; then the matrix is completed as with that rank given. It is the result's
-        `rank`, and its message tells the errors of its neighbours. A component weaker than the noise is left out.
+        of the residual stand out from chance; then the matrix is completed as with that rank given, but from there if
+        that fit is all but exact. It is the result's `rank`, and its message tells the errors of its neighbours. A
+        component weaker than the noise is left out.
     reg : float
         The weight :math:`\lambda` of the factors' norms.
     weights : array_like, optional
@@ -93,7 +94,8 @@ def matrix_completion(
         on where it ended, with the same bits as a run that was not interrupted; other arguments than those of that run
         are refused (`maxiter`, `callback`, `progress` and `memory` may differ, and a generator for `rng` is taken to
         be the same). A run that is killed loses the iteration it was in. The file stays: a call with that of a
-        finished run returns its result.
+        finished run returns its result. A write waits for the disk, some hundredths of a second: shorter iterations
+        take as much longer.
     x0 : tuple of two array_like, optional
         Factors to begin with, of shape (m, rank) and (n, rank).
     rng : None, int or Generator
@@ -158,7 +160,7 @@ def _chosen(request: Request, report: Reporter, kept: Checkpoint | None) -> Chos
         request.k = kept.rank(request.shape)
         return None
     chosen = choose_rank(request, report.search)
-    request.k = chosen.rank
+    request.k, request.warm = chosen.rank, chosen.start
     return chosen
 
 

@@ -37,6 +37,9 @@ class Request:
     x0: tuple[np.ndarray, np.ndarray] | None
     rng: np.random.Generator
     started: float
+    warm: tuple[np.ndarray, np.ndarray] | None = (
+        None  # padded factors that the search for the rank ended with
+    )
 
     def close(self) -> None:
         """Nothing on disk is needed any more."""
@@ -75,8 +78,9 @@ def request_from(
     generator = np.random.default_rng(rng)
     entries, shape = entries_of(observed, _integer(memory, "memory", 1 << 20, IN_MEMORY))
     k = 1 if is_auto(rank) else _rank(rank, min(*shape, LARGEST_RANK))
-    if is_auto(rank) and x0 is not None:
-        raise ValueError("rank must be a number where x0 is given, not 'auto'")
+    if is_auto(rank) and (x0 is not None or group is not ALONE):
+        where = "where x0 is given" if group is ALONE else "on several ranks of processes"
+        raise ValueError(f"rank must be a number {where}, not 'auto'")
     reg = _real(reg, "reg", 0.0, np.inf)
     validation = _validation(validation, len(entries), shape)
     if isinstance(entries, Streamed):

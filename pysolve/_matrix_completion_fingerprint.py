@@ -18,7 +18,7 @@ NAMES = {
     "given_reg": "reg",
     "reg": "the scale of reg, values and weights",
 }
-FREE = ("rng", "started", "maxiter", "scale")  # may differ, or follow from others
+FREE = ("rng", "started", "maxiter", "scale", "warm")  # may differ, or follow from others
 
 
 def fingerprint(request: Request) -> dict[str, Any]:

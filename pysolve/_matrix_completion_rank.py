@@ -45,6 +45,7 @@ class Chosen:
     rank: int
     errors: dict[int, float]  # of the ranks looked at
     state: State | None = None  # where an interrupt ended the search
+    start: tuple[np.ndarray, np.ndarray] | None = None  # factors that are all but exact
 
     @property
     def noise(self) -> bool:
@@ -62,37 +63,44 @@ def choose_rank(request: Request, tell: Callable[[int, int, float], None]) -> Ch
     far, if there is one."""
     rng = copy.deepcopy(request.rng)
     state, errors = _without_columns(request, rng), {0: 1.0}
-    best = state.U, state.V, state.k
+    best = [(state.U, state.V, state.k)]
     try:
-        best = _grown(state, errors, best, largest_rank(request), rng, tell)
+        _grow_on(state, errors, best, largest_rank(request), rng, tell)
     except KeyboardInterrupt:
-        if len(errors) == 1:
+        if best[-1][2] == 0:
             raise
-        state.U, state.V, state.k = best if best[2] else (state.U, state.V, state.k)
-        return Chosen(state.k, errors, state)
-    state.U, state.V, state.k = best
+        state.U, state.V, state.k = best[-1]
+        return Chosen(state.k, {k: error for k, error in errors.items() if k}, state)
+    state.U, state.V, state.k = best[-1]
     rank, shorter = _least(state)
-    return Chosen(rank, shorter | {k: error for k, error in errors.items() if k})
+    exact = state.k == rank and errors[rank] < EXACT
+    tried = shorter | {k: error for k, error in errors.items() if k}
+    return Chosen(rank, tried, start=(state.U, state.V) if exact else None)
 
 
-def _grown(
-    state: State, errors: dict[int, float], best: Factors, most: int, rng: np.random.Generator, tell: Any
-) -> Factors:
-    """The factors, and their rank, of the least error; what is tried is added to `errors`."""
+def _grow_on(
+    state: State,
+    errors: dict[int, float],
+    best: list[Factors],
+    most: int,
+    rng: np.random.Generator,
+    tell: Any,
+) -> None:
+    """Rounds of more columns. What is tried is added to `errors`, and the factors of the least error become the last
+    of `best`."""
     block, in_vain = BLOCK, 0
     while state.k < most:
         found, V = _left(state, block, rng)
         _grow(state, V[:, : min(max(found, 1), most - state.k)])
         errors[state.k] = _settle(state, tell)
-        better = errors[state.k] < BETTER * errors[best[2]]
-        if better or best[2] == 0:
-            best = state.U, state.V, state.k
+        better = errors[state.k] < BETTER * errors[best[-1][2]]
+        if better or best[-1][2] == 0:
+            best[:] = [(state.U, state.V, state.k)]
         in_vain = 0 if better else in_vain + 1
         # Equal singular values are worth little one by one: while some stand out, two more rounds are tried.
         if errors[state.k] < EXACT or (not better and (found == 0 or in_vain > 2)):
             break
         block = min(2 * block, MOST_BLOCK) if found == block else block
-    return best
 
 
 def largest_rank(request: Request) -> int:

@@ -82,6 +82,9 @@ def _start(request: Request, state: State) -> None:
         state.U[rows == 0] = 0
         state.V[cols == 0] = 0
         return
+    if request.warm is not None:
+        (state.U, state.V), request.warm = request.warm, None  # a second attempt starts elsewhere
+        return
     state.V = random_factor(n, k, cols > 0, request.rng, np.float32)
     state.U = _backend.zeros((m, stride(k)), np.float32)
     even = all(c.std() <= UNEVEN * max(c.mean(), 1.0) ** 0.5 for c in (rows, cols))

@@ -95,6 +95,14 @@ class Streamed:
     def __len__(self) -> int:
         return int(self.count)
 
+    @property
+    def values(self) -> np.ndarray:
+        """Not there all at once: ValueError for whatever needs that (losses, biases)."""
+        raise ValueError(
+            f"memory must be {self.source.sizes[2] * BYTES} bytes at least for this: biases and losses other than 'l2' "
+            "need all entries of observed in memory"
+        )
+
     def norm(self) -> float:
         """Norm of the values to fit, weighted; 1 where they are all 0. Known once they are in order."""
         return float(np.sqrt(self.squares)) or 1.0

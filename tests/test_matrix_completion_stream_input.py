@@ -192,3 +192,9 @@ def test_number_of_entries_drawn_for_validation_is_as_in_memory(entries, tmp_pat
     streamed, _ = entries_of(path, LITTLE)
     taken = streamed.survey(None, 5384, np.random.default_rng(3))
     assert (len(taken), len(streamed)) == (5384, 107680 - 5384)
+
+
+def test_what_needs_all_entries_at_once_says_so(entries, tmp_path):
+    streamed, _ = entries_of(saved(tmp_path / "a.npz", entries), LITTLE)
+    with pytest.raises(ValueError, match="memory must be 6891520 bytes at least for this"):
+        assert streamed.values is None
