@@ -272,7 +272,7 @@ def _unscaled(request: Request, state: State) -> CompletionBias:
     assert state.bias is not None
     mean = center_all(state) if state.reg == 0 else 0.0
     rows, cols = (request.scale * x for x in (state.bias.rows, state.bias.cols))
-    return CompletionBias(request.mean + request.scale * mean, rows, cols, request.given_reg)
+    return CompletionBias(request.mean + request.scale * mean, rows, cols)
 
 
 def _message(status: CompletionStatus, watch: Watch, empty: list[int], bias: bool) -> str:
