@@ -83,6 +83,8 @@ class State:
         self.typed = {}
 
     def convert(self, dtype: Any) -> None:
+        if self.robust is not None and self.U.dtype != dtype:
+            self.robust.weights = None  # as where a run is resumed
         self.U, self.V = of_type(self.U, dtype), of_type(self.V, dtype)
 
     def held_out(self) -> float:
@@ -234,6 +236,8 @@ def find_coherent(state: State) -> None:
         state.cg_steps += PROBE
         found.append(np.flatnonzero((shrunk > CONTRACTION) & (entries[1] - entries[0] > 8 * state.k)))
     state.coherent = found[0], found[1]
+    if state.robust is not None:
+        state.robust.weights = None  # the probe moved the factors
 
 
 def iterate(state: State) -> None:
