@@ -68,6 +68,17 @@ completion_sums matrix_completion_sketched_step(const observed<T>& A, const T* V
                                                 index_t n_chosen, completion_sketch kind, index_t n_sketch,
                                                 std::uint64_t seed, float* shrunk);
 
+// For each row i, n_sweeps sweeps of coordinate descent from max(u, 0) on
+//   min over u >= 0 of sum_e w_e (y_e - u.v_e)^2 + sum_c reg_c u_c^2
+// (reg null: 0): each component in turn is set to max(0, u_c + g_c / H_cc), g the gradient and H the matrix of the row's
+// equations, so that the sum never rises. A component that no entry tells anything of (H_cc = 0) stays. Returns the sum
+// over all rows, without reg, at the u that came in, projected.
+//   The panel is kept transposed, n_entries x ld values of the longest row for each thread. A row is not split.
+//   bytes: N (4 + sizeof T (1 + ld)) from memory, N k sizeof T a sweep from the caches; flops: N k (5 + 4 n_sweeps)
+template <class T>
+completion_sums matrix_completion_nonneg_step(const observed<T>& A, const T* V, T* U, index_t k,
+                                              const double* reg, int n_sweeps);
+
 // out_i = sum_e w_e (y_e - u_i.v_e) v_e and the sum of w_e (y_e - u_i.v_e)^2; U null: 0, which makes it the product of
 // the sparse matrix with V (the power steps of the spectral start).
 //   bytes: N (4 + sizeof T (1 + ld)); flops: 4 N k
@@ -98,6 +109,13 @@ template <class T>
 completion_sums matrix_completion_residual(const std::int32_t* rows, const std::int32_t* cols,
                                            const T* values, const T* weights, index_t n_entries, const T* U,
                                            index_t m, const T* V, index_t n, index_t k, T* r);
+
+// r_e = |y_e - u_i.v_e|, and for each row the upper median of it over the entries that have a weight (0 without any).
+// What is not a number counts as infinite. r is written for the entries of the rows alone.
+//   bytes: N (4 + sizeof T (2 + ld)); flops: 2 N k, and about 4 N comparisons
+template <class T>
+completion_sums matrix_completion_deviations(const observed<T>& A, const T* V, const T* U, index_t k, T* r,
+                                             T* medians);
 
 // G = V^T V (k x k), in double. bytes: n ld sizeof T; flops: n k^2 (the lower half, mirrored)
 template <class T>

@@ -96,6 +96,35 @@ double half_step(const py::tuple& entries, py::handle V, py::handle U, index_t k
   });
 }
 
+double nonneg_step(const py::tuple& entries, py::handle V, py::handle U, index_t k, py::handle reg,
+                   int n_sweeps) {
+  if (n_sweeps < 0 || n_sweeps > 1000000) throw py::value_error("n_sweeps must be from 0 to 1000000");
+  return with_real(V, "V", [&]<class T>() {
+    const vec<const T> fixed = view_factor<const T>(V, "V", k);
+    const observed<T> A = view_observed<T>(entries, fixed.size, true);
+    const vec<T> out = view_factor<T>(U, "U", k, A.n_rows);
+    const double* const r = optional<double>(reg, "reg", k);
+    return checked(without_gil([&] {
+                     return backend::matrix_completion_nonneg_step(A, fixed.data, out.data, k, r, n_sweeps);
+                   }),
+                   "row");
+  });
+}
+
+void deviations(const py::tuple& entries, py::handle V, py::handle U, index_t k, py::handle r,
+                py::handle medians) {
+  with_real(V, "V", [&]<class T>() {
+    const vec<const T> fixed = view_factor<const T>(V, "V", k);
+    const observed<T> A = view_observed<T>(entries, fixed.size, true);
+    const vec<const T> u = view_factor<const T>(U, "U", k, A.n_rows);
+    const vec<T> far = view<T>(r, "r", A.n_entries), middle = view<T>(medians, "medians", A.n_rows);
+    checked(without_gil([&] {
+              return backend::matrix_completion_deviations(A, fixed.data, u.data, k, far.data, middle.data);
+            }),
+            "row");
+  });
+}
+
 double sketched_step(const py::tuple& entries, py::handle V, py::handle U, index_t k, py::handle reg,
                      int n_cg, py::handle chosen, const std::string& kind, index_t n_sketch,
                      std::uint64_t seed, py::handle shrunk) {
@@ -214,6 +243,11 @@ void bind_matrix_completion(py::module_& m) {
   m.def("matrix_completion_half_step", &half_step,
         "Conjugate-gradient steps for every row of U; the residual before", arg("observed"), arg("V"),
         arg("U"), arg("k"), arg("reg"), arg("n_cg"), arg("shrunk"), arg("relaxation") = 1.0);
+  m.def("matrix_completion_nonneg_step", &nonneg_step,
+        "Sweeps of coordinate descent for every row of U >= 0; the residual before", arg("observed"),
+        arg("V"), arg("U"), arg("k"), arg("reg"), arg("n_sweeps"));
+  m.def("matrix_completion_deviations", &deviations, "r = |y - u.v| and its median in every row",
+        arg("observed"), arg("V"), arg("U"), arg("k"), arg("r"), arg("medians"));
   m.def("matrix_completion_sketched_step", &sketched_step,
         "The same for chosen rows, preconditioned by a sketch", arg("observed"), arg("V"), arg("U"), arg("k"),
         arg("reg"), arg("n_cg"), arg("chosen"), arg("kind"), arg("n_sketch"), arg("seed"), arg("shrunk"));

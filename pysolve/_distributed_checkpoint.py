@@ -14,11 +14,12 @@ import numpy as np
 from pysolve._array_files import read_arrays, save_arrays
 from pysolve._distributed_entries import Blocks, Parts
 from pysolve._distributed_ranks import Ranks
-from pysolve._matrix_completion_als import State, Watch
+from pysolve._matrix_completion_als import State
 from pysolve._matrix_completion_arguments import Request
 from pysolve._matrix_completion_entries import Triplets
 from pysolve._matrix_completion_factors import stride
 from pysolve._matrix_completion_fingerprint import differences, fingerprint
+from pysolve._matrix_completion_watch import Watch
 from pysolve._writing import check_path, check_writable
 
 FORMAT, VERSION = "pysolve.distributed checkpoint", 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pysolve._matrix_completion_als import Watch
-from pysolve._matrix_completion_arguments import Request, is_auto, not_yet, request_from
+from pysolve._matrix_completion_arguments import Request, is_auto, request_from
 from pysolve._matrix_completion_checkpoint import Checkpoint
 from pysolve._matrix_completion_progress import Reporter
 from pysolve._matrix_completion_rank import Chosen, choose_rank
 from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
 from pysolve._matrix_completion_run import finished, prepared, run
+from pysolve._matrix_completion_watch import Watch
 
 
 def matrix_completion(
@@ -22,7 +22,7 @@ def matrix_completion(
     weights: Any = None,
     bias: bool = False,
     nonneg: bool = False,
-    loss: str = "l2",
+    loss: str | tuple[str, float] = "l2",
     init: str = "auto",
     method: str = "auto",
     rtol: float = 1e-6,
@@ -40,7 +40,9 @@ def matrix_completion(
 
     Finds :math:`U` and :math:`V` with `rank` columns that minimise
 
-    .. math:: \sum_e w_e (y_e - u_{i(e)} \cdot v_{j(e)})^2 + \lambda (\|U\|_F^2 + \|V\|_F^2).
+    .. math:: \sum_e w_e (y_e - u_{i(e)} \cdot v_{j(e)})^2 + \lambda (\|U\|_F^2 + \|V\|_F^2),
+
+    or, with `loss`, `bias` and `nonneg`, what is said there.
 
     Each half step makes one factor orthonormal and takes two conjugate-gradient steps, from where it stands, on every
     row of the other: nearly linear in entries times rank, where exact alternating least squares costs rank squared.
@@ -65,15 +67,36 @@ def matrix_completion(
     reg : float
         The weight :math:`\lambda` of the factors' norms.
     weights : array_like, optional
-        A weight :math:`w_e \ge 0` for each entry, in the order of `observed` (row by row for a dense array).
-    bias, nonneg, loss
-        Not there yet: other values than the defaults raise `NotImplementedError`.
+        A weight :math:`w_e \ge 0` for each entry, in the order of `observed` (row by row for a dense array). Goes with
+        every `loss`, with `bias` and with `nonneg`; an entry of weight 0 counts nowhere.
+    bias : bool
+        Whether to predict mean + rows\ :sub:`i` + cols\ :sub:`j` + u\ :sub:`i`.v\ :sub:`j`. The biases of rows and
+        columns are fitted together with the factors, and :math:`\lambda` counts their squares like those of the
+        factors. The mean is that of the values fitted, weighted (their median, unless `loss` is "l2"), and `rtol` is
+        relative to what is left of the values without it. Without `reg` the biases, and the columns of the factors,
+        are made to sum to 0 over the rows (columns) that have entries. A row without entries has the bias 0.
+    nonneg : bool
+        Whether every entry of the factors is to be at least 0: sweeps of coordinate descent instead of conjugate
+        gradients. Slow to a high accuracy where the factors sought have no zeros. Not with `bias`.
+    loss : {"l2", "huber", "l1"} or ("huber", delta)
+        What is summed over the entries' residuals r, for outliers of any size among them:
+
+        - "l2": :math:`r^2`;
+        - ("huber", delta): :math:`r^2` up to :math:`|r| = \delta`, beyond :math:`2 \delta |r| - \delta^2`;
+        - "huber": the same with :math:`\delta` = 1.345 * 1.4826 times the median of \|r\| of the fit found, 1.345
+          standard deviations of Gaussian noise. Without noise it falls to 0 and the matrix is recovered exactly;
+        - "l1": \|r\|, rounded off below a hundredth of the median of \|r\|.
+
+        The last three take values beyond 10 times what is typical of their row and column as that, and judge the fit
+        by the smaller three quarters of the residuals held out, relative to those of the values: so do `history` and
+        `rtol`. To be called a recovery, it must also fit more than half of the entries of every row and column. About
+        one entry in ten may be arbitrary where there are five times as many entries as unknowns.
     init : {"auto", "spectral", "random"}
         The first `V`: the leading singular vectors of the entries, or Gaussian rows. "auto" takes the first unless some
         rows or columns have many more entries than others.
     method : {"auto", "als", "gauss-newton"}
         "als" alternates; "gauss-newton" lowers a regularisation and then takes Gauss-Newton steps; "auto" chooses by
-        the number of entries.
+        the number of entries. The second is for the loss "l2" without `bias` and `nonneg` alone.
     rtol : float
         Where to end: norm of the residual over norm of the values, on entries held out. With `reg`, the relative
         decrease of the sum above.
@@ -135,13 +158,23 @@ def matrix_completion(
     entries held out of the fit are predicted to the tolerance
     >>> bool(np.linalg.norm(result.to_dense() - M) < 1e-5 * np.linalg.norm(M))
     True
+
+    Outliers, and biases:
+
+    >>> spoilt = np.where(rng.random(M.shape) < 0.05, 1e6, seen)
+    >>> result = pysolve.matrix_completion(np.where(np.isnan(seen), np.nan, spoilt), 3, loss="huber", rng=0)
+    >>> bool(np.linalg.norm(result.to_dense() - M) < 1e-5 * np.linalg.norm(M))
+    True
+    >>> result = pysolve.matrix_completion(seen + 7.0, 3, bias=True, rng=0)
+    >>> abs(round(result.bias.mean - M.mean(), 4))
+    7.0
     """
-    not_yet(bias, nonneg, loss)
     kept = None if checkpoint is None else Checkpoint(checkpoint, rng)
     request = request_from(
         *(observed, rank, reg, weights, init, method, rtol, maxiter, validation, dtype, x0),
         rng if kept is None else kept.rng,
         memory=memory,
+        model=(loss, bias, nonneg),
     )
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, not {type(callback).__name__}")

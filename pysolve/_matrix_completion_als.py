@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from pysolve._matrix_completion_bias import Bias, bias_half_step, center
 from pysolve._matrix_completion_entries import Side, Triplets
 from pysolve._matrix_completion_factors import KERNELS, gauge, of_type, orthonormalise
 from pysolve._matrix_completion_group import ALONE
+from pysolve._matrix_completion_losses import Robust, reweigh, robust_residual
+from pysolve._matrix_completion_nonneg import Momentum, nonneg_iterate
 from pysolve._matrix_completion_result import CompletionStatus
 from pysolve._matrix_completion_stored import Counted, Stored
+from pysolve._matrix_completion_watch import OTHER, Watch, slow
 
 CLIP = 4.0  # times the root-mean-square length of a row: Gaussian rows stay below it
 LEAST = 0.05
@@ -23,7 +25,6 @@ NONE = np.zeros(0, np.int64)
 CLIPPED = 30  # alternations that clip: later, a fit that is no better is noise, and clipping only disturbs it
 MOST_RELAXED = 1.5
 FLOOR = 5e-7  # relative residual below which float32 gains nothing
-OTHER: Any = {"kept": False}  # a field that a checkpoint leaves out: it is made anew where a run is resumed
 
 
 @dataclasses.dataclass
@@ -47,6 +48,10 @@ class State:
     sketch: str = "count"
     coherent: tuple[np.ndarray, np.ndarray] = (NONE, NONE)  # rows and columns that need the sketch
     aside: tuple[np.ndarray, np.ndarray] | None = None  # masks of rows and columns that do not count
+    robust: Robust | None = None  # None: least squares
+    bias: Bias | None = None
+    nonneg: bool = False
+    momentum: Momentum | None = None  # of non-negative factors
     phase: str = ""  # the loop that runs: a resumed run begins at its top
     attempt: int = 0  # of the paces tried one after the other
     plain: int = 0  # alternations without regularisation so far
@@ -58,18 +63,19 @@ class State:
     typed: dict[Any, Any] = dataclasses.field(default_factory=dict, metadata=OTHER)
     group: Any = dataclasses.field(default=ALONE, metadata=OTHER)
 
-    def sides(self, dtype: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """Both copies of the entries for the kernels, values cast once for each type."""
+    def sides(self, dtype: Any, raw: bool = False) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Both copies of the entries for the kernels, values cast once for each type; `raw`: with the weights given."""
         if dtype not in self.typed:
             self.typed[dtype] = tuple(
                 _with_weights(side.of_type(dtype), self.aside, turned)
                 for side, turned in ((self.by_rows, False), (self.by_columns, True))
             )
         rows, cols = self.typed[dtype]
-        return (
+        sides = (
             (self.by_rows.begin, self.by_rows.end, *rows[2:]),
             (self.by_columns.begin, self.by_columns.end, *cols[2:]),
         )
+        return sides if self.robust is None or raw else self.robust.weighted(sides)
 
     def set_aside(self, rows: np.ndarray, cols: np.ndarray) -> None:
         """Gives the entries of the rows and columns of these masks no weight; none in the masks brings all back."""
@@ -77,14 +83,28 @@ class State:
         self.typed = {}
 
     def convert(self, dtype: Any) -> None:
+        if self.robust is not None and self.U.dtype != dtype:
+            self.robust.weights = None  # as where a run is resumed
         self.U, self.V = of_type(self.U, dtype), of_type(self.V, dtype)
 
     def held_out(self) -> float:
         """Relative residual on the entries held out; NaN without any."""
-        return relative_residual(self.held, self.U, self.V, self.k, self.held_size, self.group)
+        held = self.held
+        if held is not None and self.bias is not None:
+            less = held.values - self.bias.rows[held.rows] - self.bias.cols[held.cols]
+            held = dataclasses.replace(held, values=less)
+        if held is not None and self.robust is not None:
+            return robust_residual(held, self.U, self.V, self.k) / self.held_size
+        return relative_residual(held, self.U, self.V, self.k, self.held_size, self.group)
 
-    def best(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.U.copy(), self.V.copy()
+    def best(self) -> tuple[np.ndarray, ...]:
+        biases = () if self.bias is None else (self.bias.rows.copy(), self.bias.cols.copy())
+        return self.U.copy(), self.V.copy(), *biases
+
+    def restore(self, best: tuple[np.ndarray, ...]) -> None:
+        self.U, self.V = best[:2]
+        if self.bias is not None:
+            self.bias.rows, self.bias.cols = best[2:]
 
 
 def _with_weights(entries: tuple[Any, ...], aside: Any, turned: bool) -> tuple[Any, ...]:
@@ -131,7 +151,8 @@ def regularisation(
     entries: tuple[Any, ...], V: np.ndarray, U: np.ndarray, state: State, clip: float
 ) -> np.ndarray | None:
     """Makes V orthonormal, and returns what the regularisation adds to the equations of U's rows."""
-    if state.reg == 0:
+    strength = state.reg if state.robust is None else state.reg * state.robust.factor
+    if strength == 0:
         orthonormalise(V, U, state.k, clip, state.group)
         return None
     # reg (|U|^2 + |V|^2) of balanced factors, told in this gauge: U's column of length s counts reg / s. A column that
@@ -139,7 +160,7 @@ def regularisation(
     lengths = gauge(V, U, state.k, clip, state.group)
     total = state.group.sum
     share = total(float((entries[1] - entries[0]).sum())) / (total(U.shape[0]) * total(V.shape[0]))
-    return np.asarray(state.reg / np.maximum(lengths, LEAST * state.reg / share))
+    return np.asarray(strength / np.maximum(lengths, LEAST * strength / share))
 
 
 def relaxation(entries: tuple[Any, ...], V: np.ndarray, U: np.ndarray, state: State) -> float:
@@ -170,11 +191,17 @@ def half_step(
 
     `which` of the state's factors V is.
     """
+    if state.bias is not None and state.reg == 0:
+        mine = state.bias.cols if which == "U" else state.bias.rows
+        center(V, U, state.k, _used(state, which), mine)
     reg = regularisation(entries, V, U, state, clip)
-    omega = 1.0 if state.reg > 0 or coherent.size else relaxation(entries, V, U, state)
+    state.cg_steps += state.n_cg
+    if state.bias is not None:
+        return float(np.sqrt(bias_half_step(entries, V, U, state, which, reg))) / state.size
+    alone = state.reg > 0 or coherent.size or state.robust is not None
+    omega = 1.0 if alone else relaxation(entries, V, U, state)
     V = state.group.named(V, which)
     squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, state.n_cg, None, omega)
-    state.cg_steps += state.n_cg
     if coherent.size:
         KERNELS.matrix_completion_sketched_step(
             entries,
@@ -192,6 +219,10 @@ def half_step(
     return float(np.sqrt(state.group.sum(squares))) / state.size
 
 
+def _used(state: State, which: str) -> np.ndarray:
+    return np.asarray((state.by_columns if which == "V" else state.by_rows).counts > 0)
+
+
 def find_coherent(state: State) -> None:
     """Flags rows and columns with many entries on whose equations conjugate gradients make little way: 8 k random rows
     of an incoherent factor would have shrunk the residual to less than half a step."""
@@ -205,89 +236,27 @@ def find_coherent(state: State) -> None:
         state.cg_steps += PROBE
         found.append(np.flatnonzero((shrunk > CONTRACTION) & (entries[1] - entries[0] > 8 * state.k)))
     state.coherent = found[0], found[1]
+    if state.robust is not None:
+        state.robust.weights = None  # the probe moved the factors
 
 
 def iterate(state: State) -> None:
     """One alternation: U's half step, then V's. Rows are clipped until the fit is good enough to trust them."""
+    if state.robust is not None and state.robust.weights is None:
+        reweigh(state, anew=not state.robust.widths, again=True)
     rows, cols = state.sides(state.U.dtype)
+    if state.nonneg:
+        state.iterations += 1
+        state.training = nonneg_iterate(state)
+        if state.robust is not None:
+            reweigh(state)
+        return
     clip = CLIP if state.training > 0.1 and state.iterations < CLIPPED else 0.0
     state.iterations += 1
     half_step(rows, state.V, state.U, state, clip, "V", state.coherent[0])
     state.training = half_step(cols, state.U, state.V, state, clip, "U", state.coherent[1])
-
-
-@dataclasses.dataclass
-class Watch:
-    """Records each iteration, keeps the best factors, and says when to stop."""
-
-    rtol: float
-    maxiter: int = dataclasses.field(metadata=OTHER)
-    has_held: bool
-    validated: bool  # the entries held out are the user's: their minimum is what is looked for
-    regularised: bool
-    report: Callable[[int, float, float, float, str], None] = dataclasses.field(metadata=OTHER)
-    start: float = dataclasses.field(default_factory=time.perf_counter, metadata=OTHER)
-    keep: Callable[[State, Watch], None] = dataclasses.field(
-        default=lambda state, watch: None, metadata=OTHER
-    )
-    training: list[float] = dataclasses.field(default_factory=list)
-    held_out: list[float] = dataclasses.field(default_factory=list)
-    seconds: list[float] = dataclasses.field(default_factory=list)
-    cg_steps: list[int] = dataclasses.field(default_factory=list)
-    best_error: float = np.inf
-    best_at: int = 0
-    best: tuple[np.ndarray, np.ndarray] | None = None
-    choice: str = ""  # how the rank was chosen
-    noise: bool = False  # no rank predicts anything
-
-    @property
-    def iterations(self) -> int:
-        return len(self.training)
-
-    def record(self, state: State) -> None:
-        error = state.held_out()
-        self.training.append(state.training)
-        self.held_out.append(error)
-        self.seconds.append(time.perf_counter() - self.start)
-        self.cg_steps.append(state.cg_steps)
-        watched = error if self.has_held else state.training
-        if watched < self.best_error:
-            if watched < 0.999 * self.best_error:
-                self.best_at = self.iterations
-            self.best_error, self.best = watched, None
-            if watched > 10 * self.rtol:  # below, the iteration will end at its tolerance, not at a minimum
-                self.best = state.best()
-        self.report(self.iterations, state.training, error, self.seconds[-1], state.phase)
-
-    def history(self) -> dict[str, np.ndarray]:
-        return {
-            "training": np.array(self.training),
-            "held_out": np.array(self.held_out),
-            "seconds": np.array(self.seconds),
-            "cg_steps": np.array(self.cg_steps, dtype=np.int64),
-        }
-
-    def end(self, patience: int) -> CompletionStatus | None:
-        """Why the iteration ends here, or None."""
-        if self.has_held and self.held_out[-1] <= self.rtol and self.training[-1] <= 10 * self.rtol:
-            return CompletionStatus.RECOVERED
-        if self.regularised and self._steady():
-            return CompletionStatus.STATIONARY
-        if not self.has_held and not self.regularised and self.training[-1] <= self.rtol:
-            return CompletionStatus.FITTED
-        if self.iterations - self.best_at >= patience and (self.has_held or not self.regularised):
-            return CompletionStatus.MINIMUM if self.validated else CompletionStatus.STALLED
-        return CompletionStatus.MAXITER if self.iterations >= self.maxiter else None
-
-    def _steady(self, over: int = 3) -> bool:
-        lately = self.training[-over - 1 :]
-        return len(lately) > over and max(lately) - min(lately) <= self.rtol * max(lately)
-
-
-def slow(watch: Watch, over: int = 3, factor: float = 0.8) -> bool:
-    """Whether the training residual has fallen by less than `factor` a step lately."""
-    t = watch.training
-    return len(t) > over and t[-1] > factor**over * t[-1 - over]
+    if state.robust is not None:
+        reweigh(state)
 
 
 def alternate(state: State, watch: Watch, dtype: Any, patience: int = 10) -> CompletionStatus:
@@ -300,7 +269,8 @@ def alternate(state: State, watch: Watch, dtype: Any, patience: int = 10) -> Com
         end = watch.end(patience)
         if end is not None:
             return end
-        if watch.iterations % 8 == 0 and slow(watch):
+        plain = state.bias is None and not state.nonneg
+        if plain and watch.iterations % 8 == 0 and slow(watch):
             find_coherent(state)
         narrow = state.U.dtype != wide
         if narrow and (state.training < FLOOR or ((state.training < 1e-4 or state.reg > 0) and slow(watch))):

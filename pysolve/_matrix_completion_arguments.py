@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from pysolve._arrays import as_numbers, check_finite
+from pysolve._matrix_completion_bias import mean_of
 from pysolve._matrix_completion_entries import Triplets, places, refuse_shared, rounded, weights_of
 from pysolve._matrix_completion_group import ALONE
+from pysolve._matrix_completion_losses import cut, loss_from, robust_scale
 from pysolve._matrix_completion_stream import IN_MEMORY, Streamed, dtype_of, entries_of
 
 LARGEST_RANK = 4096
@@ -29,6 +31,11 @@ class Request:
     k: int
     reg: float
     given_reg: float
+    loss: str
+    delta: float | None  # in units of the scale
+    nonneg: bool
+    bias_reg: float | None  # None: no biases
+    mean: float  # taken from the values before they were scaled
     init: str
     method: str
     rtol: float
@@ -47,17 +54,6 @@ class Request:
             self.entries.close()
 
 
-def not_yet(bias: Any, nonneg: Any, loss: Any) -> None:
-    """The options that are not built: the ONE place that refuses them."""
-    for name, value, usual in (
-        ("bias", bias, False),
-        ("nonneg", nonneg, False),
-        ("loss", loss, "l2"),
-    ):
-        if value is not usual and value != usual:
-            raise NotImplementedError(f"{name}={value!r} is not built yet: only {name}={usual!r} is")
-
-
 def request_from(
     observed: Any,
     rank: Any,
@@ -73,6 +69,7 @@ def request_from(
     rng: Any,
     group: Any = ALONE,
     memory: Any = IN_MEMORY,
+    model: tuple[Any, Any, Any] = ("l2", False, False),
 ) -> Request:
     started = time.perf_counter()
     generator = np.random.default_rng(rng)
@@ -82,6 +79,12 @@ def request_from(
         where = "where x0 is given" if group is ALONE else "on several ranks of processes"
         raise ValueError(f"rank must be a number {where}, not 'auto'")
     reg = _real(reg, "reg", 0.0, np.inf)
+    loss, delta = loss_from(model[0])
+    bias, nonneg = _flag(model[1], "bias"), _flag(model[2], "nonneg")
+    method = _choice(method, "method", ("auto", "als", "gauss-newton"))
+    _check_together(
+        loss, bias, nonneg, method, isinstance(entries, Streamed) or group is not ALONE, is_auto(rank)
+    )
     validation = _validation(validation, len(entries), shape)
     if isinstance(entries, Streamed):
         validation = entries.survey(weights, validation, generator)
@@ -89,29 +92,45 @@ def request_from(
     else:
         largest_weight, entries.weights = weights_of(weights, len(entries), group)
         validation = _taken(validation, entries, shape, generator)
-    _check_enough(group.sum(len(entries)), k, shape, reg)
-    scale = entries.scale if isinstance(entries, Streamed) else _scale(entries, group)
-    request = Request(
+    _check_enough(group.sum(len(entries)), k, shape, reg, bias)
+    mean = mean_of(entries.values, entries.weights, loss != "l2") if bias else 0.0
+    scale = entries.scale if isinstance(entries, Streamed) else scaled(entries, validation, mean, loss, group)
+    return Request(
         entries=entries,
         validation=validation,
         shape=shape,
         scale=scale,
         k=k,
-        reg=reg / scale / largest_weight,
+        reg=reg / largest_weight / (1.0 if loss == "l1" else scale),
         given_reg=reg,
+        loss=loss,
+        delta=None if delta is None else delta / scale,
         init=_choice(init, "init", ("auto", "spectral", "random")),
-        method=_choice(method, "method", ("auto", "als", "gauss-newton")),
+        method=method,
         rtol=_real(rtol, "rtol", 0.0, 1.0),
         maxiter=500 if maxiter is None else _integer(maxiter, "maxiter", 1, 2**31),
         dtype=_dtype(dtype, observed),
-        x0=None if x0 is None else _start(x0, shape, k, scale),
+        x0=None if x0 is None else _start(x0, shape, k, scale, nonneg),
+        nonneg=nonneg,
+        bias_reg=reg / largest_weight * (scale if loss == "l1" else 1.0) if bias else None,
+        mean=mean,
         rng=generator,
         started=started,
     )
-    for some in (entries, validation):
-        if isinstance(some, Triplets):
-            some.values = some.values / scale
-    return request
+
+
+def scaled(entries: Triplets, validation: Triplets | None, mean: float, loss: str, group: Any) -> float:
+    """Takes the mean from all values and divides them by the scale of the entries to fit, which is returned."""
+    parts = [part for part in (entries, validation) if part is not None]
+    unit = float(np.abs(entries.values).max(initial=0.0)) if mean else 1.0
+    for part in parts:
+        if mean:
+            part.values = part.values / unit - mean / unit
+    robust = loss != "l2"
+    scale = robust_scale(entries.values, entries.weights) if robust else _scale(entries, group)
+    for part in parts:
+        part.values = cut(part.values, scale) if robust else part.values / scale
+    return unit * scale
 
 
 def _scale(entries: Triplets, group: Any) -> float:
@@ -124,14 +143,38 @@ def _scale(entries: Triplets, group: Any) -> float:
     return rounded(largest * float(np.sqrt(squares / group.sum(values.size))))
 
 
-def _check_enough(count: int, k: int, shape: tuple[int, int], reg: float) -> None:
+def _check_together(loss: str, bias: bool, nonneg: bool, method: str, apart: bool, auto: bool) -> None:
+    if apart and (loss != "l2" or bias or nonneg):
+        raise ValueError(
+            f"loss={loss!r}, bias={bias} and nonneg={nonneg}: entries on disk or on several ranks can be fitted with "
+            "loss='l2', bias=False and nonneg=False alone"
+        )
+    if auto and (loss != "l2" or bias or nonneg):
+        raise ValueError(
+            f"rank='auto' is found for loss='l2' without bias and nonneg alone, not for loss={loss!r}, bias={bias} and "
+            f"nonneg={nonneg}: give a number"
+        )
+    if bias and nonneg:
+        raise ValueError(
+            "bias=True and nonneg=True cannot be had together: biases may be negative, and a non-negative model has "
+            "them as two more columns (rank + 2)"
+        )
+    if method == "gauss-newton" and (loss != "l2" or bias or nonneg):
+        raise ValueError(
+            "method='gauss-newton' is for loss='l2' without bias or nonneg: use method='als' or 'auto' with these"
+        )
+
+
+def _check_enough(count: int, k: int, shape: tuple[int, int], reg: float, bias: bool = False) -> None:
     unknowns = k * (shape[0] + shape[1] - k)
+    if bias:  # the mean, the other biases, and factors whose columns sum to 0
+        unknowns += shape[0] + shape[1] - 1 - 2 * k
     if count == 0:
         raise ValueError("observed must have at least one entry to fit")
     if count < unknowns and reg == 0:
         raise ValueError(
-            f"observed has {count} entries to fit, fewer than the {unknowns} unknowns of rank {k}: lower the rank, "
-            "or give reg > 0"
+            f"observed has {count} entries to fit, fewer than the {unknowns} unknowns of rank {k}"
+            f"{' and the biases' if bias else ''}: lower the rank, or give reg > 0"
         )
 
 
@@ -170,7 +213,9 @@ def _taken(
     return taken
 
 
-def _start(x0: Any, shape: tuple[int, int], k: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+def _start(
+    x0: Any, shape: tuple[int, int], k: int, scale: float, nonneg: bool
+) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(x0, tuple) or len(x0) != 2:
         raise TypeError("x0 must be a tuple of two arrays, U and V")
     factors = []
@@ -182,6 +227,11 @@ def _start(x0: Any, shape: tuple[int, int], k: int, scale: float) -> tuple[np.nd
             )
         factor = factor.astype(np.float64)
         check_finite(factor, name)
+        if nonneg and (factor < 0).any():
+            at = tuple(int(x) for x in np.argwhere(factor < 0)[0])
+            raise ValueError(
+                f"{name} must not be negative with nonneg=True, but {name}{list(at)} is {factor[at]}"
+            )
         factors.append(factor)
     return factors[0] / scale, factors[1]
 
@@ -195,6 +245,12 @@ def _rank(rank: Any, most: int) -> int:
     if isinstance(rank, str):
         raise ValueError(f"rank must be an integer or {AUTO!r}, not {rank!r}")
     return _integer(rank, "rank", 1, most)
+
+
+def _flag(x: Any, name: str) -> bool:
+    if not isinstance(x, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, not {x!r}")
+    return bool(x)
 
 
 def _integer(x: Any, name: str, least: int, most: int) -> int:

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from pysolve import _backend
-from pysolve._matrix_completion_als import NONE, State, Watch, iterate, size_of
+from pysolve._matrix_completion_als import NONE, State, iterate, size_of
 from pysolve._matrix_completion_factors import KERNELS, gauge, gram, of_type, stride
 from pysolve._matrix_completion_result import CompletionStatus
+from pysolve._matrix_completion_watch import Watch
 
 FIRST = 0.5  # regularisation to begin with, in units of share observed times the largest singular value
 LAST = 1e-3  # and to end with

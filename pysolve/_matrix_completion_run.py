@@ -7,12 +7,15 @@ import dataclasses
 import numpy as np
 
 from pysolve import _backend
-from pysolve._matrix_completion_als import State, Watch, alternate, iterate, size_of
+from pysolve._matrix_completion_als import State, alternate, iterate, size_of
 from pysolve._matrix_completion_arguments import Request
+from pysolve._matrix_completion_bias import Bias, center_all, first_biases, less_bias
 from pysolve._matrix_completion_entries import Side, Triplets, by_rows_and_columns
 from pysolve._matrix_completion_factors import (
+    KERNELS,
     first_other,
     gauge,
+    of_type,
     padded,
     random_factor,
     spectral_start,
@@ -20,10 +23,13 @@ from pysolve._matrix_completion_factors import (
 )
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_held import hold_out, put_back
+from pysolve._matrix_completion_losses import FIRST, Robust, cut_far, kept_norm, reweigh
 from pysolve._matrix_completion_newton import HOPELESS, recover
-from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
+from pysolve._matrix_completion_nonneg import Momentum, balance, nonneg_start
+from pysolve._matrix_completion_result import CompletionBias, CompletionResult, CompletionStatus
 from pysolve._matrix_completion_stored import Stored
 from pysolve._matrix_completion_top import Seen
+from pysolve._matrix_completion_watch import Watch
 
 HELD_AT_MOST = 500
 # Entries over unknowns below which Gauss-Newton ends what a continuation begins, and below which that goes slowly:
@@ -40,6 +46,8 @@ def prepared(request: Request, start: bool = True) -> State:
     """Both copies of the entries, some held out, and the first factors (`start`)."""
     by_rows, by_columns = by_rows_and_columns(request.entries, request.shape)
     whole = by_rows.end, by_columns.end
+    if request.loss != "l2":
+        cut_far((by_rows, by_columns))
     held = request.validation
     if held is None and request.reg == 0:
         held = _held_out(request, by_rows, by_columns)
@@ -55,6 +63,15 @@ def prepared(request: Request, start: bool = True) -> State:
         whole=whole,
         reg=request.reg,
     )
+    if request.nonneg:
+        state.nonneg, state.momentum = True, Momentum()
+    if request.bias_reg is not None:
+        m, n = request.shape
+        state.bias = Bias(np.zeros(m), np.zeros(n), request.bias_reg)
+    if request.loss != "l2":
+        size = kept_norm(request.entries.values, request.entries.weights) or 1.0
+        state.robust = Robust(request.loss, request.delta, size)
+        state.held_size = 1.0 if held is None else kept_norm(held.values, held.weights) or 1.0
     if start:
         _start(request, state)
     return state
@@ -70,7 +87,7 @@ def _held_out(request: Request, by_rows: Side, by_columns: Side) -> Triplets | N
     wanted = n_held(len(request.entries), request.k, request.shape)
     if wanted <= 0:
         return None
-    held = hold_out(by_rows, by_columns, request.k, wanted, request.rng)
+    held = hold_out(by_rows, by_columns, request.k + (request.bias_reg is not None), wanted, request.rng)
     return held if len(held) else None
 
 
@@ -81,16 +98,50 @@ def _start(request: Request, state: State) -> None:
         state.U, state.V = (padded(factor, request.dtype) for factor in request.x0)
         state.U[rows == 0] = 0
         state.V[cols == 0] = 0
+        _first_weights_and_biases(state)
+        return
+    state.U, state.V = (_backend.zeros((extent, stride(k)), np.float32) for extent in (m, n))
+    _first_weights_and_biases(state)
+    if state.nonneg:
+        nonneg_start(state, request.rng)
         return
     if request.warm is not None:
         (state.U, state.V), request.warm = request.warm, None  # a second attempt starts elsewhere
         return
     state.V = random_factor(n, k, cols > 0, request.rng, np.float32)
-    state.U = _backend.zeros((m, stride(k)), np.float32)
+    sides = state.sides(np.dtype("f4"))
+    if state.bias is not None:
+        sides = less_bias(sides[0], state.bias, False), less_bias(sides[1], state.bias, True)
     even = all(c.std() <= UNEVEN * max(c.mean(), 1.0) ** 0.5 for c in (rows, cols))
     if request.init == "spectral" or (request.init == "auto" and even):
-        spectral_start(*state.sides(np.dtype("f4")), state.V, state.U, k)
-    first_other(state.sides(np.dtype("f4"))[0], state.V, state.U, k)
+        spectral_start(*sides, state.V, state.U, k)
+    first_other(sides[0], state.V, state.U, k)
+    if state.robust is not None:
+        reweigh(state, anew=True)
+
+
+def _first_weights_and_biases(state: State) -> None:
+    """Against the factors that are there: against 0, a robust loss takes values beyond delta as delta."""
+    if state.bias is not None:
+        state.bias.rows[:], state.bias.cols[:] = 0, 0
+    if state.robust is not None:
+        state.robust.ratio = FIRST
+        reweigh(state, anew=True)
+    if state.bias is not None:
+        first_biases(state, _first_residual(state))
+    if state.robust is not None and state.bias is not None:
+        reweigh(state, anew=True)
+
+
+def _first_residual(state: State) -> np.ndarray:
+    entries = state.sides(np.dtype("f8"), raw=True)[0]
+    major = np.repeat(
+        np.arange(entries[0].size, dtype=np.int32), np.diff(np.append(entries[0], entries[3].size))
+    )
+    r = np.empty(entries[3].size)
+    U, V = (of_type(factor, np.dtype("f8")) for factor in (state.U, state.V))
+    KERNELS.matrix_completion_residual(major, entries[2], entries[3], None, U, V, state.k, r)
+    return r
 
 
 def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
@@ -101,8 +152,9 @@ def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
         status = CompletionStatus.STOPPED
     except KeyboardInterrupt:
         status = CompletionStatus.INTERRUPTED
-    if status is not CompletionStatus.RECOVERED and watch.best is not None:
-        state.U, state.V = watch.best
+    of_the_last = status in (CompletionStatus.RECOVERED, CompletionStatus.STATIONARY)
+    if not of_the_last and watch.best is not None:
+        state.restore(watch.best)
     if watch.noise and status in (
         CompletionStatus.STALLED,
         CompletionStatus.MINIMUM,
@@ -154,12 +206,13 @@ def _paces(request: Request) -> list[tuple[float, int] | None]:
     (m, n), k = request.shape, request.k
     oversampling = len(request.entries) / (k * (m + n - k))
     a_row = len(request.entries) / max(m, n)
-    alone = request.reg == 0 and request.validation is None and request.x0 is None
+    plain = request.loss == "l2" and request.bias_reg is None and not request.nonneg
+    alone = plain and request.reg == 0 and request.validation is None and request.x0 is None
     pace = QUICK if oversampling > VERY_NEAR and a_row > VERY_NEAR * k + SCATTER else SLOW
     if request.method != "auto":
         return [pace if request.method == "gauss-newton" else None]
     if not alone or (m + n) * k * stride(k) * 4 > MOST_BLOCKS:
-        return [None]
+        return [None] if plain or request.x0 is not None else [None, None]
     near = oversampling < NEAR or a_row < NEAR * k + SCATTER
     return [pace, SLOWEST] if near else [None, SLOWEST]
 
@@ -169,6 +222,8 @@ def _use_all(state: State, watch: Watch) -> None:
     put_back(state.by_rows, state.whole[0])
     put_back(state.by_columns, state.whole[1])
     state.held = None
+    if state.robust is not None:
+        state.robust.weights = None  # those put back have none yet
     iterate(state)
     watch.record(state)
 
@@ -177,8 +232,13 @@ def finished(request: Request, state: State, watch: Watch, status: CompletionSta
     """The factors in the balanced gauge and in the units of the values."""
     k = request.k
     state.convert(np.dtype("f8"))
-    lengths = gauge(state.V, state.U, k, group=state.group)
-    root = np.sqrt(np.maximum(lengths, np.finfo(np.float64).tiny))
+    bias = None if state.bias is None else _unscaled(request, state)
+    root = 1.0
+    if state.nonneg:
+        balance(state.U, state.V)
+    else:
+        lengths = gauge(state.V, state.U, k, group=state.group)
+        root = np.sqrt(np.maximum(lengths, np.finfo(np.float64).tiny))
     unit = np.sqrt(request.scale)
     U = np.ascontiguousarray(state.U[:, :k] * (unit / root), dtype=request.dtype)
     V = np.ascontiguousarray(state.V[:, :k] * (unit * root), dtype=request.dtype)
@@ -192,12 +252,13 @@ def finished(request: Request, state: State, watch: Watch, status: CompletionSta
         status=status,
         iterations=watch.iterations,
         history=watch.history(),
-        message=_message(status, watch, empty),
+        message=_message(status, watch, empty, bias is not None),
         empty_rows=empty[0],
         empty_cols=empty[1],
         reg=request.given_reg,
-        nonneg=getattr(request, "nonneg", False),
+        nonneg=request.nonneg,
         seen=_seen(state),
+        bias=bias,
     )
 
 
@@ -209,7 +270,15 @@ def _seen(state: State) -> Seen | None:
     return Seen(begin, state.by_rows.indices)
 
 
-def _message(status: CompletionStatus, watch: Watch, empty: list[int]) -> str:
+def _unscaled(request: Request, state: State) -> CompletionBias:
+    """The biases in the units of the values."""
+    assert state.bias is not None
+    mean = center_all(state) if state.reg == 0 else 0.0
+    rows, cols = (request.scale * x for x in (state.bias.rows, state.bias.cols))
+    return CompletionBias(request.mean + request.scale * mean, rows, cols)
+
+
+def _message(status: CompletionStatus, watch: Watch, empty: list[int], bias: bool) -> str:
     text = f"{status} after {watch.iterations} iterations"
     if watch.choice:
         text = f"{watch.choice}: {text}"
@@ -218,7 +287,8 @@ def _message(status: CompletionStatus, watch: Watch, empty: list[int]) -> str:
         held = [error for error in watch.held_out if np.isfinite(error)]
         if held:
             text += f", {min(held):.3g} on those held out"
+    by = "by the mean and the other bias" if bias else "as 0"
     for count, what in zip(empty, ("rows", "columns"), strict=True):
         if count:
-            text += f"; {count} {what} without entries are predicted as 0"
+            text += f"; {count} {what} without entries are predicted {by}"
     return text

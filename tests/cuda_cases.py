@@ -30,8 +30,8 @@ ONLY_CPU = {
     *(
         f"matrix_completion_{verb}"
         for verb in (
-            *("half_step", "sketched_step", "gradient", "normal", "blocks", "apply_blocks"),
-            *("sort", "residual", "gram", "transform"),
+            *("half_step", "sketched_step", "nonneg_step", "gradient", "normal", "blocks", "apply_blocks"),
+            *("sort", "residual", "deviations", "gram", "transform"),
         )
     ),
 }

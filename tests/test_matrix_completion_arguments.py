@@ -43,9 +43,9 @@ GOOD = sampled(30, 20, 2, 3)[0]
             ValueError,
             "rank must be a number where x0 is given",
         ),
-        ({"bias": True}, NotImplementedError, "bias=True is not built yet"),
-        ({"nonneg": True}, NotImplementedError, "nonneg"),
-        ({"loss": "huber"}, NotImplementedError, "loss"),
+        ({"rank": "auto", "bias": True}, ValueError, "rank='auto' is found for loss='l2' without bias"),
+        ({"weights": np.full(288, np.nan)}, ValueError, r"weights must be finite"),
+        ({"weights": np.full(288, -1e-9), "loss": "l1"}, ValueError, r"weights must not be negative"),
         ({"checkpoint": 3}, TypeError, "checkpoint must be a str or path-like, not 3"),
     ],
 )

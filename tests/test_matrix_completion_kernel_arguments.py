@@ -40,6 +40,8 @@ def arguments(name, dtype):
             "seed": 1,
             "shrunk": np.empty(2, "f4"),
         },
+        "nonneg_step": observed | {"V": abs(V), "U": U, "k": k, "reg": np.ones(k), "n_sweeps": 2},
+        "deviations": observed | {"V": V, "U": U, "k": k, "r": values.copy(), "medians": np.empty(m, dtype)},
         "gradient": observed | {"V": V, "U": U, "out": U.copy(), "k": k},
         "normal": observed | {"U": U, "V": V, "P": U, "Q": V, "out": U.copy(), "k": k, "damping": 0.0},
         "blocks": observed | {"V": V, "k": k, "damping": 0.5, "H": np.empty((m, k, 8), dtype)},
@@ -66,6 +68,8 @@ def arguments(name, dtype):
 WRITTEN = {
     "half_step": ["U", "shrunk"],
     "sketched_step": ["U", "shrunk"],
+    "nonneg_step": ["U"],
+    "deviations": ["r", "medians"],
     "gradient": ["out"],
     "normal": ["out"],
     "blocks": ["H"],
@@ -95,7 +99,10 @@ def test_wrong_arrays_are_refused_by_name(name, dtype, kind):
     assert_refused(call, arguments(name, dtype), kind, WRITTEN[name], any_size=ANY_SIZE.get(name, ""))
 
 
-@pytest.mark.parametrize("name", ["half_step", "sketched_step", "gradient", "normal", "blocks"])
+WALKED = ["half_step", "sketched_step", "nonneg_step", "deviations", "gradient", "normal", "blocks"]
+
+
+@pytest.mark.parametrize("name", WALKED)
 @pytest.mark.parametrize(
     ("part", "at", "value"),
     [

@@ -92,3 +92,26 @@ def complete(by_rows, by_columns, V, k, n_iterations, n_cg=2):
         U, R = np.linalg.qr(U)
         V, _ = half_step(by_columns, U, V @ R.T, n_cg)
     return U, V
+
+
+def nonneg_step(observed, V, U, n_sweeps, reg=None):
+    """n_sweeps sweeps of coordinate descent on u >= 0. Returns U and the sum of squares before, at max(U, 0)."""
+    out = np.maximum(U, 0)
+    before = squares(observed, out, V)
+    for i, j, y, w in rows_of(observed):
+        H = V[j].T @ (w[:, None] * V[j]) + np.diag(np.zeros(V.shape[1]) if reg is None else reg)
+        b = V[j].T @ (w * y)
+        for c in list(range(V.shape[1])) * n_sweeps:
+            if H[c, c] > 0:
+                out[i, c] = max(0.0, out[i, c] + (b[c] - H[c] @ out[i]) / H[c, c])
+    return out, before
+
+
+def deviations(observed, V, U):
+    """|y - u.v| of every row's entries, and the upper median of those that have a weight."""
+    far, medians = [], np.zeros(U.shape[0])
+    for i, j, y, w in rows_of(observed):
+        far.append(abs(y - V[j] @ U[i]))
+        some = np.sort(far[-1][w > 0])
+        medians[i] = some[some.size // 2] if some.size else 0
+    return far, medians
