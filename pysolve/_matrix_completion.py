@@ -77,7 +77,7 @@ def matrix_completion(
         Where to end: norm of the residual over norm of the values, on entries held out. With `reg`, the relative
         decrease of the sum above.
     maxiter : int, optional
-        Most iterations; 500 by default.
+        Most iterations; 4000 by default.
     validation : float, or entries in any form of `observed`, optional
         Entries kept out of the fit for good (a fraction, or those given): the iteration ends at the least error on
         them.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pysolve._matrix_completion_entries import Side, Triplets
-from pysolve._matrix_completion_factors import KERNELS, gauge, of_type, orthonormalise
+from pysolve._matrix_completion_factors import KERNELS, clip_directions, gauge, of_type, orthonormalise
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_result import CompletionStatus
 from pysolve._matrix_completion_stored import Counted, Stored
@@ -20,6 +20,8 @@ LEAST = 0.05
 CONTRACTION = 0.6  # of a step of conjugate gradients, beyond which a row with many entries counts as coherent
 PROBE, SKETCHED_CG = 5, 4  # steps that measure it, and steps with the sketch
 NONE = np.zeros(0, np.int64)
+OVERFITTED = 1.5
+CRAWLS = 16  # alternations after which half of them should have halved the error on entries held out
 CLIPPED = 30  # alternations that clip: later, a fit that is no better is noise, and clipping only disturbs it
 MOST_RELAXED = 1.5
 FLOOR = 5e-7  # relative residual below which float32 gains nothing
@@ -55,6 +57,16 @@ class State:
     )  # of the columns, while it is lowered
     damping: float = 0.0
     all_held: tuple[Triplets | None, float] | None = None  # held and its size, while rows are set aside
+    began: int = 0  # the iteration this part of the phase began at
+    tried: int = 0  # how often rows and columns were set aside
+    fitted: float = np.inf  # relative residual where Gauss-Newton stalled
+    moved: float = np.inf  # relative change of M in the last Gauss-Newton step
+    noise: bool = False  # whether what stalled looks like noise
+    grown: bool = False  # whether some rows or columns were brought back at the end
+    poor: tuple[np.ndarray, np.ndarray] = (NONE, NONE)  # masks of rows and columns with hardly any entries
+    lowered: tuple[np.ndarray, np.ndarray] | None = None  # factors when the regularisation had gone
+    fallback: tuple[np.ndarray, np.ndarray] | None = None  # the best of all attempts
+    fallback_error: float = np.inf
     typed: dict[Any, Any] = dataclasses.field(default_factory=dict, metadata=OTHER)
     group: Any = dataclasses.field(default=ALONE, metadata=OTHER)
 
@@ -136,7 +148,9 @@ def regularisation(
         return None
     # reg (|U|^2 + |V|^2) of balanced factors, told in this gauge: U's column of length s counts reg / s. A column that
     # has vanished must be able to come back: no more than `LEAST` of its length is believed to be gone.
-    lengths = gauge(V, U, state.k, clip, state.group)
+    lengths = gauge(V, U, state.k, 0.0 if state.phase == "lowering" else clip, state.group)
+    if state.phase == "lowering":
+        clip_directions(V, state.k, state.group)
     total = state.group.sum
     share = total(float((entries[1] - entries[0]).sum())) / (total(U.shape[0]) * total(V.shape[0]))
     return np.asarray(state.reg / np.maximum(lengths, LEAST * state.reg / share))
@@ -290,8 +304,23 @@ def slow(watch: Watch, over: int = 3, factor: float = 0.8) -> bool:
     return len(t) > over and t[-1] > factor**over * t[-1 - over]
 
 
-def alternate(state: State, watch: Watch, dtype: Any, patience: int = 10) -> CompletionStatus:
-    """ALS-CG from the V that is there: in float32 to its floor, then in float64."""
+def _crawls(watch: Watch) -> bool:
+    return watch.iterations > CRAWLS and watch.held_out[-1] > 0.5 * watch.held_out[-1 - CRAWLS // 2]
+
+
+def overfitted(watch: Watch, noise: float) -> bool:
+    """Whether the entries held out are fitted much worse than the others: not from noise, which makes the factor
+    `noise`, N / (N - unknowns) of N entries, but because directions are missing and the fit puts others there."""
+    return watch.held_out[-1] > OVERFITTED * noise * watch.training[-1]
+
+
+def alternate(
+    state: State, watch: Watch, dtype: Any, patience: int = 10, noise: float = np.inf
+) -> CompletionStatus:
+    """ALS-CG from the V that is there: in float32 to its floor, then in float64.
+
+    With `noise`, it gives up where the error on entries held out hardly falls although that is not from noise.
+    """
     wide = np.dtype(dtype)
     while True:
         watch.keep(state, watch)
@@ -302,6 +331,8 @@ def alternate(state: State, watch: Watch, dtype: Any, patience: int = 10) -> Com
             return end
         if watch.iterations % 8 == 0 and slow(watch):
             find_coherent(state)
+        if _crawls(watch) and overfitted(watch, noise):
+            return CompletionStatus.STALLED
         narrow = state.U.dtype != wide
         if narrow and (state.training < FLOOR or ((state.training < 1e-4 or state.reg > 0) and slow(watch))):
             state.convert(wide)

@@ -16,6 +16,7 @@ from pysolve._matrix_completion_stream import IN_MEMORY, Streamed, dtype_of, ent
 
 LARGEST_RANK = 4096
 AUTO = "auto"
+MAXITER = 4000
 
 
 @dataclasses.dataclass
@@ -98,7 +99,7 @@ def request_from(
         init=_choice(init, "init", ("auto", "spectral", "random")),
         method=_choice(method, "method", ("auto", "als", "gauss-newton")),
         rtol=_real(rtol, "rtol", 0.0, 1.0),
-        maxiter=500 if maxiter is None else _integer(maxiter, "maxiter", 1, 2**31),
+        maxiter=MAXITER if maxiter is None else _integer(maxiter, "maxiter", 1, 2**31),
         dtype=_dtype(dtype, observed),
         x0=None if x0 is None else _start(x0, shape, k, scale),
         rng=generator,
