@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,18 +12,17 @@ from pysolve._matrix_completion_factors import KERNELS, clip_directions, gauge, 
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_result import CompletionStatus
 from pysolve._matrix_completion_stored import Counted, Stored
+from pysolve._matrix_completion_watch import OTHER, crawls, overfitted, slow
+from pysolve._matrix_completion_watch import Watch as Watch
 
 CLIP = 4.0  # times the root-mean-square length of a row: Gaussian rows stay below it
 LEAST = 0.05
 CONTRACTION = 0.6  # of a step of conjugate gradients, beyond which a row with many entries counts as coherent
 PROBE, SKETCHED_CG = 5, 4  # steps that measure it, and steps with the sketch
 NONE = np.zeros(0, np.int64)
-OVERFITTED = 1.5
-CRAWLS = 16  # alternations after which half of them should have halved the error on entries held out
 CLIPPED = 30  # alternations that clip: later, a fit that is no better is noise, and clipping only disturbs it
 MOST_RELAXED = 1.5
 FLOOR = 5e-7  # relative residual below which float32 gains nothing
-OTHER: Any = {"kept": False}  # a field that a checkpoint leaves out: it is made anew where a run is resumed
 
 
 @dataclasses.dataclass
@@ -230,90 +227,6 @@ def iterate(state: State) -> None:
     state.training = half_step(cols, state.U, state.V, state, clip, "U", state.coherent[1])
 
 
-@dataclasses.dataclass
-class Watch:
-    """Records each iteration, keeps the best factors, and says when to stop."""
-
-    rtol: float
-    maxiter: int = dataclasses.field(metadata=OTHER)
-    has_held: bool
-    validated: bool  # the entries held out are the user's: their minimum is what is looked for
-    regularised: bool
-    report: Callable[[int, float, float, float, str], None] = dataclasses.field(metadata=OTHER)
-    start: float = dataclasses.field(default_factory=time.perf_counter, metadata=OTHER)
-    keep: Callable[[State, Watch], None] = dataclasses.field(
-        default=lambda state, watch: None, metadata=OTHER
-    )
-    training: list[float] = dataclasses.field(default_factory=list)
-    held_out: list[float] = dataclasses.field(default_factory=list)
-    seconds: list[float] = dataclasses.field(default_factory=list)
-    cg_steps: list[int] = dataclasses.field(default_factory=list)
-    best_error: float = np.inf
-    best_at: int = 0
-    best: tuple[np.ndarray, np.ndarray] | None = None
-    choice: str = ""  # how the rank was chosen
-    noise: bool = False  # no rank predicts anything
-
-    @property
-    def iterations(self) -> int:
-        return len(self.training)
-
-    def record(self, state: State) -> None:
-        error = state.held_out()
-        self.training.append(state.training)
-        self.held_out.append(error)
-        self.seconds.append(time.perf_counter() - self.start)
-        self.cg_steps.append(state.cg_steps)
-        watched = error if self.has_held else state.training
-        if watched < self.best_error:
-            if watched < 0.999 * self.best_error:
-                self.best_at = self.iterations
-            self.best_error, self.best = watched, None
-            if watched > 10 * self.rtol:  # below, the iteration will end at its tolerance, not at a minimum
-                self.best = state.best()
-        self.report(self.iterations, state.training, error, self.seconds[-1], state.phase)
-
-    def history(self) -> dict[str, np.ndarray]:
-        return {
-            "training": np.array(self.training),
-            "held_out": np.array(self.held_out),
-            "seconds": np.array(self.seconds),
-            "cg_steps": np.array(self.cg_steps, dtype=np.int64),
-        }
-
-    def end(self, patience: int) -> CompletionStatus | None:
-        """Why the iteration ends here, or None."""
-        if self.has_held and self.held_out[-1] <= self.rtol and self.training[-1] <= 10 * self.rtol:
-            return CompletionStatus.RECOVERED
-        if self.regularised and self._steady():
-            return CompletionStatus.STATIONARY
-        if not self.has_held and not self.regularised and self.training[-1] <= self.rtol:
-            return CompletionStatus.FITTED
-        if self.iterations - self.best_at >= patience and (self.has_held or not self.regularised):
-            return CompletionStatus.MINIMUM if self.validated else CompletionStatus.STALLED
-        return CompletionStatus.MAXITER if self.iterations >= self.maxiter else None
-
-    def _steady(self, over: int = 3) -> bool:
-        lately = self.training[-over - 1 :]
-        return len(lately) > over and max(lately) - min(lately) <= self.rtol * max(lately)
-
-
-def slow(watch: Watch, over: int = 3, factor: float = 0.8) -> bool:
-    """Whether the training residual has fallen by less than `factor` a step lately."""
-    t = watch.training
-    return len(t) > over and t[-1] > factor**over * t[-1 - over]
-
-
-def _crawls(watch: Watch) -> bool:
-    return watch.iterations > CRAWLS and watch.held_out[-1] > 0.5 * watch.held_out[-1 - CRAWLS // 2]
-
-
-def overfitted(watch: Watch, noise: float) -> bool:
-    """Whether the entries held out are fitted much worse than the others: not from noise, which makes the factor
-    `noise`, N / (N - unknowns) of N entries, but because directions are missing and the fit puts others there."""
-    return watch.held_out[-1] > OVERFITTED * noise * watch.training[-1]
-
-
 def alternate(
     state: State, watch: Watch, dtype: Any, patience: int = 10, noise: float = np.inf
 ) -> CompletionStatus:
@@ -331,7 +244,7 @@ def alternate(
             return end
         if watch.iterations % 8 == 0 and slow(watch):
             find_coherent(state)
-        if _crawls(watch) and overfitted(watch, noise):
+        if crawls(watch) and overfitted(watch, noise):
             return CompletionStatus.STALLED
         narrow = state.U.dtype != wide
         if narrow and (state.training < FLOOR or ((state.training < 1e-4 or state.reg > 0) and slow(watch))):

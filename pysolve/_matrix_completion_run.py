@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from pysolve import _backend
-from pysolve._matrix_completion_als import State, Watch, alternate, iterate, overfitted, size_of
+from pysolve._matrix_completion_als import State, Watch, alternate, iterate, size_of
 from pysolve._matrix_completion_arguments import Request
 from pysolve._matrix_completion_continuation import HOPELESS, recover
 from pysolve._matrix_completion_entries import Side, Triplets, by_rows_and_columns
@@ -25,6 +25,7 @@ from pysolve._matrix_completion_newton import newton_step
 from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
 from pysolve._matrix_completion_stored import Stored
 from pysolve._matrix_completion_top import Seen
+from pysolve._matrix_completion_watch import overfitted
 
 HELD_AT_MOST = 500
 # Entries over unknowns below which Gauss-Newton ends what a continuation begins, and below which that goes slowly:
