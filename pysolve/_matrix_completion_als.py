@@ -11,6 +11,7 @@ from pysolve._matrix_completion_entries import Side, Triplets
 from pysolve._matrix_completion_factors import KERNELS, clip_directions, gauge, of_type, orthonormalise
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_result import CompletionStatus
+from pysolve._matrix_completion_split import only_part
 from pysolve._matrix_completion_stored import Counted, Stored
 from pysolve._matrix_completion_watch import OTHER, crawls, overfitted, slow
 from pysolve._matrix_completion_watch import Watch as Watch
@@ -20,6 +21,7 @@ LEAST = 0.05
 CONTRACTION = 0.6  # of a step of conjugate gradients, beyond which a row with many entries counts as coherent
 PROBE, SKETCHED_CG = 5, 4  # steps that measure it, and steps with the sketch
 NONE = np.zeros(0, np.int64)
+EVERYWHERE = "srht", "rows", "count"  # sketches that are asked for: all rows take them
 CLIPPED = 30  # alternations that clip: later, a fit that is no better is noise, and clipping only disturbs it
 MOST_RELAXED = 1.5
 FLOOR = 5e-7  # relative residual below which float32 gains nothing
@@ -43,7 +45,10 @@ class State:
     cg_steps: int = 0
     iterations: int = 0
     training: float = np.inf
-    sketch: str = "count"
+    sketch: str = "auto"
+    n_parts: int = 0  # that the entries are split into; 0: every half step sees all of them
+    part: int = 0  # the one that counts
+    seed: int = 0  # of the parts
     coherent: tuple[np.ndarray, np.ndarray] = (NONE, NONE)  # rows and columns that need the sketch
     aside: tuple[np.ndarray, np.ndarray] | None = None  # masks of rows and columns that do not count
     phase: str = ""  # the loop that runs: a resumed run begins at its top
@@ -75,10 +80,14 @@ class State:
                 for side, turned in ((self.by_rows, False), (self.by_columns, True))
             )
         rows, cols = self.typed[dtype]
-        return (
-            (self.by_rows.begin, self.by_rows.end, *rows[2:]),
-            (self.by_columns.begin, self.by_columns.end, *cols[2:]),
-        )
+        rows = self.by_rows.begin, self.by_rows.end, *rows[2:]
+        cols = self.by_columns.begin, self.by_columns.end, *cols[2:]
+        if self.n_parts:
+            rows, cols = (
+                only_part(side, turned, self.part, self.n_parts, self.seed)
+                for side, turned in ((rows, False), (cols, True))
+            )
+        return rows, cols
 
     def set_aside(self, rows: np.ndarray, cols: np.ndarray) -> None:
         """Gives the entries of the rows and columns of these masks no weight; none in the masks brings all back."""
@@ -182,10 +191,13 @@ def half_step(
     `which` of the state's factors V is.
     """
     reg = regularisation(entries, V, U, state, clip)
+    if state.sketch in EVERYWHERE:
+        coherent = np.arange(U.shape[0])
+    n_cg = 0 if state.sketch in EVERYWHERE else state.n_cg
     omega = 1.0 if state.reg > 0 or coherent.size else relaxation(entries, V, U, state)
     V = state.group.named(V, which)
-    squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, state.n_cg, None, omega)
-    state.cg_steps += state.n_cg
+    squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, n_cg, None, omega)
+    state.cg_steps += SKETCHED_CG if n_cg == 0 else n_cg
     if coherent.size:
         KERNELS.matrix_completion_sketched_step(
             entries,
@@ -195,12 +207,12 @@ def half_step(
             reg,
             SKETCHED_CG,
             coherent,
-            state.sketch,
+            state.sketch if state.sketch in EVERYWHERE else "count",
             4 * state.k,
             state.cg_steps,
             None,
         )
-    return float(np.sqrt(state.group.sum(squares))) / state.size
+    return float(np.sqrt(state.group.sum(squares) * max(state.n_parts, 1))) / state.size
 
 
 def find_coherent(state: State) -> None:
@@ -220,10 +232,13 @@ def find_coherent(state: State) -> None:
 
 def iterate(state: State) -> None:
     """One alternation: U's half step, then V's. Rows are clipped until the fit is good enough to trust them."""
-    rows, cols = state.sides(state.U.dtype)
     clip = CLIP if state.training > 0.1 and state.iterations < CLIPPED else 0.0
     state.iterations += 1
+    state.part += 1
+    rows = state.sides(state.U.dtype)[0]
     half_step(rows, state.V, state.U, state, clip, "V", state.coherent[0])
+    state.part += 1
+    cols = state.sides(state.U.dtype)[1]
     state.training = half_step(cols, state.U, state.V, state, clip, "U", state.coherent[1])
 
 
@@ -242,7 +257,7 @@ def alternate(
         end = watch.end(patience)
         if end is not None:
             return end
-        if watch.iterations % 8 == 0 and slow(watch):
+        if state.sketch == "auto" and watch.iterations % 8 == 0 and slow(watch):
             find_coherent(state)
         if crawls(watch) and overfitted(watch, noise):
             return CompletionStatus.STALLED

@@ -38,6 +38,8 @@ class Request:
     x0: tuple[np.ndarray, np.ndarray] | None
     rng: np.random.Generator
     started: float
+    sketch: str
+    split: bool
 
     def close(self) -> None:
         """Nothing on disk is needed any more."""
@@ -71,6 +73,8 @@ def request_from(
     rng: Any,
     group: Any = ALONE,
     memory: Any = IN_MEMORY,
+    sketch: Any = "auto",
+    split: Any = False,
 ) -> Request:
     started = time.perf_counter()
     generator = np.random.default_rng(rng)
@@ -104,11 +108,25 @@ def request_from(
         x0=None if x0 is None else _start(x0, shape, k, scale),
         rng=generator,
         started=started,
+        sketch=_choice(sketch, "sketch", ("auto", "srht", "rows", "count", "never")),
+        split=_split(split, entries, method),
     )
     for some in (entries, validation):
         if isinstance(some, Triplets):
             some.values = some.values / scale
     return request
+
+
+def _split(split: Any, entries: Any, method: Any) -> bool:
+    if not isinstance(split, bool | np.bool_):
+        raise TypeError(f"split must be True or False, not {split!r}")
+    if split and isinstance(entries, Streamed):
+        raise ValueError("split must be False where the entries do not fit into memory, not True")
+    if split and method == "gauss-newton":
+        raise ValueError(
+            "split must be False with method='gauss-newton', whose steps need all entries, not True"
+        )
+    return bool(split)
 
 
 def _scale(entries: Triplets, group: Any) -> float:

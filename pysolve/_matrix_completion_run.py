@@ -57,10 +57,18 @@ def prepared(request: Request, start: bool = True) -> State:
         held_size=1.0 if held is None else size_of(held),
         whole=whole,
         reg=request.reg,
+        sketch=request.sketch,
     )
+    if request.split:
+        state.n_parts, state.seed = 2 * n_alternations(request) + 1, int(request.rng.integers(1 << 62))
     if start:
         _start(request, state)
     return state
+
+
+def n_alternations(request: Request) -> int:
+    """Alternations of split entries: as many as asked for, or one for each decimal of rtol."""
+    return min(request.maxiter, max(1, int(np.ceil(-np.log10(max(request.rtol, 1e-16))))))
 
 
 def n_held(n_entries: int, k: int, shape: tuple[int, int]) -> int:
@@ -177,6 +185,8 @@ def _paces(request: Request) -> list[tuple[float, int] | None]:
     a_row = len(request.entries) / max(m, n)
     alone = request.reg == 0 and request.validation is None and request.x0 is None
     pace = QUICK if oversampling > VERY_NEAR and a_row > VERY_NEAR * k + SCATTER else SLOW
+    if request.split:
+        return [None]
     if request.method != "auto":
         return [pace if request.method == "gauss-newton" else None]
     if not alone or (m + n) * k * stride(k) * 4 > MOST_BLOCKS:
@@ -189,7 +199,7 @@ def _use_all(request: Request, state: State, watch: Watch) -> None:
     """The last iterations, on all entries: those held out have done their duty."""
     put_back(state.by_rows, state.whole[0])
     put_back(state.by_columns, state.whole[1])
-    state.held = None
+    state.held, state.n_parts = None, 0
     for _ in range(MOST_LAST):
         # Rows with hardly any entries are wrong by more than those held out tell: Gauss-Newton, until M stands still.
         newton = state.damping > 0 and (state.grown or state.moved > 10 * request.rtol)
