@@ -10,7 +10,7 @@ from pysolve._matrix_completion_checkpoint import Checkpoint
 from pysolve._matrix_completion_progress import Reporter
 from pysolve._matrix_completion_rank import Chosen, choose_rank
 from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
-from pysolve._matrix_completion_run import finished, prepared, run
+from pysolve._matrix_completion_run import finished, n_alternations, prepared, run
 from pysolve._matrix_completion_watch import Watch
 
 
@@ -35,6 +35,8 @@ def matrix_completion(
     x0: tuple[Any, Any] | None = None,
     rng: Any = None,
     memory: int = 2**30,
+    sketch: str = "auto",
+    split: bool = False,
 ) -> CompletionResult:
     r"""Complete a matrix of low rank from some of its entries, by robust alternating minimisation.
 
@@ -101,7 +103,7 @@ def matrix_completion(
         Where to end: norm of the residual over norm of the values, on entries held out. With `reg`, the relative
         decrease of the sum above.
     maxiter : int, optional
-        Most iterations; 500 by default.
+        Most iterations; 4000 by default.
     validation : float, or entries in any form of `observed`, optional
         Entries kept out of the fit for good (a fraction, or those given): the iteration ends at the least error on
         them.
@@ -129,6 +131,15 @@ def matrix_completion(
         flow is the same, and the errors are the same to rounding. The factors, and any one row or column of entries,
         must fit in memory besides. Two sorted copies are made in temporary files beside the file (28 bytes an entry,
         44 with weights), which are gone with the call, however it ends.
+    sketch : {"auto", "srht", "rows", "count", "never"}
+        Which rows precondition their steps by a sketch of their equations, four rows of it for each column. "auto":
+        a count sketch for those with many entries on whose equations plain conjugate gradients make little way;
+        "never": none. The others are the method of [1]_ to the letter: a sketch of every row, by a subsampled
+        randomised Hadamard transform, by rows drawn uniformly, or by adding rows up with random signs.
+    split : bool
+        Whether each half step sees a part of the entries of its own, as the proof in [1]_ has it: with T alternations
+        2 T + 1 parts. T is one for each decimal of `rtol`, but at most `maxiter`. Needs many entries, and is there to
+        compare: with all entries in every half step the same is reached with far fewer.
 
     Returns
     -------
@@ -175,6 +186,8 @@ def matrix_completion(
         rng if kept is None else kept.rng,
         memory=memory,
         model=(loss, bias, nonneg),
+        sketch=sketch,
+        split=split,
     )
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, not {type(callback).__name__}")
@@ -208,7 +221,7 @@ def _completed(
         state = prepared(request, start=kept is None or not kept.exists)
     watch = Watch(
         rtol=request.rtol,
-        maxiter=request.maxiter,
+        maxiter=n_alternations(request) if request.split else request.maxiter,
         has_held=state.held is not None,
         validated=request.validation is not None,
         regularised=request.reg > 0,

@@ -9,19 +9,21 @@ import numpy as np
 
 from pysolve._matrix_completion_bias import Bias, bias_half_step, center
 from pysolve._matrix_completion_entries import Side, Triplets
-from pysolve._matrix_completion_factors import KERNELS, gauge, of_type, orthonormalise
+from pysolve._matrix_completion_factors import KERNELS, clip_directions, gauge, of_type, orthonormalise
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_losses import Robust, reweigh, robust_residual
 from pysolve._matrix_completion_nonneg import Momentum, nonneg_iterate
 from pysolve._matrix_completion_result import CompletionStatus
+from pysolve._matrix_completion_split import only_part
 from pysolve._matrix_completion_stored import Counted, Stored
-from pysolve._matrix_completion_watch import OTHER, Watch, slow
+from pysolve._matrix_completion_watch import OTHER, Watch, crawls, overfitted, slow
 
 CLIP = 4.0  # times the root-mean-square length of a row: Gaussian rows stay below it
 LEAST = 0.05
 CONTRACTION = 0.6  # of a step of conjugate gradients, beyond which a row with many entries counts as coherent
 PROBE, SKETCHED_CG = 5, 4  # steps that measure it, and steps with the sketch
 NONE = np.zeros(0, np.int64)
+EVERYWHERE = "srht", "rows", "count"  # sketches that are asked for: all rows take them
 CLIPPED = 30  # alternations that clip: later, a fit that is no better is noise, and clipping only disturbs it
 MOST_RELAXED = 1.5
 FLOOR = 5e-7  # relative residual below which float32 gains nothing
@@ -45,7 +47,10 @@ class State:
     cg_steps: int = 0
     iterations: int = 0
     training: float = np.inf
-    sketch: str = "count"
+    sketch: str = "auto"
+    n_parts: int = 0  # that the entries are split into; 0: every half step sees all of them
+    part: int = 0  # the one that counts
+    seed: int = 0  # of the parts
     coherent: tuple[np.ndarray, np.ndarray] = (NONE, NONE)  # rows and columns that need the sketch
     aside: tuple[np.ndarray, np.ndarray] | None = None  # masks of rows and columns that do not count
     robust: Robust | None = None  # None: least squares
@@ -60,6 +65,16 @@ class State:
     )  # of the columns, while it is lowered
     damping: float = 0.0
     all_held: tuple[Triplets | None, float] | None = None  # held and its size, while rows are set aside
+    began: int = 0  # the iteration this part of the phase began at
+    tried: int = 0  # how often rows and columns were set aside
+    fitted: float = np.inf  # relative residual where Gauss-Newton stalled
+    moved: float = np.inf  # relative change of M in the last Gauss-Newton step
+    noise: bool = False  # whether what stalled looks like noise
+    grown: bool = False  # whether some rows or columns were brought back at the end
+    poor: tuple[np.ndarray, np.ndarray] = (NONE, NONE)  # masks of rows and columns with hardly any entries
+    lowered: tuple[np.ndarray, ...] | None = None  # factors when the regularisation had gone
+    fallback: tuple[np.ndarray, ...] | None = None  # the best of all attempts
+    fallback_error: float = np.inf
     typed: dict[Any, Any] = dataclasses.field(default_factory=dict, metadata=OTHER)
     group: Any = dataclasses.field(default=ALONE, metadata=OTHER)
 
@@ -75,6 +90,12 @@ class State:
             (self.by_rows.begin, self.by_rows.end, *rows[2:]),
             (self.by_columns.begin, self.by_columns.end, *cols[2:]),
         )
+        if self.n_parts:
+            rows, cols = (
+                only_part(side, turned, self.part, self.n_parts, self.seed)
+                for side, turned in zip(sides, (False, True), strict=True)
+            )
+            return rows, cols
         return sides if self.robust is None or raw else self.robust.weighted(sides)
 
     def set_aside(self, rows: np.ndarray, cols: np.ndarray) -> None:
@@ -157,7 +178,9 @@ def regularisation(
         return None
     # reg (|U|^2 + |V|^2) of balanced factors, told in this gauge: U's column of length s counts reg / s. A column that
     # has vanished must be able to come back: no more than `LEAST` of its length is believed to be gone.
-    lengths = gauge(V, U, state.k, clip, state.group)
+    lengths = gauge(V, U, state.k, 0.0 if state.phase == "lowering" else clip, state.group)
+    if state.phase == "lowering":
+        clip_directions(V, state.k, state.group)
     total = state.group.sum
     share = total(float((entries[1] - entries[0]).sum())) / (total(U.shape[0]) * total(V.shape[0]))
     return np.asarray(strength / np.maximum(lengths, LEAST * strength / share))
@@ -195,13 +218,18 @@ def half_step(
         mine = state.bias.cols if which == "U" else state.bias.rows
         center(V, U, state.k, _used(state, which), mine)
     reg = regularisation(entries, V, U, state, clip)
-    state.cg_steps += state.n_cg
     if state.bias is not None:
+        state.cg_steps += state.n_cg
         return float(np.sqrt(bias_half_step(entries, V, U, state, which, reg))) / state.size
+    everywhere = state.sketch in EVERYWHERE
+    if everywhere:
+        coherent = np.arange(U.shape[0])
     alone = state.reg > 0 or coherent.size or state.robust is not None
     omega = 1.0 if alone else relaxation(entries, V, U, state)
+    n_cg = 0 if everywhere else state.n_cg
     V = state.group.named(V, which)
-    squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, state.n_cg, None, omega)
+    squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, n_cg, None, omega)
+    state.cg_steps += SKETCHED_CG if everywhere else n_cg
     if coherent.size:
         KERNELS.matrix_completion_sketched_step(
             entries,
@@ -211,12 +239,12 @@ def half_step(
             reg,
             SKETCHED_CG,
             coherent,
-            state.sketch,
+            state.sketch if state.sketch in EVERYWHERE else "count",
             4 * state.k,
             state.cg_steps,
             None,
         )
-    return float(np.sqrt(state.group.sum(squares))) / state.size
+    return float(np.sqrt(state.group.sum(squares) * max(state.n_parts, 1))) / state.size
 
 
 def _used(state: State, which: str) -> np.ndarray:
@@ -244,7 +272,6 @@ def iterate(state: State) -> None:
     """One alternation: U's half step, then V's. Rows are clipped until the fit is good enough to trust them."""
     if state.robust is not None and state.robust.weights is None:
         reweigh(state, anew=not state.robust.widths, again=True)
-    rows, cols = state.sides(state.U.dtype)
     if state.nonneg:
         state.iterations += 1
         state.training = nonneg_iterate(state)
@@ -253,14 +280,23 @@ def iterate(state: State) -> None:
         return
     clip = CLIP if state.training > 0.1 and state.iterations < CLIPPED else 0.0
     state.iterations += 1
+    state.part += 1
+    rows = state.sides(state.U.dtype)[0]
     half_step(rows, state.V, state.U, state, clip, "V", state.coherent[0])
+    state.part += 1
+    cols = state.sides(state.U.dtype)[1]
     state.training = half_step(cols, state.U, state.V, state, clip, "U", state.coherent[1])
     if state.robust is not None:
         reweigh(state)
 
 
-def alternate(state: State, watch: Watch, dtype: Any, patience: int = 10) -> CompletionStatus:
-    """ALS-CG from the V that is there: in float32 to its floor, then in float64."""
+def alternate(
+    state: State, watch: Watch, dtype: Any, patience: int = 10, noise: float = np.inf
+) -> CompletionStatus:
+    """ALS-CG from the V that is there: in float32 to its floor, then in float64.
+
+    With `noise`, it gives up where the error on entries held out hardly falls although that is not from noise.
+    """
     wide = np.dtype(dtype)
     while True:
         watch.keep(state, watch)
@@ -269,9 +305,11 @@ def alternate(state: State, watch: Watch, dtype: Any, patience: int = 10) -> Com
         end = watch.end(patience)
         if end is not None:
             return end
-        plain = state.bias is None and not state.nonneg
+        plain = state.bias is None and not state.nonneg and state.sketch == "auto"
         if plain and watch.iterations % 8 == 0 and slow(watch):
             find_coherent(state)
+        if crawls(watch) and overfitted(watch, noise):
+            return CompletionStatus.STALLED
         narrow = state.U.dtype != wide
         if narrow and (state.training < FLOOR or ((state.training < 1e-4 or state.reg > 0) and slow(watch))):
             state.convert(wide)

@@ -18,6 +18,7 @@ from pysolve._matrix_completion_stream import IN_MEMORY, Streamed, dtype_of, ent
 
 LARGEST_RANK = 4096
 AUTO = "auto"
+MAXITER = 4000
 
 
 @dataclasses.dataclass
@@ -44,6 +45,8 @@ class Request:
     x0: tuple[np.ndarray, np.ndarray] | None
     rng: np.random.Generator
     started: float
+    sketch: str
+    split: bool
     warm: tuple[np.ndarray, np.ndarray] | None = (
         None  # padded factors that the search for the rank ended with
     )
@@ -70,6 +73,8 @@ def request_from(
     group: Any = ALONE,
     memory: Any = IN_MEMORY,
     model: tuple[Any, Any, Any] = ("l2", False, False),
+    sketch: Any = "auto",
+    split: Any = False,
 ) -> Request:
     started = time.perf_counter()
     generator = np.random.default_rng(rng)
@@ -108,7 +113,7 @@ def request_from(
         init=_choice(init, "init", ("auto", "spectral", "random")),
         method=method,
         rtol=_real(rtol, "rtol", 0.0, 1.0),
-        maxiter=500 if maxiter is None else _integer(maxiter, "maxiter", 1, 2**31),
+        maxiter=MAXITER if maxiter is None else _integer(maxiter, "maxiter", 1, 2**31),
         dtype=_dtype(dtype, observed),
         x0=None if x0 is None else _start(x0, shape, k, scale, nonneg),
         nonneg=nonneg,
@@ -116,6 +121,8 @@ def request_from(
         mean=mean,
         rng=generator,
         started=started,
+        sketch=_choice(sketch, "sketch", ("auto", "srht", "rows", "count", "never")),
+        split=_split(split, entries, method),
     )
 
 
@@ -131,6 +138,18 @@ def scaled(entries: Triplets, validation: Triplets | None, mean: float, loss: st
     for part in parts:
         part.values = cut(part.values, scale) if robust else part.values / scale
     return unit * scale
+
+
+def _split(split: Any, entries: Any, method: Any) -> bool:
+    if not isinstance(split, bool | np.bool_):
+        raise TypeError(f"split must be True or False, not {split!r}")
+    if split and isinstance(entries, Streamed):
+        raise ValueError("split must be False where the entries do not fit into memory, not True")
+    if split and method == "gauss-newton":
+        raise ValueError(
+            "split must be False with method='gauss-newton', whose steps need all entries, not True"
+        )
+    return bool(split)
 
 
 def _scale(entries: Triplets, group: Any) -> float:

@@ -11,6 +11,7 @@ from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_stored import Blockwise
 
 KERNELS: Any = Blockwise(_backend.kernels(np.empty(0)))
+SPIKE = 1.2  # times sqrt(2 log(n k)), the largest of n k Gaussian numbers
 
 
 def stride(k: int) -> int:
@@ -74,6 +75,18 @@ def gauge(V: np.ndarray, U: np.ndarray, k: int, clip: float = 0.0, group: Any = 
         KERNELS.matrix_completion_transform(U, k, np.ascontiguousarray(L @ Q), 0.0)
         clip = 0.0  # once
     return np.asarray(np.sqrt(squares))
+
+
+def clip_directions(V: np.ndarray, k: int, group: Any = ALONE) -> None:
+    """Clips the entries of singular vectors (n x k) to what those of Gaussian ones do not exceed.
+
+    While the directions of a large condition are found one after the other, a weak one that is not there yet is taken
+    by a single row whose residual is the largest: then this row is fitted, and is wrong for good. Clipping that
+    direction alone, and not the whole row, leaves the row its strong ones, and the residual goes.
+    """
+    n = max(group.sum(V.shape[0]), 1)
+    limit = V.dtype.type(SPIKE * (2 * np.log(max(n * k, 2)) / n) ** 0.5)
+    np.clip(V, -limit, limit, out=V)
 
 
 def _cholesky(G: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ PHASES = {
     "": "alternating",
     "lowering": "lowering the regularisation",
     "newton": "Gauss-Newton",
+    "all": "Gauss-Newton on all rows",
     "last": "all entries",
 }
 

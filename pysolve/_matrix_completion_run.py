@@ -10,6 +10,7 @@ from pysolve import _backend
 from pysolve._matrix_completion_als import State, alternate, iterate, size_of
 from pysolve._matrix_completion_arguments import Request
 from pysolve._matrix_completion_bias import Bias, center_all, first_biases, less_bias
+from pysolve._matrix_completion_continuation import HOPELESS, recover
 from pysolve._matrix_completion_entries import Side, Triplets, by_rows_and_columns
 from pysolve._matrix_completion_factors import (
     KERNELS,
@@ -24,19 +25,20 @@ from pysolve._matrix_completion_factors import (
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_held import hold_out, put_back
 from pysolve._matrix_completion_losses import FIRST, Robust, cut_far, kept_norm, reweigh
-from pysolve._matrix_completion_newton import HOPELESS, recover
+from pysolve._matrix_completion_newton import newton_step
 from pysolve._matrix_completion_nonneg import Momentum, balance, nonneg_start
 from pysolve._matrix_completion_result import CompletionBias, CompletionResult, CompletionStatus
 from pysolve._matrix_completion_stored import Stored
 from pysolve._matrix_completion_top import Seen
-from pysolve._matrix_completion_watch import Watch
+from pysolve._matrix_completion_watch import Watch, overfitted
 
 HELD_AT_MOST = 500
 # Entries over unknowns below which Gauss-Newton ends what a continuation begins, and below which that goes slowly:
 # the factor by which the regularisation falls in an alternation, and the alternations without any.
 NEAR, VERY_NEAR = 2.5, 1.75
 SCATTER = 15  # and that many entries a row on top, lest some rows have hardly any
-QUICK, SLOW, SLOWEST = (0.8, 5), (0.92, 20), (0.95, 20)
+QUICK, SLOW, SLOWER = (0.8, 5), (0.92, 20), ((0.98, 20), (0.99, 20), (0.995, 20))
+MOST_LAST = 5  # Gauss-Newton steps on all entries, at most
 MOST_BLOCKS = 1 << 30  # bytes of Gauss-Newton's blocks
 LAST, DONE = "last", "done: "  # phases of a run
 UNEVEN = 4.0  # standard deviation over mean, in units of what chance gives, beyond which a start is random
@@ -62,6 +64,7 @@ def prepared(request: Request, start: bool = True) -> State:
         held_size=1.0 if held is None else size_of(held),
         whole=whole,
         reg=request.reg,
+        sketch=request.sketch,
     )
     if request.nonneg:
         state.nonneg, state.momentum = True, Momentum()
@@ -72,9 +75,16 @@ def prepared(request: Request, start: bool = True) -> State:
         size = kept_norm(request.entries.values, request.entries.weights) or 1.0
         state.robust = Robust(request.loss, request.delta, size)
         state.held_size = 1.0 if held is None else kept_norm(held.values, held.weights) or 1.0
+    if request.split:
+        state.n_parts, state.seed = 2 * n_alternations(request) + 1, int(request.rng.integers(1 << 62))
     if start:
         _start(request, state)
     return state
+
+
+def n_alternations(request: Request) -> int:
+    """Alternations of split entries: as many as asked for, or one for each decimal of rtol."""
+    return min(request.maxiter, max(1, int(np.ceil(-np.log10(max(request.rtol, 1e-16))))))
 
 
 def n_held(n_entries: int, k: int, shape: tuple[int, int]) -> int:
@@ -165,21 +175,42 @@ def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
 
 
 def _iterated(request: Request, state: State, watch: Watch) -> CompletionStatus:
-    """The method asked for. Where "auto" finds nothing, it tries once more: slowly, and from a random start.
+    """The method asked for. Where "auto" finds nothing, it tries again, ever more slowly.
 
-    Then the start was wrong, not the noise large: with few entries a row the leading singular vectors are those of
-    some large entries.
+    The first of these tries begins as the run did, the others from a random start: with few entries a row the leading
+    singular vectors may be those of some large entries.
     """
     paces = _paces(request)
     while True:
         pace = paces[state.attempt]
-        status = recover(state, watch, *pace) if pace else alternate(state, watch, request.dtype)
-        lost = status is CompletionStatus.STALLED and watch.best_error > HOPELESS
-        if not lost or state.attempt == len(paces) - 1:
+        last = state.attempt == len(paces) - 1
+        if pace:
+            status = recover(state, watch, *pace)
+        else:
+            status = alternate(state, watch, request.dtype, noise=np.inf if last else _noise(request))
+        if last or status is not CompletionStatus.STALLED or not _lost(state, watch, request):
             return status
-        _start(dataclasses.replace(request, init="random"), state)
-        watch.best_error, watch.best, watch.best_at = np.inf, None, watch.iterations
-        state.attempt, state.phase = state.attempt + 1, ""
+        _begin_anew(request, state, watch)
+
+
+def _noise(request: Request) -> float:
+    """By what factor noise makes the residual on entries held out larger than that on those fitted."""
+    unknowns = request.k * (sum(request.shape) - request.k)
+    return len(request.entries) / max(len(request.entries) - unknowns, 1)
+
+
+def _lost(state: State, watch: Watch, request: Request) -> bool:
+    """Whether what stalled did so for another reason than noise."""
+    if state.phase != "" or watch.best_error > HOPELESS:
+        return not state.noise
+    return overfitted(watch, _noise(request))
+
+
+def _begin_anew(request: Request, state: State, watch: Watch) -> None:
+    state.attempt, state.phase, state.reg = state.attempt + 1, "", 0.0
+    init = request.init if state.attempt == 1 and _paces(request)[0] is None else "random"
+    _start(dataclasses.replace(request, init=init), state)
+    watch.best_error, watch.best, watch.best_at = np.inf, None, watch.iterations
 
 
 def _to_the_end(request: Request, state: State, watch: Watch) -> CompletionStatus:
@@ -195,7 +226,7 @@ def _to_the_end(request: Request, state: State, watch: Watch) -> CompletionStatu
             watch.keep(state, watch)
     if state.phase == LAST:
         status = CompletionStatus.RECOVERED
-        _use_all(state, watch)
+        _use_all(request, state, watch)
     state.phase = DONE + status.name
     watch.keep(state, watch)
     return status
@@ -209,23 +240,33 @@ def _paces(request: Request) -> list[tuple[float, int] | None]:
     plain = request.loss == "l2" and request.bias_reg is None and not request.nonneg
     alone = plain and request.reg == 0 and request.validation is None and request.x0 is None
     pace = QUICK if oversampling > VERY_NEAR and a_row > VERY_NEAR * k + SCATTER else SLOW
+    if request.split:
+        return [None]
     if request.method != "auto":
         return [pace if request.method == "gauss-newton" else None]
     if not alone or (m + n) * k * stride(k) * 4 > MOST_BLOCKS:
         return [None] if plain or request.x0 is not None else [None, None]
     near = oversampling < NEAR or a_row < NEAR * k + SCATTER
-    return [pace, SLOWEST] if near else [None, SLOWEST]
+    return [pace, *SLOWER] if near else [None, QUICK, *SLOWER]
 
 
-def _use_all(state: State, watch: Watch) -> None:
-    """The last iteration, on all entries: those held out have done their duty."""
+def _use_all(request: Request, state: State, watch: Watch) -> None:
+    """The last iterations, on all entries: those held out have done their duty."""
     put_back(state.by_rows, state.whole[0])
     put_back(state.by_columns, state.whole[1])
-    state.held = None
+    state.held, state.n_parts = None, 0
     if state.robust is not None:
         state.robust.weights = None  # those put back have none yet
-    iterate(state)
-    watch.record(state)
+    for _ in range(MOST_LAST):
+        # Rows with hardly any entries are wrong by more than those held out tell: Gauss-Newton, until M stands still.
+        newton = state.damping > 0 and (state.grown or state.moved > 10 * request.rtol)
+        if newton:
+            newton_step(state, state.damping)
+        else:
+            iterate(state)
+        watch.record(state)
+        if not newton or state.moved <= 0.1 * request.rtol:
+            break
 
 
 def finished(request: Request, state: State, watch: Watch, status: CompletionStatus) -> CompletionResult:

@@ -14,6 +14,8 @@ from pysolve._matrix_completion_result import CompletionStatus
 if TYPE_CHECKING:
     from pysolve._matrix_completion_als import State
 
+OVERFITTED = 1.5  # times what noise does to the ratio of the errors on entries held out and on those fitted
+CRAWLS = 16  # alternations after which half of them should have halved the error on entries held out
 OTHER: Any = {"kept": False}  # a field that a checkpoint leaves out: it is made anew where a run is resumed
 
 
@@ -94,3 +96,13 @@ def slow(watch: Watch, over: int = 3, factor: float = 0.8) -> bool:
     """Whether the training residual has fallen by less than `factor` a step lately."""
     t = watch.training
     return len(t) > over and t[-1] > factor**over * t[-1 - over]
+
+
+def crawls(watch: Watch) -> bool:
+    return watch.iterations > CRAWLS and watch.held_out[-1] > 0.5 * watch.held_out[-1 - CRAWLS // 2]
+
+
+def overfitted(watch: Watch, noise: float) -> bool:
+    """Whether the entries held out are fitted much worse than the others: not from noise, which makes the factor
+    `noise`, N / (N - unknowns) of N entries, but because directions are missing and the fit puts others there."""
+    return watch.held_out[-1] > OVERFITTED * noise * watch.training[-1]

@@ -25,6 +25,22 @@ def sampled(m, n, k, oversampling, seed=0, noise=0.0):
     return (i, j, values + noise * rng.standard_normal(count)), U, V
 
 
+def conditioned(m, n, k, oversampling, condition, seed=0, geometric=True):
+    """(rows, cols, values), U, V: singular values from 1 to 1 / condition with Haar-random singular vectors.
+
+    Entries are drawn uniformly until every row and column has k of them.
+    """
+    rng = np.random.default_rng(seed)
+    U, V = (np.linalg.qr(rng.standard_normal((extent, k)))[0] for extent in (m, n))
+    U *= (np.geomspace if geometric else np.linspace)(1, 1 / condition, k) * (m * n) ** 0.5
+    for _ in range(200):
+        flat = np.sort(rng.choice(m * n, int(oversampling * k * (m + n - k)), replace=False))
+        i, j = flat // n, flat % n
+        if np.bincount(i, minlength=m).min() >= k and np.bincount(j, minlength=n).min() >= k:
+            return (i, j, (U[i] * V[j]).sum(axis=1)), U, V
+    raise ValueError("so few entries leave rows with too few, draw after draw")
+
+
 def unseen_error(result, U, V):
     """Relative error on the whole matrix."""
     M = U @ V.T
