@@ -22,6 +22,7 @@ from pysolve._matrix_completion_newton import HOPELESS, recover
 from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
 
 HELD_AT_MOST = 500
+SCATTERED = 16  # ranks up to this read all of a factor from L2, in any order
 # Entries over unknowns below which Gauss-Newton ends what a continuation begins, and below which that goes slowly:
 # the factor by which the regularisation falls in an alternation, and the alternations without any.
 NEAR, VERY_NEAR = 2.5, 1.75
@@ -33,7 +34,7 @@ UNEVEN = 4.0  # standard deviation over mean, in units of what chance gives, bey
 
 def prepared(request: Request) -> State:
     """Both copies of the entries, some held out, and the first factors."""
-    by_rows, by_columns = by_rows_and_columns(request.entries, request.shape)
+    by_rows, by_columns = by_rows_and_columns(request.entries, request.shape, request.k > SCATTERED)
     whole = by_rows.end, by_columns.end
     held = request.validation
     if held is None and request.reg == 0:
