@@ -1,7 +1,9 @@
 #include "matrix_completion.hpp"
 
 #include "matrix_completion_share.hpp"
+#include "matrix_completion_small.hpp"
 #include "matrix_completion_steps.hpp"
+#include "matrix_completion_tiled.hpp"
 
 namespace pysolve::cpu {
 namespace {
@@ -10,7 +12,34 @@ namespace {
 constexpr index_t panel_limit = 1 << 22;
 constexpr index_t segment = 4096;  // entries
 
-template <class T>
+// The steps of one row; K: its rank, or 0 for any. Returns the sum of squares before.
+template <int K, class T>
+PYSOLVE_INLINE double row_step(const panel::entries<T>& row, const row_steps<T>& how, T* u, float* shrunk,
+                               row_work<T>& work) {
+  float *const panel = work.panel.get(), *const weights = row.weights ? work.weights.get() : nullptr;
+  T* const sums = work.sums.get();
+  double squares;
+  float factor;
+  panel::keep_weights(row, work);
+  if constexpr (K > 0) {
+    squares = small::first_pass<K, true>(row, how.ld, u, panel, sums);
+    const auto product = [&](const float* p, float* s) PYSOLVE_LAMBDA {
+      return s ? small::product<K, true>(panel, weights, row.d, p, s)
+               : small::product<K, false>(panel, weights, row.d, p, s);
+    };
+    factor = correct_row(how, sums, u, work.vectors.get(), product);
+  } else {
+    squares = panel::first_pass(row, u, how.k, how.n_cg > 0, work);
+    const panel::view P{panel, weights, row.d, how.ld};
+    const auto product = [&](const float* p, float* s)
+                             PYSOLVE_LAMBDA { return panel::apply(P, p, s, work.q.get()); };
+    factor = correct_row(how, sums, u, work.vectors.get(), product);
+  }
+  if (shrunk) *shrunk = factor;
+  return squares;
+}
+
+template <int K, class T>
 PYSOLVE_CLONES completion_sums half_rows(const observed<T>& A, const T* V, T* U, const row_steps<T>& how,
                                          float* shrunk, index_t begin, index_t end, index_t limit,
                                          row_work<T>& work) {
@@ -28,14 +57,7 @@ PYSOLVE_CLONES completion_sums half_rows(const observed<T>& A, const T* V, T* U,
                                 A.weights ? A.weights + first : nullptr,
                                 d,
                                 panel::readable<T>(A.n_entries - first, A.n_cols, how.ld)};
-    T* const u = U + i * how.ld;
-    sums.squares += panel::first_pass(row, u, how.k, how.n_cg > 0, work);
-    const panel::view P{work.panel.get(), A.weights ? work.weights.get() : nullptr, d, how.k, how.ld};
-    const auto product = [&](const float* p, float* s) PYSOLVE_LAMBDA {
-      return panel::apply(P, p, s, work.q.get(), work.lanes_of_sums.get());
-    };
-    const float factor = correct_row(how, work.sums.get(), u, work.vectors.get(), product);
-    if (shrunk) shrunk[i] = factor;
+    sums.squares += row_step<K>(row, how, U + i * how.ld, shrunk ? shrunk + i : nullptr, work);
   }
   return sums;
 }
@@ -59,9 +81,10 @@ PYSOLVE_CLONES bool row_segments(const panel::entries<T>& row, index_t n_cols, i
     part[ld] = panel::first_pass(here, u, k, p != nullptr, work);
     for (index_t c = 0; c < ld; ++c) part[c] = double(work.sums.get()[c]);
     if (!p) continue;
-    const panel::view P{work.panel.get(), row.weights ? work.weights.get() : nullptr, d, k, ld};
+    panel::keep_weights(here, work);
+    const panel::view P{work.panel.get(), row.weights ? work.weights.get() : nullptr, d, ld};
     float* const out = work.vectors.get();
-    part[ld] = panel::apply(P, p, out, work.q.get(), work.lanes_of_sums.get());
+    part[ld] = panel::apply(P, p, out, work.q.get());
     for (index_t c = 0; c < ld; ++c) part[c] = double(out[c]);
   }
   return true;
@@ -128,6 +151,22 @@ completion_sums half_long_rows(const observed<T>& A, const T* V, T* U, const row
   return sums;
 }
 
+// Rows of at most `limit` entries, each with its panel.
+template <class T>
+std::vector<completion_sums> panel_half_step(const observed<T>& A, const T* V, T* U, const row_steps<T>& how,
+                                             float* shrunk, index_t limit, index_t longest, index_t bytes) {
+  const blocks cut(A.n_rows, 4);
+  std::vector<row_work<T>> works;
+  for (int t = 0; t < threads_for(bytes, cut); ++t) works.emplace_back(longest, how.k);
+  std::vector<completion_sums> parts(std::size_t(cut.count));
+  small::with_rank(how.k, [&]<int K>() {
+    share_rows(cut, works, [&](index_t b, index_t begin, index_t end, row_work<T>& work) {
+      parts[std::size_t(b)] = half_rows<K>(A, V, U, how, shrunk, begin, end, limit, work);
+    });
+  });
+  return parts;
+}
+
 }  // namespace
 
 template <class T>
@@ -136,19 +175,19 @@ completion_sums matrix_completion_half_step(const observed<T>& A, const T* V, T*
   const index_t ld = completion_stride(k);
   std::vector<double> padded_reg(std::size_t(reg ? ld : 0));
   if (reg) std::copy_n(reg, k, padded_reg.data());
-  const row_steps<T> how{k, ld, reg ? padded_reg.data() : nullptr, n_cg, relaxation};
+  const row_steps<T> how{k, ld, reg ? padded_reg.data() : nullptr, n_cg, relaxation, shrunk != nullptr};
   const index_t limit = panel_limit / how.ld;
   const row_extents rows = measure_rows(A, limit);
   if (rows.fault >= 0) return {0, rows.fault};
   const index_t bytes_per_entry = how.ld * index_t(sizeof(T)) * (1 + n_cg);
-  const blocks cut(A.n_rows, 4);
-  const int threads = threads_for(rows.n_entries * bytes_per_entry, cut);
-  std::vector<row_work<T>> works;
-  for (int t = 0; t < threads; ++t) works.emplace_back(rows.longest, k);
-  std::vector<completion_sums> parts(std::size_t(cut.count));
-  share_rows(cut, works, [&](index_t b, index_t begin, index_t end, row_work<T>& work) {
-    parts[std::size_t(b)] = half_rows(A, V, U, how, shrunk, begin, end, limit, work);
-  });
+  const index_t bytes = rows.n_entries * bytes_per_entry;
+  const index_t tile =
+      k <= small::max_rank ? 0 : tile_columns(A.n_rows, A.n_cols, rows.n_entries, ld, sizeof(T));
+  std::vector<completion_sums> parts;
+  if (tile > 0)
+    parts.push_back(tiled_half_step(A, V, U, how, shrunk, limit, tile, n_threads(bytes)));
+  else
+    parts = panel_half_step(A, V, U, how, shrunk, limit, rows.longest, bytes);
   parts.push_back(
       half_long_rows(A, V, U, how, shrunk, rows.beyond, n_threads(A.n_entries * bytes_per_entry)));
   return joined(parts);

@@ -22,7 +22,7 @@ PYSOLVE_INLINE void row_deviations(const panel::entries<T>& row, const T* u, ind
       rows[i] = i < count ? row.V + index_t(row.indices[e + i]) * ld : zeros;
       if (e + i + panel::ahead < row.left) panel::prefetch_row(row.V, ld, row.indices[e + i + panel::ahead]);
     }
-    panel::dots_along(rows, width, ld, u, q);
+    panel::dots(rows, width, ld, u, q);
     for (index_t i = 0; i < count; ++i) {
       const T far = std::abs(row.values[e + i] - q[i]);
       r[e + i] = far >= 0 ? far : std::numeric_limits<T>::infinity();

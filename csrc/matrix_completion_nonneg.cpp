@@ -3,6 +3,7 @@
 #include <cmath>
 #include <vector>
 
+#include "matrix_completion_across.hpp"
 #include "matrix_completion_row.hpp"
 #include "matrix_completion_share.hpp"
 

@@ -1,6 +1,7 @@
 // What is computed from all entries without a solve: gradient, J^T J, residual.
-#include "matrix_completion_row.hpp"
 #include "matrix_completion_share.hpp"
+#include "matrix_completion_small.hpp"
+#include "matrix_completion_tiled.hpp"
 
 namespace pysolve::cpu {
 namespace {
@@ -20,7 +21,7 @@ PYSOLVE_INLINE panel::entries<T> piece_of(const observed<T>& A, const T* V, inde
           left};
 }
 
-template <class T>
+template <int K, class T>
 PYSOLVE_CLONES completion_sums gradient_rows(const observed<T>& A, const T* V, const T* U, T* out, index_t k,
                                              index_t begin, index_t end, row_work<T>& work) {
   const index_t ld = completion_stride(k);
@@ -34,7 +35,11 @@ PYSOLVE_CLONES completion_sums gradient_rows(const observed<T>& A, const T* V, c
     for (index_t c = 0; c < ld; ++c) g[c] = T();
     for (index_t e = A.begin[i]; e < A.end[i]; e += piece) {
       const panel::entries<T> row = piece_of(A, V, k, e, std::min(piece, A.end[i] - e));
-      sums.squares += panel::first_pass(row, U ? U + i * ld : work.zeros.get(), k, false, work);
+      const T* const u = U ? U + i * ld : work.zeros.get();
+      if constexpr (K > 0)
+        sums.squares += small::first_pass<K, false>(row, ld, u, nullptr, work.sums.get());
+      else
+        sums.squares += panel::first_pass(row, u, k, false, work);
       for (index_t c = 0; c < ld; ++c) g[c] += work.sums.get()[c];
     }
   }
@@ -48,27 +53,27 @@ PYSOLVE_INLINE void weighted_sum(const T* more, const T* w, index_t count, T* q)
   for (index_t e = count; e < panel::padded(count); ++e) q[e] = T();
 }
 
-template <class T>
-PYSOLVE_INLINE void normal_across(const panel::entries<T>& row, const T* Q, const T* u, const T* p, index_t k,
-                                  T* out, T* second, row_work<T>& work) {
-  const index_t ld = completion_stride(k);
-  T *const s = work.sums.get() + ld, *const q = work.products.get(), *const block = work.transposed.get();
-  std::fill_n(s, 8 * ld, T());
-  for (index_t e = 0; e < row.d; e += panel::block) {
-    const index_t count = std::min(panel::block, row.d - e), width = panel::padded(count);
-    panel::gather_transposed(Q, ld, row.indices + e, count, row.left - e, k, work.zeros.get(), block);
-    panel::dots_across(block, width, k, u, second);
-    panel::gather_transposed(row.V, ld, row.indices + e, count, row.left - e, k, work.zeros.get(), block);
-    panel::dots_across(block, width, k, p, q);
-    weighted_sum(second, row.weights ? row.weights + e : nullptr, count, q);
-    panel::axpys_across(block, width, k, q, s);
+template <int K, class T>
+PYSOLVE_INLINE void normal_small(const panel::entries<T>& row, const T* Q, const T* u, const T* p, index_t ld,
+                                 T* out) {
+  using small::wide;
+  wide<T> sums[K] = {};
+  for (index_t e = 0; e < row.d; e += small::n_wide<T>) {
+    const small::place<T> at(e, row.d);
+    wide<T> x[K];
+    small::gather<K>(Q, ld, row.indices, row.left, at, x);
+    wide<T> q = small::dot<K>(x, u);
+    small::gather<K>(row.V, ld, row.indices, row.left, at, x);
+    q += small::dot<K>(x, p);
+    if (row.weights) q *= small::values_of(row.weights, at);
+    for (int c = 0; c < K; ++c) sums[c] += q * x[c];
   }
-  panel::sum_lanes(s, k, out);
+  small::lane_sums<K>(sums, out);
 }
 
 template <class T>
-PYSOLVE_INLINE void normal_along(const panel::entries<T>& row, const T* Q, const T* u, const T* p, index_t k,
-                                 T* out, T* second, row_work<T>& work) {
+PYSOLVE_INLINE void normal_any(const panel::entries<T>& row, const T* Q, const T* u, const T* p, index_t k,
+                               T* out, T* second, row_work<T>& work) {
   const index_t ld = completion_stride(k);
   T* const q = work.products.get();
   std::fill_n(out, ld, T());
@@ -83,19 +88,19 @@ PYSOLVE_INLINE void normal_along(const panel::entries<T>& row, const T* Q, const
       panel::prefetch_row(row.V, ld, row.indices[e + i + panel::ahead]);
       panel::prefetch_row(Q, ld, row.indices[e + i + panel::ahead]);
     }
-    panel::dots_along(others, width, ld, u, second);
-    panel::dots_along(rows, width, ld, p, q);
+    panel::dots(others, width, ld, u, second);
+    panel::dots(rows, width, ld, p, q);
     weighted_sum(second, row.weights ? row.weights + e : nullptr, count, q);
-    panel::axpys_along<false>(rows, width, ld, q, out, nullptr);
+    panel::axpys<false>(rows, width, ld, q, out, nullptr);
   }
 }
 
-template <class T>
+template <int K, class T>
 PYSOLVE_CLONES completion_sums normal_rows(const observed<T>& A, const T* U, const T* V, const T* P,
                                            const T* Q, T* out, index_t k, double damping, index_t begin,
                                            index_t end, row_work<T>& work) {
   const index_t ld = completion_stride(k);
-  alignas(64) T second[panel::block];
+  alignas(64) T second[panel::group];
   completion_sums sums;
   for (index_t i = begin; i < end; ++i) {
     const index_t d = A.end[i] - A.begin[i];
@@ -106,10 +111,10 @@ PYSOLVE_CLONES completion_sums normal_rows(const observed<T>& A, const T* U, con
     const panel::entries<T> row = piece_of(A, V, k, A.begin[i], d);
     const T *const u = U + i * ld, *const p = P ? P + i * ld : work.zeros.get();
     T* const o = out + i * ld;
-    if (k <= panel::across_max)
-      normal_across(row, Q, u, p, k, o, second, work);
+    if constexpr (K > 0)
+      normal_small<K>(row, Q, u, p, ld, o);
     else
-      normal_along(row, Q, u, p, k, o, second, work);
+      normal_any(row, Q, u, p, k, o, second, work);
     lanes<double> s = {};
     for (index_t c = 0; c < ld; c += 8) {
       const lanes<T> here = load(p + c), sum = load(o + c) + T(damping) * here;
@@ -163,16 +168,28 @@ completion_sums over_rows(const observed<T>& A, index_t k, index_t arrays, F&& f
 
 template <class T>
 completion_sums matrix_completion_gradient(const observed<T>& A, const T* V, const T* U, T* out, index_t k) {
-  return over_rows(A, k, 1, [&](index_t begin, index_t end, row_work<T>& work) {
-    return gradient_rows(A, V, U, out, k, begin, end, work);
+  if (k > small::max_rank) {
+    const index_t ld = completion_stride(k);
+    const row_extents rows = measure_rows(A, A.n_entries);
+    if (rows.fault >= 0) return {0, rows.fault};
+    const index_t tile = tile_columns(A.n_rows, A.n_cols, rows.n_entries, ld, sizeof(T));
+    const index_t bytes = rows.n_entries * ld * index_t(sizeof(T));
+    if (tile > 0) return tiled_gradient(A, V, U, out, ld, tile, n_threads(bytes));
+  }
+  return small::with_rank(k, [&]<int K>() {
+    return over_rows(A, k, 1, [&](index_t begin, index_t end, row_work<T>& work) {
+      return gradient_rows<K>(A, V, U, out, k, begin, end, work);
+    });
   });
 }
 
 template <class T>
 completion_sums matrix_completion_normal(const observed<T>& A, const T* U, const T* V, const T* P, const T* Q,
                                          T* out, index_t k, double damping) {
-  return over_rows(A, k, 2, [&](index_t begin, index_t end, row_work<T>& work) {
-    return normal_rows(A, U, V, P, Q, out, k, damping, begin, end, work);
+  return small::with_rank(k, [&]<int K>() {
+    return over_rows(A, k, 2, [&](index_t begin, index_t end, row_work<T>& work) {
+      return normal_rows<K>(A, U, V, P, Q, out, k, damping, begin, end, work);
+    });
   });
 }
 

@@ -11,6 +11,7 @@ struct row_steps {
   const double* reg;  // ld values, or null: 0
   int n_cg;
   double relaxation;  // times the correction
+  bool measured;      // whether the factor is wanted that the residual shrinks by
 };
 
 PYSOLVE_INLINE float dot_lanes(const float* a, const float* b, index_t n) {  // n a multiple of 8
@@ -40,42 +41,72 @@ PYSOLVE_INLINE double gradient_length(const row_steps<T>& how, const T* u, T* gr
   return std::sqrt(total(squares));
 }
 
-// product(p, s): returns p^T A p without reg, and s = A p unless s is null. `gradient` is overwritten. Returns the factor
-// by which the residual shrank a step.
-template <class T, class Product>
-PYSOLVE_INLINE float correct_row(const row_steps<T>& how, T* gradient, T* u, float* vectors,
-                                 Product product) {
+// Where a row's steps stand. Its vectors r, p, s and du, of ld values each, stand one after the other.
+struct row_progress {
+  double scale = 0;         // length of the gradient; r, p and du are in units of it
+  float rr = 0, first = 0;  // squared length of r, now and at first
+  bool running = false;
+};
+
+template <class T>
+PYSOLVE_INLINE row_progress start_steps(const row_steps<T>& how, T* gradient, const T* u, float* r) {
   const index_t ld = how.ld;
-  float *const r = vectors, *const p = r + ld, *const s = p + ld, *const du = s + ld;
-  const double scale = gradient_length(how, u, gradient);
-  if (!(scale > 0) || !std::isfinite(scale) || how.n_cg < 1) return 1;
-  const T inverse = T(1 / scale);
-  if (!std::isfinite(inverse)) return 1;
+  float *const p = r + ld, *const du = p + 2 * ld;
+  row_progress at;
+  at.scale = gradient_length(how, u, gradient);
+  const T inverse = T(1 / at.scale);
+  if (!(at.scale > 0) || !std::isfinite(at.scale) || !std::isfinite(inverse) || how.n_cg < 1) return at;
   for (index_t c = 0; c < ld; c += 8) {
     const lanes<float> unit = as<float>(load(gradient + c) * inverse);
     store(r + c, unit), store(p + c, unit), store(du + c, lanes<float>{});
   }
-  float rr = dot_lanes(r, r, ld);
-  const float first = rr;
-  for (int step = 1; rr > 0; ++step) {
-    const bool last = step == how.n_cg;
-    float curvature = float(product(p, last ? nullptr : s));
-    if (how.reg)
-      for (index_t c = 0; c < how.k; ++c) curvature += float(how.reg[c]) * p[c] * p[c];
-    const float alpha = rr / curvature;
-    if (!(curvature > 0) || !std::isfinite(alpha)) break;
-    for (index_t c = 0; c < ld; c += 8) store(du + c, load(du + c) + alpha * load(p + c));
-    if (last) break;
-    if (how.reg) add_regularised(how.reg, p, s, ld);
-    for (index_t c = 0; c < ld; c += 8) store(r + c, load(r + c) - alpha * load(s + c));
-    const float after = dot_lanes(r, r, ld), beta = after / rr;
-    for (index_t c = 0; c < ld; c += 8) store(p + c, load(r + c) + beta * load(p + c));
-    rr = after;
-  }
-  const T factor = T(how.relaxation * scale);
-  if (!std::isfinite(dot_lanes(du, du, ld)) || !std::isfinite(factor)) return 1;
+  at.rr = at.first = dot_lanes(r, r, ld);
+  at.running = at.rr > 0;
+  return at;
+}
+
+// One step from p^T A p without reg and, unless it is the last, s = A p.
+template <class T>
+PYSOLVE_INLINE void advance(const row_steps<T>& how, float curvature, bool last, float* r, row_progress& at) {
+  const index_t ld = how.ld;
+  float *const p = r + ld, *const s = p + ld, *const du = s + ld;
+  if (how.reg)
+    for (index_t c = 0; c < how.k; ++c) curvature += float(how.reg[c]) * p[c] * p[c];
+  const float alpha = at.rr / curvature;
+  at.running = curvature > 0 && std::isfinite(alpha);
+  if (!at.running) return;
+  for (index_t c = 0; c < ld; c += 8) store(du + c, load(du + c) + alpha * load(p + c));
+  at.running = !last;
+  if (last) return;
+  if (how.reg) add_regularised(how.reg, p, s, ld);
+  for (index_t c = 0; c < ld; c += 8) store(r + c, load(r + c) - alpha * load(s + c));
+  const float after = dot_lanes(r, r, ld), beta = after / at.rr;
+  for (index_t c = 0; c < ld; c += 8) store(p + c, load(r + c) + beta * load(p + c));
+  at.rr = after;
+  at.running = after > 0;
+}
+
+// Adds what was found to u. Returns the factor by which the residual shrank a step, over all steps but the last.
+template <class T>
+PYSOLVE_INLINE float finish_steps(const row_steps<T>& how, const row_progress& at, const float* r, T* u) {
+  const index_t ld = how.ld;
+  const float* const du = r + 3 * ld;
+  const T factor = T(how.relaxation * at.scale);
+  if (!(at.first > 0) || !std::isfinite(dot_lanes(du, du, ld)) || !std::isfinite(factor)) return 1;
   for (index_t c = 0; c < ld; c += 8) store(u + c, load(u + c) + factor * as<T>(load(du + c)));
-  return how.n_cg < 2 ? 1.0f : std::pow(rr / first, 0.5f / float(how.n_cg - 1));
+  return how.n_cg < 2 || !how.measured ? 1.0f : std::pow(at.rr / at.first, 0.5f / float(how.n_cg - 1));
+}
+
+// product(p, s): returns p^T A p without reg, and s = A p unless s is null. `gradient` is overwritten.
+template <class T, class Product>
+PYSOLVE_INLINE float correct_row(const row_steps<T>& how, T* gradient, T* u, float* r, Product product) {
+  row_progress at = start_steps(how, gradient, u, r);
+  for (int step = 1; at.running; ++step) {
+    const bool last = step == how.n_cg;
+    float* const p = r + how.ld;
+    advance(how, float(product(p, last ? nullptr : p + how.ld)), last, r, at);
+  }
+  return finish_steps(how, at, r, u);
 }
 
 }  // namespace pysolve::cpu

@@ -186,15 +186,24 @@ def check_weights(w: np.ndarray, before: int = 0) -> float:
     return largest_magnitude(w)
 
 
-def by_rows_and_columns(entries: Any, shape: tuple[int, int]) -> tuple[Side, Side]:
-    """Both copies; ValueError that names the first pair of entries in one place."""
+def by_rows_and_columns(entries: Any, shape: tuple[int, int], rising: bool = False) -> tuple[Side, Side]:
+    """Both copies; ValueError that names the first pair of entries in one place.
+
+    Within a column the rows rise; within a row the columns do where `rising`, at the price of one more sort (of entries
+    in memory).
+    """
     if not isinstance(entries, Triplets):
         return entries.sides()
     by_rows = sorted_side(entries.rows, entries.cols, entries.values, entries.weights, shape[0])
-    rows = np.repeat(np.arange(shape[0], dtype=np.int32), by_rows.counts)
-    by_columns = sorted_side(by_rows.indices, rows, by_rows.values, by_rows.weights, shape[1])
+    by_columns = _turned(by_rows, shape[1])
     _check_unique(by_columns, entries)
-    return by_rows, by_columns
+    return _turned(by_columns, shape[0]) if rising else by_rows, by_columns
+
+
+def _turned(side: Side, n: int) -> Side:
+    """The entries by columns from those by rows, or the other way."""
+    rows = np.repeat(np.arange(len(side.begin), dtype=np.int32), side.counts)
+    return sorted_side(side.indices, rows, side.values, side.weights, n)
 
 
 def sorted_side(keys: np.ndarray, others: Any, values: Any, weights: Any, n: int) -> Side:

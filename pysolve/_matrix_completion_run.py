@@ -33,6 +33,7 @@ from pysolve._matrix_completion_top import Seen
 from pysolve._matrix_completion_watch import Watch, overfitted
 
 HELD_AT_MOST = 500
+SCATTERED = 16  # ranks up to this read all of a factor from L2, in any order
 # Entries over unknowns below which Gauss-Newton ends what a continuation begins, and below which that goes slowly:
 # the factor by which the regularisation falls in an alternation, and the alternations without any.
 NEAR, VERY_NEAR = 2.5, 1.75
@@ -46,7 +47,7 @@ UNEVEN = 4.0  # standard deviation over mean, in units of what chance gives, bey
 
 def prepared(request: Request, start: bool = True) -> State:
     """Both copies of the entries, some held out, and the first factors (`start`)."""
-    by_rows, by_columns = by_rows_and_columns(request.entries, request.shape)
+    by_rows, by_columns = by_rows_and_columns(request.entries, request.shape, request.k > SCATTERED)
     whole = by_rows.end, by_columns.end
     if request.loss != "l2":
         cut_far((by_rows, by_columns))
