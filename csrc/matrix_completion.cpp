@@ -20,15 +20,15 @@ PYSOLVE_INLINE double row_step(const panel::entries<T>& row, const row_steps<T>&
   T* const sums = work.sums.get();
   double squares;
   float factor;
-  panel::keep_weights(row, work);
   if constexpr (K > 0) {
-    squares = small::first_pass<K, true>(row, how.ld, u, panel, sums);
+    squares = small::first_pass<K, true>(row, how.ld, u, panel, weights, sums);
     const auto product = [&](const float* p, float* s) PYSOLVE_LAMBDA {
       return s ? small::product<K, true>(panel, weights, row.d, p, s)
                : small::product<K, false>(panel, weights, row.d, p, s);
     };
     factor = correct_row(how, sums, u, work.vectors.get(), product);
   } else {
+    panel::keep_weights(row, work);
     squares = panel::first_pass(row, u, how.k, how.n_cg > 0, work);
     const panel::view P{panel, weights, row.d, how.ld};
     const auto product = [&](const float* p, float* s)

@@ -37,7 +37,7 @@ PYSOLVE_CLONES completion_sums gradient_rows(const observed<T>& A, const T* V, c
       const panel::entries<T> row = piece_of(A, V, k, e, std::min(piece, A.end[i] - e));
       const T* const u = U ? U + i * ld : work.zeros.get();
       if constexpr (K > 0)
-        sums.squares += small::first_pass<K, false>(row, ld, u, nullptr, work.sums.get());
+        sums.squares += small::first_pass<K, false>(row, ld, u, nullptr, nullptr, work.sums.get());
       else
         sums.squares += panel::first_pass(row, u, k, false, work);
       for (index_t c = 0; c < ld; ++c) g[c] += work.sums.get()[c];

@@ -30,6 +30,10 @@ template <class T>
 PYSOLVE_INLINE void store_wide(T* p, wide<T> v) {
   std::memcpy(p, &v, sizeof v);
 }
+PYSOLVE_INLINE void store_narrow(float* p, wide<float> v) { store_wide(p, v); }
+PYSOLVE_INLINE void store_narrow(float* p, wide<double> v) {
+  store(p, __builtin_convertvector(v, lanes<float>));
+}
 
 // The 4 x 4 transposes inside the quarters of four registers: part[j] holds components c .. c + 3 of the entries 4 g + j.
 PYSOLVE_INLINE void transpose(const wide<float>* part, wide<float>* out) {
@@ -197,9 +201,11 @@ PYSOLVE_INLINE void lane_sums(const wide<T>* sums, T* out) {
   }
 }
 
-// The first pass over a row: its panel (kept where `keep`, in float), out = V_i^T W (y - V_i u), and the sum of squares.
+// The first pass over a row: its panel and the weights as that lies (kept where `keep`, in float), out = V_i^T W (y - V_i
+// u), and the sum of squares.
 template <int K, bool keep, class T>
-PYSOLVE_INLINE double first_pass(const panel::entries<T>& row, index_t ld, const T* u, float* kept, T* out) {
+PYSOLVE_INLINE double first_pass(const panel::entries<T>& row, index_t ld, const T* u, float* kept,
+                                 float* kept_weights, T* out) {
   constexpr int n = n_wide<T>;
   wide<T> sums[K] = {};
   lanes<double> squares = {};
@@ -209,20 +215,23 @@ PYSOLVE_INLINE double first_pass(const panel::entries<T>& row, index_t ld, const
     gather<K>(row.V, ld, row.indices, row.left, at, x);
     float* const to = kept + e / block * block * K + e % block;
 #pragma GCC unroll 16
-    for (int c = 0; keep && c < K; ++c) {
-      if constexpr (std::is_same_v<T, float>)
-        store_wide(to + c * block, x[c]);
-      else
-        store(to + c * block, __builtin_convertvector(x[c], lanes<float>));
-    }
+    for (int c = 0; keep && c < K; ++c) store_narrow(to + c * block, x[c]);
     const wide<T> r = values_of(row.values, at) - dot<K>(x, u);
-    const wide<T> q = row.weights ? r * values_of(row.weights, at) : r;
+    wide<T> q = r;
+    if (row.weights) {
+      const wide<T> w = values_of(row.weights, at);
+      q *= w;
+      if (keep) store_narrow(kept_weights + e, w);
+    }
     squares += folded<T>(r * q);
 #pragma GCC unroll 16
     for (int c = 0; c < K; ++c) sums[c] += q * x[c];
   }
-  if (keep && sizeof(T) == 8 && (row.d + n - 1) / n % 2 == 1)  // the other half of the panel's last block
-    for (int c = 0; c < K; ++c) store(kept + row.d / block * block * K + c * block + 8, lanes<float>{});
+  if (keep && sizeof(T) == 8 && (row.d + n - 1) / n % 2 == 1) {  // the other half of the panel's last block
+    const index_t last = row.d / block * block;
+    for (int c = 0; c < K; ++c) store(kept + last * K + c * block + 8, lanes<float>{});
+    if (row.weights) store(kept_weights + last + 8, lanes<float>{});
+  }
   lane_sums<K>(sums, out);
   return total(squares);
 }
