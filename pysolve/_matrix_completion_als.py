@@ -9,7 +9,7 @@ import numpy as np
 
 from pysolve._matrix_completion_bias import Bias, bias_half_step, center
 from pysolve._matrix_completion_entries import Side, Triplets
-from pysolve._matrix_completion_factors import KERNELS, clip_directions, gauge, of_type, orthonormalise
+from pysolve._matrix_completion_factors import KERNELS, drop_spikes, gauge, of_type, orthonormalise
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_losses import Robust, reweigh, robust_residual
 from pysolve._matrix_completion_nonneg import Momentum, nonneg_iterate
@@ -68,6 +68,7 @@ class State:
     began: int = 0  # the iteration this part of the phase began at
     tried: int = 0  # how often rows and columns were set aside
     fitted: float = np.inf  # relative residual where Gauss-Newton stalled
+    ended: float = np.inf  # the same of the last attempt, before rows and columns were set aside
     moved: float = np.inf  # relative change of M in the last Gauss-Newton step
     noise: bool = False  # whether what stalled looks like noise
     grown: bool = False  # whether some rows or columns were brought back at the end
@@ -180,7 +181,7 @@ def regularisation(
     # has vanished must be able to come back: no more than `LEAST` of its length is believed to be gone.
     lengths = gauge(V, U, state.k, 0.0 if state.phase == "lowering" else clip, state.group)
     if state.phase == "lowering":
-        clip_directions(V, state.k, state.group)
+        drop_spikes(V, state.k, state.group)
     total = state.group.sum
     share = total(float((entries[1] - entries[0]).sum())) / (total(U.shape[0]) * total(V.shape[0]))
     return np.asarray(strength / np.maximum(lengths, LEAST * strength / share))

@@ -20,6 +20,7 @@ from pysolve._matrix_completion_factors import (
     padded,
     random_factor,
     spectral_start,
+    spiky,
     stride,
 )
 from pysolve._matrix_completion_group import ALONE
@@ -203,7 +204,7 @@ def _lost(state: State, watch: Watch, request: Request) -> bool:
     """Whether what stalled did so for another reason than noise."""
     if state.phase != "" or watch.best_error > HOPELESS:
         return not state.noise
-    return overfitted(watch, _noise(request))
+    return overfitted(watch, _noise(request)) or spiky(state.V, state.U, state.k)
 
 
 def _begin_anew(request: Request, state: State, watch: Watch) -> None:
@@ -247,7 +248,7 @@ def _paces(request: Request) -> list[tuple[float, int] | None]:
     if not alone or (m + n) * k * stride(k) * 4 > MOST_BLOCKS:
         return [None] if plain or request.x0 is not None else [None, None]
     near = oversampling < NEAR or a_row < NEAR * k + SCATTER
-    return [pace, *SLOWER] if near else [None, QUICK, *SLOWER]
+    return [pace, *SLOWER] if near else [None, QUICK, SLOWER[0]]
 
 
 def _use_all(request: Request, state: State, watch: Watch) -> None:

@@ -35,7 +35,7 @@ def test_noise_is_told_from_a_matrix_that_is_not_found(oversampling):
     entries, U, V = sampled(800, 800, 5, oversampling, noise=0.2)
     result = matrix_completion((entries, (800, 800)), 5, rng=0)
     assert result.status is CompletionStatus.STALLED
-    assert result.iterations < 300  # it is not tried again and again
+    assert result.iterations < 600  # it is not tried again and again
     assert unseen_error(result, U, V) < 0.5
 
 
