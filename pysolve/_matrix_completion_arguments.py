@@ -110,7 +110,7 @@ def request_from(
         given_reg=reg,
         loss=loss,
         delta=None if delta is None else delta / scale,
-        init=_choice(init, "init", ("auto", "spectral", "random")),
+        init=_choice(init, "init", ("auto", "spectral", "degree", "random")),
         method=method,
         rtol=_real(rtol, "rtol", 0.0, 1.0),
         maxiter=MAXITER if maxiter is None else _integer(maxiter, "maxiter", 1, 2**31),

@@ -140,13 +140,30 @@ def spectral_start(
     k: int,
     n_powers: int = 3,
     group: Any = ALONE,
+    by_degree: bool = False,
 ) -> None:
-    """V <- the leading right singular vectors of the entries, by power steps from the V that is there."""
+    """V <- the leading right singular vectors of the entries, by power steps from the V that is there.
+
+    `by_degree`: entries are divided by the roots of the counts r_i and c_j of their row and column. Where an entry is
+    seen with a chance of about r_i c_j / N, the singular vectors are then those of D_r^1/2 M D_c^1/2 and not of
+    D_r M D_c, whose few long rows and columns take all directions.
+    """
+    row, col = (_roots(side) if by_degree else side[3].dtype.type(1) for side in (by_rows, by_columns))
     for _ in range(n_powers):
+        V *= col
         KERNELS.matrix_completion_gradient(by_rows, group.named(V, "V"), None, U, k)
+        U *= row
         orthonormalise(U, V, k, group=group)
+        U *= row
         KERNELS.matrix_completion_gradient(by_columns, group.named(U, "U"), None, V, k)
+        V *= col
         orthonormalise(V, U, k, group=group)
+    V *= col
+
+
+def _roots(side: Any) -> np.ndarray:
+    """One over the root of the number of entries of each row."""
+    return np.asarray((np.maximum(side[1] - side[0], 1.0) ** -0.5).astype(side[3].dtype))[:, None]
 
 
 def first_other(by_rows: Any, V: np.ndarray, U: np.ndarray, k: int, group: Any = ALONE) -> None:

@@ -124,8 +124,9 @@ def _start(request: Request, state: State) -> None:
     if state.bias is not None:
         sides = less_bias(sides[0], state.bias, False), less_bias(sides[1], state.bias, True)
     even = all(c.std() <= UNEVEN * max(c.mean(), 1.0) ** 0.5 for c in (rows, cols))
-    if request.init == "spectral" or (request.init == "auto" and even):
-        spectral_start(*sides, state.V, state.U, k)
+    init = request.init if request.init != "auto" else "spectral" if even else "degree"
+    if init != "random":
+        spectral_start(*sides, state.V, state.U, k, by_degree=init == "degree")
     first_other(sides[0], state.V, state.U, k)
     if state.robust is not None:
         reweigh(state, anew=True)
