@@ -15,7 +15,8 @@ from pysolve._matrix_completion_arguments import Request
 from pysolve._matrix_completion_entries import Triplets
 from pysolve._matrix_completion_factors import first_other, padded, spectral_start, stride
 from pysolve._matrix_completion_progress import Reporter
-from pysolve._matrix_completion_run import UNEVEN, n_held
+from pysolve._matrix_completion_run import n_held
+from pysolve._matrix_completion_start import UNEVEN
 
 CHUNK = 1 << 16  # rows drawn at a time
 

@@ -18,6 +18,7 @@ from pysolve._matrix_completion_aside import core_of, grow, worst_fitted
 from pysolve._matrix_completion_factors import gauge, gram
 from pysolve._matrix_completion_newton import DAMPED, UNDAMPED, WIDE, gauss_newton, observed_share, squares_of
 from pysolve._matrix_completion_result import CompletionStatus
+from pysolve._matrix_completion_watch import Watch
 
 FIRST = 0.5  # regularisation to begin with, in units of share observed times the largest singular value
 LAST = 1e-3  # and to end with, in units of the smallest
