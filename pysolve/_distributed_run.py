@@ -15,7 +15,8 @@ from pysolve._matrix_completion_arguments import Request
 from pysolve._matrix_completion_entries import Triplets
 from pysolve._matrix_completion_factors import first_other, padded, spectral_start, stride
 from pysolve._matrix_completion_progress import Reporter
-from pysolve._matrix_completion_run import UNEVEN, n_held
+from pysolve._matrix_completion_run import n_held
+from pysolve._matrix_completion_start import UNEVEN
 
 CHUNK = 1 << 16  # rows drawn at a time
 
@@ -66,8 +67,9 @@ def _start(ranks: Ranks, request: Request, state: State, parts: Parts) -> None:
     state.U = _backend.zeros((parts.rows.end - parts.rows.begin, stride(k)), np.float32)
     even = all(c.std() <= UNEVEN * max(c.mean(), 1.0) ** 0.5 for c in counts)
     sides = state.sides(np.dtype("f4"))
-    if request.init == "spectral" or (request.init == "auto" and even):
-        spectral_start(*sides, state.V, state.U, k, group=ranks)
+    init = request.init if request.init != "auto" else "spectral" if even else "degree"
+    if init != "random":
+        spectral_start(*sides, state.V, state.U, k, group=ranks, by_degree=init == "degree")
     first_other(sides[0], state.V, state.U, k, group=ranks)
 
 

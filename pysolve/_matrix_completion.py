@@ -93,9 +93,10 @@ def matrix_completion(
         by the smaller three quarters of the residuals held out, relative to those of the values: so do `history` and
         `rtol`. To be called a recovery, it must also fit more than half of the entries of every row and column. About
         one entry in ten may be arbitrary where there are five times as many entries as unknowns.
-    init : {"auto", "spectral", "random"}
-        The first `V`: the leading singular vectors of the entries, or Gaussian rows. "auto" takes the first unless some
-        rows or columns have many more entries than others.
+    init : {"auto", "spectral", "degree", "random"}
+        The first `V`: the leading singular vectors of the entries; of the entries over the roots of the counts of their
+        row and column; or Gaussian rows. "auto" takes the first unless some rows or columns have many more entries than
+        others, and then the second.
     method : {"auto", "als", "gauss-newton"}
         "als" alternates; "gauss-newton" lowers a regularisation and then takes Gauss-Newton steps; "auto" chooses by
         the number of entries. The second is for the loss "l2" without `bias` and `nonneg` alone.

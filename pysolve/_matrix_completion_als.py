@@ -9,10 +9,11 @@ import numpy as np
 
 from pysolve._matrix_completion_bias import Bias, bias_half_step, center
 from pysolve._matrix_completion_entries import Side, Triplets
-from pysolve._matrix_completion_factors import KERNELS, clip_directions, gauge, of_type, orthonormalise
+from pysolve._matrix_completion_factors import KERNELS, drop_spikes, gauge, of_type, orthonormalise
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_losses import Robust, reweigh, robust_residual
 from pysolve._matrix_completion_nonneg import Momentum, nonneg_iterate
+from pysolve._matrix_completion_relaxation import relaxation
 from pysolve._matrix_completion_result import CompletionStatus
 from pysolve._matrix_completion_split import only_part
 from pysolve._matrix_completion_stored import Counted, Stored
@@ -24,8 +25,7 @@ CONTRACTION = 0.6  # of a step of conjugate gradients, beyond which a row with m
 PROBE, SKETCHED_CG = 5, 4  # steps that measure it, and steps with the sketch
 NONE = np.zeros(0, np.int64)
 EVERYWHERE = "srht", "rows", "count"  # sketches that are asked for: all rows take them
-CLIPPED = 30  # alternations that clip: later, a fit that is no better is noise, and clipping only disturbs it
-MOST_RELAXED = 1.5
+CLIPPED = 30  # alternations that clip: later, a fit that is no better is noise, and clipping disturbs it
 FLOOR = 5e-7  # relative residual below which float32 gains nothing
 
 
@@ -60,14 +60,13 @@ class State:
     phase: str = ""  # the loop that runs: a resumed run begins at its top
     attempt: int = 0  # of the paces tried one after the other
     plain: int = 0  # alternations without regularisation so far
-    lengths: np.ndarray = dataclasses.field(
-        default_factory=lambda: np.zeros(0)
-    )  # of the columns, while it is lowered
+    lengths: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))  # of the columns then
     damping: float = 0.0
     all_held: tuple[Triplets | None, float] | None = None  # held and its size, while rows are set aside
     began: int = 0  # the iteration this part of the phase began at
     tried: int = 0  # how often rows and columns were set aside
     fitted: float = np.inf  # relative residual where Gauss-Newton stalled
+    ended: float = np.inf  # the same of the last attempt, before rows and columns were set aside
     moved: float = np.inf  # relative change of M in the last Gauss-Newton step
     noise: bool = False  # whether what stalled looks like noise
     grown: bool = False  # whether some rows or columns were brought back at the end
@@ -180,25 +179,10 @@ def regularisation(
     # has vanished must be able to come back: no more than `LEAST` of its length is believed to be gone.
     lengths = gauge(V, U, state.k, 0.0 if state.phase == "lowering" else clip, state.group)
     if state.phase == "lowering":
-        clip_directions(V, state.k, state.group)
+        drop_spikes(V, state.k, state.group)
     total = state.group.sum
     share = total(float((entries[1] - entries[0]).sum())) / (total(U.shape[0]) * total(V.shape[0]))
     return np.asarray(strength / np.maximum(lengths, LEAST * strength / share))
-
-
-def relaxation(entries: tuple[Any, ...], V: np.ndarray, U: np.ndarray, state: State) -> float:
-    """Best factor of the half steps' corrections (successive over-relaxation of two blocks).
-
-    The derivatives of U V^T by U and by V span shares a and b of the space of the entries. Were these random subspaces,
-    the cosine c of their least angle would have c^2 = (sqrt(a (1 - b)) + sqrt(b (1 - a)))^2: that is what exact
-    alternations shrink the error by. With omega = 2 / (1 + sqrt(1 - c^2)) it is omega - 1, 0.11 for 0.36. A row's
-    sum of squares falls with any factor below 2.
-    """
-    total = state.group.sum
-    count = max(total(float((entries[1] - entries[0]).sum())), 1.0)
-    a, b = (min(state.k * total(n) / count, 0.5) for n in (U.shape[0], V.shape[0]))
-    cosine = min((a * (1 - b)) ** 0.5 + (b * (1 - a)) ** 0.5, 1.0)
-    return float(min(2 / (1 + (1 - cosine**2) ** 0.5), MOST_RELAXED))
 
 
 def half_step(

@@ -14,6 +14,7 @@ from pysolve._matrix_completion_bias import mean_of
 from pysolve._matrix_completion_entries import Triplets, places, refuse_shared, rounded, weights_of
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_losses import cut, loss_from, robust_scale
+from pysolve._matrix_completion_split import checked_split
 from pysolve._matrix_completion_stream import IN_MEMORY, Streamed, dtype_of, entries_of
 
 LARGEST_RANK = 4096
@@ -110,7 +111,7 @@ def request_from(
         given_reg=reg,
         loss=loss,
         delta=None if delta is None else delta / scale,
-        init=_choice(init, "init", ("auto", "spectral", "random")),
+        init=_choice(init, "init", ("auto", "spectral", "degree", "random")),
         method=method,
         rtol=_real(rtol, "rtol", 0.0, 1.0),
         maxiter=MAXITER if maxiter is None else _integer(maxiter, "maxiter", 1, 2**31),
@@ -122,7 +123,7 @@ def request_from(
         rng=generator,
         started=started,
         sketch=_choice(sketch, "sketch", ("auto", "srht", "rows", "count", "never")),
-        split=_split(split, entries, method),
+        split=checked_split(split, entries, method),
     )
 
 
@@ -138,18 +139,6 @@ def scaled(entries: Triplets, validation: Triplets | None, mean: float, loss: st
     for part in parts:
         part.values = cut(part.values, scale) if robust else part.values / scale
     return unit * scale
-
-
-def _split(split: Any, entries: Any, method: Any) -> bool:
-    if not isinstance(split, bool | np.bool_):
-        raise TypeError(f"split must be True or False, not {split!r}")
-    if split and isinstance(entries, Streamed):
-        raise ValueError("split must be False where the entries do not fit into memory, not True")
-    if split and method == "gauss-newton":
-        raise ValueError(
-            "split must be False with method='gauss-newton', whose steps need all entries, not True"
-        )
-    return bool(split)
 
 
 def _scale(entries: Triplets, group: Any) -> float:

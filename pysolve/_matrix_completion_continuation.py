@@ -26,6 +26,7 @@ SMALLEST = 1e-7  # but no less than this, in units of the largest
 SPARE = 1.4  # rows with fewer entries than this, times the rank (but at least three more), are set aside
 ASIDE = (0.0, 0.05, 0.1, 0.15, 0.2)  # shares of the rows and columns that are set aside, try after try
 NOISY = 0.86  # setting the first of these aside shrinks the residual of noise by no more than this factor,
+ALIKE = 0.02
 HELPED = 0.5  # and that of a matrix that is nearly found by at least this
 HOPELESS = 0.3  # relative error on entries held out, beyond which nothing has been found yet
 FEW = 10  # entries held out: the error on fewer may be small by chance, and rise although nothing is noise
@@ -119,8 +120,10 @@ def _with_worst_aside(state: State, watch: Watch) -> CompletionStatus:
         status = gauss_newton(state, watch)
         before, state.fitted = state.fitted, state.training
         state.tried += 1
-        state.noise = state.tried == 2 and state.fitted > NOISY * before
-        far = state.tried == 2 and state.fitted > HELPED * before
+        if state.tried == 1:  # two starts that end at the same residual have found the least there is
+            state.noise, state.ended = abs(state.fitted - state.ended) < ALIKE * state.fitted, state.fitted
+        state.noise = state.noise or (state.tried == 2 and state.fitted > NOISY * before)
+        far = state.noise or (state.tried == 2 and state.fitted > HELPED * before)
         if status is not CompletionStatus.STALLED or far or state.tried >= len(ASIDE):
             return status
         assert state.lowered is not None

@@ -77,16 +77,32 @@ def gauge(V: np.ndarray, U: np.ndarray, k: int, clip: float = 0.0, group: Any = 
     return np.asarray(np.sqrt(squares))
 
 
-def clip_directions(V: np.ndarray, k: int, group: Any = ALONE) -> None:
-    """Clips the entries of singular vectors (n x k) to what those of Gaussian ones do not exceed.
+def drop_spikes(V: np.ndarray, k: int, group: Any = ALONE) -> None:
+    """Drops the entries of singular vectors (n x k) that are larger than those of Gaussian ones ever are.
 
     While the directions of a large condition are found one after the other, a weak one that is not there yet is taken
-    by a single row whose residual is the largest: then this row is fitted, and is wrong for good. Clipping that
-    direction alone, and not the whole row, leaves the row its strong ones, and the residual goes.
+    by a single row whose residual is the largest: then this row is fitted, and is wrong for good. Without
+    that direction the row must be fitted by its strong ones, and the residual goes.
     """
+    limit = _largest_usual(V, k, group)
+    spikes = np.abs(V) > limit
+    if spikes.any():
+        V[spikes] = 0
+
+
+def spiky(V: np.ndarray, U: np.ndarray, k: int) -> bool:
+    """Whether a single row or column has taken a direction of U V^T."""
+    V, U = V.copy(), U.copy()
+    for one, other in (V, U), (U, V):
+        gauge(one, other, k)
+        if np.abs(one).max(initial=0) > _largest_usual(one, k):
+            return True
+    return False
+
+
+def _largest_usual(V: np.ndarray, k: int, group: Any = ALONE) -> float:
     n = max(group.sum(V.shape[0]), 1)
-    limit = V.dtype.type(SPIKE * (2 * np.log(max(n * k, 2)) / n) ** 0.5)
-    np.clip(V, -limit, limit, out=V)
+    return float(SPIKE * (2 * np.log(max(n * k, 2)) / n) ** 0.5)
 
 
 def _cholesky(G: np.ndarray) -> np.ndarray:
@@ -124,13 +140,30 @@ def spectral_start(
     k: int,
     n_powers: int = 3,
     group: Any = ALONE,
+    by_degree: bool = False,
 ) -> None:
-    """V <- the leading right singular vectors of the entries, by power steps from the V that is there."""
+    """V <- the leading right singular vectors of the entries, by power steps from the V that is there.
+
+    `by_degree`: entries are divided by the roots of the counts r_i and c_j of their row and column. Where an entry is
+    seen with a chance of about r_i c_j / N, the singular vectors are then those of D_r^1/2 M D_c^1/2 and not of
+    D_r M D_c, whose few long rows and columns take all directions.
+    """
+    row, col = (_roots(side) if by_degree else side[3].dtype.type(1) for side in (by_rows, by_columns))
     for _ in range(n_powers):
+        V *= col
         KERNELS.matrix_completion_gradient(by_rows, group.named(V, "V"), None, U, k)
+        U *= row
         orthonormalise(U, V, k, group=group)
+        U *= row
         KERNELS.matrix_completion_gradient(by_columns, group.named(U, "U"), None, V, k)
+        V *= col
         orthonormalise(V, U, k, group=group)
+    V *= col
+
+
+def _roots(side: Any) -> np.ndarray:
+    """One over the root of the number of entries of each row."""
+    return np.asarray((np.maximum(side[1] - side[0], 1.0) ** -0.5).astype(side[3].dtype))[:, None]
 
 
 def first_other(by_rows: Any, V: np.ndarray, U: np.ndarray, k: int, group: Any = ALONE) -> None:

@@ -6,28 +6,23 @@ import dataclasses
 
 import numpy as np
 
-from pysolve import _backend
 from pysolve._matrix_completion_als import State, alternate, iterate, size_of
 from pysolve._matrix_completion_arguments import Request
-from pysolve._matrix_completion_bias import Bias, center_all, first_biases, less_bias
+from pysolve._matrix_completion_bias import Bias, center_all
 from pysolve._matrix_completion_continuation import HOPELESS, recover
 from pysolve._matrix_completion_entries import Side, Triplets, by_rows_and_columns
 from pysolve._matrix_completion_factors import (
-    KERNELS,
-    first_other,
     gauge,
-    of_type,
-    padded,
-    random_factor,
-    spectral_start,
+    spiky,
     stride,
 )
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_held import hold_out, put_back
-from pysolve._matrix_completion_losses import FIRST, Robust, cut_far, kept_norm, reweigh
+from pysolve._matrix_completion_losses import Robust, cut_far, kept_norm
 from pysolve._matrix_completion_newton import newton_step
-from pysolve._matrix_completion_nonneg import Momentum, balance, nonneg_start
+from pysolve._matrix_completion_nonneg import Momentum, balance
 from pysolve._matrix_completion_result import CompletionBias, CompletionResult, CompletionStatus
+from pysolve._matrix_completion_start import first_factors
 from pysolve._matrix_completion_stored import Stored
 from pysolve._matrix_completion_top import Seen
 from pysolve._matrix_completion_watch import Watch, overfitted
@@ -42,7 +37,6 @@ QUICK, SLOW, SLOWER = (0.8, 5), (0.92, 20), ((0.98, 20), (0.99, 20), (0.995, 20)
 MOST_LAST = 5  # Gauss-Newton steps on all entries, at most
 MOST_BLOCKS = 1 << 30  # bytes of Gauss-Newton's blocks
 LAST, DONE = "last", "done: "  # phases of a run
-UNEVEN = 4.0  # standard deviation over mean, in units of what chance gives, beyond which a start is random
 
 
 def prepared(request: Request, start: bool = True) -> State:
@@ -79,7 +73,7 @@ def prepared(request: Request, start: bool = True) -> State:
     if request.split:
         state.n_parts, state.seed = 2 * n_alternations(request) + 1, int(request.rng.integers(1 << 62))
     if start:
-        _start(request, state)
+        first_factors(request, state)
     return state
 
 
@@ -100,59 +94,6 @@ def _held_out(request: Request, by_rows: Side, by_columns: Side) -> Triplets | N
         return None
     held = hold_out(by_rows, by_columns, request.k + (request.bias_reg is not None), wanted, request.rng)
     return held if len(held) else None
-
-
-def _start(request: Request, state: State) -> None:
-    (m, n), k = request.shape, request.k
-    rows, cols = state.by_rows.counts, state.by_columns.counts
-    if request.x0 is not None:
-        state.U, state.V = (padded(factor, request.dtype) for factor in request.x0)
-        state.U[rows == 0] = 0
-        state.V[cols == 0] = 0
-        _first_weights_and_biases(state)
-        return
-    state.U, state.V = (_backend.zeros((extent, stride(k)), np.float32) for extent in (m, n))
-    _first_weights_and_biases(state)
-    if state.nonneg:
-        nonneg_start(state, request.rng)
-        return
-    if request.warm is not None:
-        (state.U, state.V), request.warm = request.warm, None  # a second attempt starts elsewhere
-        return
-    state.V = random_factor(n, k, cols > 0, request.rng, np.float32)
-    sides = state.sides(np.dtype("f4"))
-    if state.bias is not None:
-        sides = less_bias(sides[0], state.bias, False), less_bias(sides[1], state.bias, True)
-    even = all(c.std() <= UNEVEN * max(c.mean(), 1.0) ** 0.5 for c in (rows, cols))
-    if request.init == "spectral" or (request.init == "auto" and even):
-        spectral_start(*sides, state.V, state.U, k)
-    first_other(sides[0], state.V, state.U, k)
-    if state.robust is not None:
-        reweigh(state, anew=True)
-
-
-def _first_weights_and_biases(state: State) -> None:
-    """Against the factors that are there: against 0, a robust loss takes values beyond delta as delta."""
-    if state.bias is not None:
-        state.bias.rows[:], state.bias.cols[:] = 0, 0
-    if state.robust is not None:
-        state.robust.ratio = FIRST
-        reweigh(state, anew=True)
-    if state.bias is not None:
-        first_biases(state, _first_residual(state))
-    if state.robust is not None and state.bias is not None:
-        reweigh(state, anew=True)
-
-
-def _first_residual(state: State) -> np.ndarray:
-    entries = state.sides(np.dtype("f8"), raw=True)[0]
-    major = np.repeat(
-        np.arange(entries[0].size, dtype=np.int32), np.diff(np.append(entries[0], entries[3].size))
-    )
-    r = np.empty(entries[3].size)
-    U, V = (of_type(factor, np.dtype("f8")) for factor in (state.U, state.V))
-    KERNELS.matrix_completion_residual(major, entries[2], entries[3], None, U, V, state.k, r)
-    return r
 
 
 def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
@@ -188,7 +129,8 @@ def _iterated(request: Request, state: State, watch: Watch) -> CompletionStatus:
         if pace:
             status = recover(state, watch, *pace)
         else:
-            status = alternate(state, watch, request.dtype, noise=np.inf if last else _noise(request))
+            continued = not last and paces[state.attempt + 1] is not None
+            status = alternate(state, watch, request.dtype, noise=_noise(request) if continued else np.inf)
         if last or status is not CompletionStatus.STALLED or not _lost(state, watch, request):
             return status
         _begin_anew(request, state, watch)
@@ -204,13 +146,15 @@ def _lost(state: State, watch: Watch, request: Request) -> bool:
     """Whether what stalled did so for another reason than noise."""
     if state.phase != "" or watch.best_error > HOPELESS:
         return not state.noise
-    return overfitted(watch, _noise(request))
+    if request.loss != "l2" or request.bias_reg is not None or request.nonneg:
+        return False
+    return overfitted(watch, _noise(request)) or spiky(state.V, state.U, state.k)
 
 
 def _begin_anew(request: Request, state: State, watch: Watch) -> None:
     state.attempt, state.phase, state.reg = state.attempt + 1, "", 0.0
     init = request.init if state.attempt == 1 and _paces(request)[0] is None else "random"
-    _start(dataclasses.replace(request, init=init), state)
+    first_factors(dataclasses.replace(request, init=init), state)
     watch.best_error, watch.best, watch.best_at = np.inf, None, watch.iterations
 
 
@@ -248,7 +192,7 @@ def _paces(request: Request) -> list[tuple[float, int] | None]:
     if not alone or (m + n) * k * stride(k) * 4 > MOST_BLOCKS:
         return [None] if plain or request.x0 is not None else [None, None]
     near = oversampling < NEAR or a_row < NEAR * k + SCATTER
-    return [pace, *SLOWER] if near else [None, QUICK, *SLOWER]
+    return [pace, *SLOWER] if near else [None, QUICK, SLOWER[0]]
 
 
 def _use_all(request: Request, state: State, watch: Watch) -> None:

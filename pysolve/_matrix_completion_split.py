@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pysolve._matrix_completion_stored import rows_of
+from pysolve._matrix_completion_stream import Streamed
 
 
 def parts_of(rows: np.ndarray, cols: np.ndarray, n_parts: int, seed: int) -> np.ndarray:
@@ -29,3 +30,16 @@ def only_part(entries: tuple[Any, ...], turned: bool, part: int, n_parts: int, s
     rows, cols = (indices, mine) if turned else (mine, indices)
     counted = (parts_of(rows, cols, n_parts, seed) == part).astype(values.dtype)
     return begin, end, indices, values, counted if weights is None else weights * counted
+
+
+def checked_split(split: Any, entries: Any, method: Any) -> bool:
+    """The argument `split`."""
+    if not isinstance(split, bool | np.bool_):
+        raise TypeError(f"split must be True or False, not {split!r}")
+    if split and isinstance(entries, Streamed):
+        raise ValueError("split must be False where the entries do not fit into memory, not True")
+    if split and method == "gauss-newton":
+        raise ValueError(
+            "split must be False with method='gauss-newton', whose steps need all entries, not True"
+        )
+    return bool(split)

@@ -25,7 +25,7 @@ GOOD = sampled(30, 20, 2, 3)[0]
         ({"weights": -np.ones(288)}, ValueError, r"weights must not be negative, but weights\[0\] is -1"),
         ({"weights": np.zeros(288)}, ValueError, "weights must not all be 0"),
         ({"weights": np.full(288, np.inf)}, ValueError, "weights must be finite"),
-        ({"init": "best"}, ValueError, "init must be one of 'auto', 'spectral', 'random'"),
+        ({"init": "best"}, ValueError, "init must be one of 'auto', 'spectral', 'degree', 'random'"),
         ({"method": "sgd"}, ValueError, "method must be one of"),
         ({"rtol": -1.0}, ValueError, "rtol must be"),
         ({"maxiter": 0}, ValueError, "maxiter must be from 1"),
