@@ -2,8 +2,8 @@
 
     python benchmarks/completion.py [--quick] [--rows NAME ...] [--ratings FILE] [--output [FILE.md]]
 
-The peer is cmfrec (`pip install cmfrec`); without it its rows say so. `--ratings` names a file of ratings like MovieLens's
-u.data (user, item, rating and time in a line). One thread, but for the rows that say two. Progress goes to
+The peer is cmfrec (`pip install cmfrec`); without it its rows say so. `--ratings` names a file of ratings like
+MovieLens's u.data (user, item, rating and time in a line). One thread, but for the rows that say two. Progress goes to
 stderr. `--output` also writes Markdown, by default to benchmarks/results/<date>-<cpu>-completion.md, anew after every
 table, and a picture of the costs beside it. `--quick` takes seconds on small sizes: it shows that everything works, its
 figures mean nothing.

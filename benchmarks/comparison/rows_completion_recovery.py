@@ -12,6 +12,7 @@ from report import Bar, Section
 from timing import say
 
 TARGET = 1e-10  # on unseen cells
+RTOL = 0.2 * TARGET  # on the few entries held out: they do not show the worst of the unseen cells
 PATIENCE = 2.0  # times the seconds of the bar, after which a call is stopped
 
 
@@ -66,7 +67,7 @@ def recovery_section(quick: bool) -> Section:
         )
     made.notes += [
         "a seed is a matrix, its cells, drawn until every row and column has at least k, and the library's own seed 0",
-        f"rtol = {TARGET:g}; times are those of recovered seeds; a call is stopped at {PATIENCE:g} times the seconds "
+        f"rtol = {RTOL:g}, with singular values in geometric progression where kappa is given; times are those of recovered seeds; a call is stopped at {PATIENCE:g} times the seconds "
         "of its bar",
     ]
     return made
@@ -79,7 +80,7 @@ def stopped_in_time(problem: Any, most: float) -> Run:
         if about["seconds"] > most:
             raise StopIteration
 
-    return ours(problem, TARGET, callback=told)
+    return ours(problem, RTOL, callback=told)
 
 
 def within(run: Run, seconds: float) -> bool:
