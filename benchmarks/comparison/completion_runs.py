@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from unittest import mock
 
 import numpy as np
 from completion_problems import Problem
@@ -46,16 +45,20 @@ def ours(problem: Problem, rtol: float, **settings: Any) -> Run:
 
 @contextlib.contextmanager
 def unasked() -> Iterator[None]:
-    """cmfrec asks threadpoolctl six times an iteration how many threads BLAS has, which takes 10 ms: it is told at once,
-    and that it has set them. BLAS has one thread here, by the environment."""
+    """cmfrec asks and tells threadpoolctl six times an iteration how many threads BLAS has, which takes 10 ms: here it
+    is answered at once. BLAS has one thread, by the environment."""
     import threadpoolctl
 
-    info = threadpoolctl.threadpool_info()
-    with (
-        mock.patch.object(threadpoolctl, "threadpool_info", lambda: info),
-        mock.patch.object(threadpoolctl, "threadpool_limits", lambda *_, **__: contextlib.nullcontext()),
-    ):
+    kept, info = (
+        (threadpoolctl.threadpool_info, threadpoolctl.threadpool_limits),
+        threadpoolctl.threadpool_info(),
+    )
+    threadpoolctl.threadpool_info = lambda: info
+    threadpoolctl.threadpool_limits = lambda *_, **__: None
+    try:
         yield
+    finally:
+        threadpoolctl.threadpool_info, threadpoolctl.threadpool_limits = kept
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,9 @@ def recovery_section(quick: bool) -> Section:
             Bar(f"recovery, {problem.name}", reach, measured, in_time >= case.seeds / 20 * seeds)
         )
     made.notes += [
-        "a seed is a matrix, its cells, drawn until every row and column has at least k, and the library's own seed 0",
-        f"rtol = {RTOL:g}, with singular values in geometric progression where kappa is given; times are those of recovered seeds; a call is stopped at {PATIENCE:g} times the seconds "
-        "of its bar",
+        "a seed is a matrix, its cells, drawn until every row and column has at least k, and the library's own seed 0; "
+        "singular values are in geometric progression where kappa is given",
+        f"rtol = {RTOL:g}; times are those of recovered seeds; a call is stopped at {PATIENCE:g} times its bar's seconds",
     ]
     return made
 
