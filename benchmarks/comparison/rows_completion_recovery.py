@@ -68,7 +68,7 @@ def recovery_section(quick: bool) -> Section:
     made.notes += [
         "a seed is a matrix, its cells, drawn until every row and column has at least k, and the library's own seed 0; "
         "singular values are in geometric progression where kappa is given",
-        f"rtol = {RTOL:g}; times are those of recovered seeds; a call is stopped at {PATIENCE:g} times its bar's seconds",
+        f"rtol = {RTOL:g}; times: of recovered seeds; a call is stopped at {PATIENCE:g} times its bar's seconds",
     ]
     return made
 
