@@ -6,7 +6,6 @@ before the residual is looked at from outside.
 
 import json
 import os
-import re
 import sys
 import time
 
@@ -16,21 +15,9 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import numpy as np  # noqa: E402
+from large_memory import peak_bytes  # noqa: E402
 
 import pysolve  # noqa: E402
-
-
-def peak_bytes() -> int:
-    """Most memory that was resident. Linux hands a parent's ru_maxrss on to its child, but not VmHWM."""
-    try:
-        with open("/proc/self/status") as file:
-            return 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", file.read()).group(1))
-    except (OSError, AttributeError):
-        import resource
-
-        unit = 1 if sys.platform == "darwin" else 1024
-        return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
 
 before = peak_bytes()
 A = pysolve.gallery.poisson((side,) * 3)
