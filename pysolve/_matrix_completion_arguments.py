@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._arrays import as_numbers, check_finite
 from pysolve._matrix_completion_bias import mean_of
 from pysolve._matrix_completion_entries import Triplets, places, refuse_shared, rounded, weights_of
+from pysolve._matrix_completion_given import checked_x0
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_losses import cut, loss_from, robust_scale
 from pysolve._matrix_completion_split import checked_split
@@ -80,10 +80,7 @@ def request_from(
     started = time.perf_counter()
     generator = np.random.default_rng(rng)
     entries, shape = entries_of(observed, _integer(memory, "memory", 1 << 20, IN_MEMORY))
-    k = 1 if is_auto(rank) else _rank(rank, min(*shape, LARGEST_RANK))
-    if is_auto(rank) and (x0 is not None or group is not ALONE):
-        where = "where x0 is given" if group is ALONE else "on several ranks of processes"
-        raise ValueError(f"rank must be a number {where}, not 'auto'")
+    k = _first_rank(rank, shape, x0, group)
     reg = _real(reg, "reg", 0.0, np.inf)
     loss, delta = loss_from(model[0])
     bias, nonneg = _flag(model[1], "bias"), _flag(model[2], "nonneg")
@@ -91,13 +88,7 @@ def request_from(
     _check_together(
         loss, bias, nonneg, method, isinstance(entries, Streamed) or group is not ALONE, is_auto(rank)
     )
-    validation = _validation(validation, len(entries), shape)
-    if isinstance(entries, Streamed):
-        validation = entries.survey(weights, validation, generator)
-        largest_weight = entries.largest_weight
-    else:
-        largest_weight, entries.weights = weights_of(weights, len(entries), group)
-        validation = _taken(validation, entries, shape, generator)
+    largest_weight, validation = _surveyed(entries, weights, validation, shape, generator, group)
     _check_enough(group.sum(len(entries)), k, shape, reg, bias)
     mean = mean_of(entries.values, entries.weights, loss != "l2") if bias else 0.0
     scale = entries.scale if isinstance(entries, Streamed) else scaled(entries, validation, mean, loss, group)
@@ -116,7 +107,7 @@ def request_from(
         rtol=_real(rtol, "rtol", 0.0, 1.0),
         maxiter=MAXITER if maxiter is None else _integer(maxiter, "maxiter", 1, 2**31),
         dtype=_dtype(dtype, observed),
-        x0=None if x0 is None else _start(x0, shape, k, scale, nonneg),
+        x0=None if x0 is None else checked_x0(x0, shape, k, scale, nonneg),
         nonneg=nonneg,
         bias_reg=reg / largest_weight * (scale if loss == "l1" else 1.0) if bias else None,
         mean=mean,
@@ -125,6 +116,28 @@ def request_from(
         sketch=_choice(sketch, "sketch", ("auto", "srht", "rows", "count", "never")),
         split=checked_split(split, entries, method),
     )
+
+
+def _first_rank(rank: Any, shape: tuple[int, int], x0: Any, group: Any) -> int:
+    """The rank; 1 where it is yet to be found."""
+    if not is_auto(rank):
+        return _rank(rank, min(*shape, LARGEST_RANK))
+    if x0 is not None or group is not ALONE:
+        where = "where x0 is given" if group is ALONE else "on several ranks of processes"
+        raise ValueError(f"rank must be a number {where}, not 'auto'")
+    return 1
+
+
+def _surveyed(
+    entries: Any, weights: Any, validation: Any, shape: tuple[int, int], rng: np.random.Generator, group: Any
+) -> tuple[float, Triplets | None]:
+    """The largest weight, by which all are divided, and the entries for validation."""
+    validation = _validation(validation, len(entries), shape)
+    if isinstance(entries, Streamed):
+        found = entries.survey(weights, validation, rng)
+        return entries.largest_weight, found
+    largest, entries.weights = weights_of(weights, len(entries), group)
+    return largest, _taken(validation, entries, shape, rng)
 
 
 def scaled(entries: Triplets, validation: Triplets | None, mean: float, loss: str, group: Any) -> float:
@@ -219,29 +232,6 @@ def _taken(
     for field in dataclasses.fields(Triplets):
         setattr(entries, field.name, getattr(rest, field.name))
     return taken
-
-
-def _start(
-    x0: Any, shape: tuple[int, int], k: int, scale: float, nonneg: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    if not isinstance(x0, tuple) or len(x0) != 2:
-        raise TypeError("x0 must be a tuple of two arrays, U and V")
-    factors = []
-    for factor, n, name in (x0[0], shape[0], "x0[0]"), (x0[1], shape[1], "x0[1]"):
-        factor = as_numbers(factor, name)
-        if factor.shape != (n, k) or factor.dtype.kind == "c":
-            raise ValueError(
-                f"{name} must be real and of shape {(n, k)}, not {factor.dtype} and {factor.shape}"
-            )
-        factor = factor.astype(np.float64)
-        check_finite(factor, name)
-        if nonneg and (factor < 0).any():
-            at = tuple(int(x) for x in np.argwhere(factor < 0)[0])
-            raise ValueError(
-                f"{name} must not be negative with nonneg=True, but {name}{list(at)} is {factor[at]}"
-            )
-        factors.append(factor)
-    return factors[0] / scale, factors[1]
 
 
 def is_auto(rank: Any) -> bool:
