@@ -91,7 +91,7 @@ def request_from(
     largest_weight, validation = _surveyed(entries, weights, validation, shape, generator, group)
     _check_enough(group.sum(len(entries)), k, shape, reg, bias)
     mean = mean_of(entries.values, entries.weights, loss != "l2") if bias else 0.0
-    scale = entries.scale if isinstance(entries, Streamed) else scaled(entries, validation, mean, loss, group)
+    scale = scaled(entries, validation, mean, loss, group)
     return Request(
         entries=entries,
         validation=validation,
@@ -140,8 +140,12 @@ def _surveyed(
     return largest, _taken(validation, entries, shape, rng)
 
 
-def scaled(entries: Triplets, validation: Triplets | None, mean: float, loss: str, group: Any) -> float:
+def scaled(entries: Any, validation: Triplets | None, mean: float, loss: str, group: Any) -> float:
     """Takes the mean from all values and divides them by the scale of the entries to fit, which is returned."""
+    if isinstance(entries, Streamed):  # which divide as they are read
+        if validation is not None:
+            validation.values = validation.values / entries.scale
+        return entries.scale
     parts = [part for part in (entries, validation) if part is not None]
     unit = float(np.abs(entries.values).max(initial=0.0)) if mean else 1.0
     for part in parts:
