@@ -169,12 +169,20 @@ completion_sums with_stride(index_t ld, F&& f) {
       return f.template operator()<7>();
     case 8:
       return f.template operator()<8>();
+    case 9:
+      return f.template operator()<9>();
     case 10:
       return f.template operator()<10>();
+    case 11:
+      return f.template operator()<11>();
     case 12:
       return f.template operator()<12>();
+    case 13:
+      return f.template operator()<13>();
     case 14:
       return f.template operator()<14>();
+    case 15:
+      return f.template operator()<15>();
     case 16:
       return f.template operator()<16>();
     default:
