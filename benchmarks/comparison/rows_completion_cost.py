@@ -48,6 +48,8 @@ def cost_section(quick: bool, picture: Path | None) -> Section:
         made.rows.append([str(k), cells[0], f"{1e9 * costs['pysolve'][k] / count / k:.3f}", *cells[1:]])
     slopes = {name: exponent(found) for name, found in costs.items() if len(found) > 1}
     made.notes += [f"{name}: grows as k^{slope:.2f}" for name, slope in slopes.items()]
+    upper = {k: costs["pysolve"][k] for k in ranks if k >= ranks[len(ranks) // 2]}
+    made.notes.append(f"pysolve, the upper half of the ranks alone: grows as k^{exponent(upper):.2f}")
     made.notes.append("medians over calls of 7 iterations; cmfrec: what one more iteration adds, float32")
     if not has_cmfrec():
         made.notes.append(ABSENT)

@@ -106,7 +106,7 @@ def compared(ratings: Ratings, quick: bool) -> Section:
     made.notes += [
         "root-mean-square errors; fitted to 8/10, settings chosen on 1/10 from one grid of ranks, regularisations and "
         "iterations (cmfrec: also CG or Cholesky, and scale_lam): cmfrec's is the fastest within 0.1% of its least "
-        "error there, ours the fastest with an error no larger than that, or of 0.1% more than its least if there is none",
+        "error there, ours the fastest with an error no larger than that; if there is none, as with cmfrec",
         "both minimise the same sum, but for scale_lam",
     ]
     if not has_cmfrec():
