@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import completion_problems as problems
-from completion_runs import ABSENT, MOST, Peer, Run, has_cmfrec, in_turn, median, ours
+from completion_runs import ABSENT, Peer, Run, has_cmfrec, in_turn, median, ours
 from report import Bar, Section, at_least
 from timing import say
 
-SIGMA, RHO, NEAR, FASTER = 0.1, 5.0, 1.03, 4.0
-STEP = 3  # iterations between runs of cmfrec while they are looked for
+SIGMA, RHO, NEAR, FASTER, MOST = 0.1, 5.0, 1.03, 4.0, 64
+STEP = 4  # iterations of cmfrec's first run while they are looked for
 # times sigma^2 / (variance of a factor's entry), the weight that is Bayes's
 WEIGHTS = (0.3, 1.0, 3.0, 10.0)
 
@@ -34,7 +34,7 @@ def power_section(quick: bool) -> Section:
         "pysolve, float32": (reg, lambda count: own(problem, reg, count, 0.0))
     }
     if has_cmfrec():
-        best = tuned(problem, [reg * factor for factor in (0.3, 1.0, 3.0)], 9)
+        best = tuned(problem, [reg * factor for factor in (1.0, 3.0, 10.0)], 9)
         optimum = min(optimum, best.run(problem, 30 if not quick else 9).error)
         contenders[best.name] = best.lambda_, functools.partial(best.run, problem)
     calls = {}
@@ -43,8 +43,8 @@ def power_section(quick: bool) -> Section:
         if count:
             calls[name] = functools.partial(run, count)
         else:
-            made.notes.append(f"{name} is not within 3% after {MOST} iterations, or its error rises again")
-    runs = in_turn(calls, 2 if quick else 5)
+            made.notes.append(f"{name} is not within 3% at any number of iterations tried, up to {MOST}")
+    runs = in_turn(calls, 2 if quick else 3)
     for name, taken in runs.items():
         last = taken[-1]
         figures = [f"{contenders[name][0]:.3g}", f"{median(taken):.3f}", str(last.iterations)]
@@ -85,19 +85,22 @@ def tuned(problem: Any, lambdas: list[float], niter: int) -> Peer:
 
 
 def first_within(run: Callable[[int], Run], error: float, step: int, name: str) -> int:
-    """The first iteration with at most this error, 0 if there is none; looked for in steps, then one by one."""
-    count, errors = step, []
-    while True:
+    """The first iteration with at most this error, 0 if there is none: from `step` on twice as many each time, then
+    between the last two until they are within step / 2."""
+
+    def there(count: int) -> bool:
         say(f"{name}: {count} iterations")
-        errors.append(run(count).error)
-        if errors[-1] <= error:
-            break
-        if count >= MOST or (len(errors) > 9 and errors[-1] > 0.999 * errors[-2]):
+        return run(count).error <= error
+
+    low, high = 0, step
+    while not there(high):
+        low, high = high, 2 * high
+        if high > MOST:
             return 0
-        count += step
-    while count > 1 and step > 1 and run(count - 1).error <= error:
-        count, step = count - 1, step - 1
-    return count
+    while high - low > max(1, step // 2):
+        middle = (low + high) // 2
+        low, high = (low, middle) if there(middle) else (middle, high)
+    return high
 
 
 def stopping_by_itself(problem: Any, reg: float, optimum: float) -> list[str]:
