@@ -1,4 +1,4 @@
-"""Rows and columns of outstanding size, brought near that of the others, for the robust losses.
+"""Rows and columns of outstanding size, brought to that of the others, for the robust losses.
 
 D M E with diagonal D and E has the rank of M. A row made of huge outliers alone has, at its size, the weight of all
 others: a component of the factors would be its own. So rows (columns) beyond `OUTSTANDING` times the typical one are
@@ -47,8 +47,8 @@ def _medians(sides: tuple[Any, ...], U: np.ndarray, V: np.ndarray, k: int) -> Sc
 
 def scales_of(medians: Scales, level: float) -> Scales | None:
     """Factors of rows and columns: 1 for all but those of outstanding size; None where there are none of these."""
-    over = [np.maximum(x / (OUTSTANDING * level), 1.0) for x in medians]
-    rows, cols = (np.exp2(-np.ceil(np.log2(x))) for x in over)
+    over = [np.where(x > OUTSTANDING * level, x / level, 1.0) for x in medians]
+    rows, cols = (np.exp2(-np.round(np.log2(x))) for x in over)
     return (rows, cols) if (rows < 1).any() or (cols < 1).any() else None
 
 

@@ -142,9 +142,9 @@ def _iterated(request: Request, state: State, watch: Watch) -> CompletionStatus:
 
 def _goes_on(state: State, watch: Watch, status: CompletionStatus) -> bool:
     """Whether rows or columns have been given their size back, and the iteration goes on from the best factors."""
-    if state.even is None or state.given_back:
+    if status is CompletionStatus.RECOVERED or state.even is None or state.given_back:
         return False
-    if status is not CompletionStatus.RECOVERED and watch.best is not None:
+    if watch.best is not None:
         state.restore(watch.best)
     if not give_back(state):
         return False

@@ -24,9 +24,9 @@ def test_row_of_outliers_alone_is_no_recovery_but_spoils_no_other():
 
 
 @pytest.mark.parametrize("loss", ["huber", "l1"])
-@pytest.mark.parametrize("scale", [100.0, 1e4, 1e8])
+@pytest.mark.parametrize("scale", [100.0, 1e8])
 @pytest.mark.parametrize("sign", ["both", "one"])
-@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("rows", [1, 20])
 def test_rows_of_huge_outliers_alone_spoil_no_other(rows, sign, scale, loss):
     (i, j, y), U, V = sampled(500, 500, 4, 8)
     wrong = np.random.default_rng(50).standard_normal(y.size) if sign == "both" else 1.0
