@@ -9,6 +9,7 @@ import numpy as np
 
 from pysolve._matrix_completion_bias import Bias, bias_half_step, center
 from pysolve._matrix_completion_entries import Side, Triplets
+from pysolve._matrix_completion_even import Scales, evened, evened_held
 from pysolve._matrix_completion_factors import KERNELS, drop_spikes, gauge, of_type, orthonormalise
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_losses import Robust, reweigh, robust_residual
@@ -16,7 +17,7 @@ from pysolve._matrix_completion_nonneg import Momentum, nonneg_iterate
 from pysolve._matrix_completion_relaxation import relaxation
 from pysolve._matrix_completion_result import CompletionStatus
 from pysolve._matrix_completion_split import only_part
-from pysolve._matrix_completion_stored import Counted, Stored
+from pysolve._matrix_completion_stored import without_aside
 from pysolve._matrix_completion_watch import OTHER, Watch, crawls, overfitted, slow
 
 CLIP = 4.0  # times the root-mean-square length of a row: Gaussian rows stay below it
@@ -54,6 +55,8 @@ class State:
     coherent: tuple[np.ndarray, np.ndarray] = (NONE, NONE)  # rows and columns that need the sketch
     aside: tuple[np.ndarray, np.ndarray] | None = None  # masks of rows and columns that do not count
     robust: Robust | None = None  # None: least squares
+    even: Scales | None = None  # what rows and columns of outstanding size are multiplied by (robust losses)
+    given_back: bool = False  # whether those that the factors predict have their size back
     bias: Bias | None = None
     nonneg: bool = False
     momentum: Momentum | None = None  # of non-negative factors
@@ -81,7 +84,7 @@ class State:
         """Both copies of the entries for the kernels, values cast once for each type; `raw`: with the weights given."""
         if dtype not in self.typed:
             self.typed[dtype] = tuple(
-                _with_weights(side.of_type(dtype), self.aside, turned)
+                without_aside(evened(side.of_type(dtype), self.even, turned), self.aside, turned)
                 for side, turned in ((self.by_rows, False), (self.by_columns, True))
             )
         rows, cols = self.typed[dtype]
@@ -109,7 +112,7 @@ class State:
 
     def held_out(self) -> float:
         """Relative residual on the entries held out; NaN without any."""
-        held = self.held
+        held = evened_held(self.held, self.even)
         if held is not None and self.bias is not None:
             less = held.values - self.bias.rows[held.rows] - self.bias.cols[held.cols]
             held = dataclasses.replace(held, values=less)
@@ -125,18 +128,6 @@ class State:
         self.U, self.V = best[:2]
         if self.bias is not None:
             self.bias.rows, self.bias.cols = best[2:]
-
-
-def _with_weights(entries: tuple[Any, ...], aside: Any, turned: bool) -> tuple[Any, ...]:
-    if aside is None:
-        return entries
-    begin, end, indices, values, weights = entries
-    mine, others = aside[::-1] if turned else aside
-    if isinstance(indices, Stored):
-        return begin, end, indices, values, Counted(begin, indices, weights, values.dtype, mine, others)
-    out = np.repeat(mine, np.diff(np.append(begin, indices.size))) | others[indices]
-    counted = (~out).astype(values.dtype)
-    return begin, end, indices, values, counted if weights is None else weights * counted
 
 
 def size_of(entries: Any) -> float:

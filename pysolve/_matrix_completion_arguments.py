@@ -133,6 +133,10 @@ def _surveyed(
 ) -> tuple[float, Triplets | None]:
     """The largest weight, by which all are divided, and the entries for validation."""
     validation = _validation(validation, len(entries), shape)
+    if isinstance(
+        validation, int
+    ):  # a mask of outliers drawn with the same seed is not to decide who is taken
+        rng = np.random.default_rng(rng.integers(1 << 63))
     if isinstance(entries, Streamed):
         found = entries.survey(weights, validation, rng)
         return entries.largest_weight, found

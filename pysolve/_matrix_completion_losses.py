@@ -38,7 +38,8 @@ PROGRESS, FLAT = (
     3,
 )  # no progress: the residual falls by less than this factor, so many iterations in a row
 FALL = 0.7  # factor of the row's delta then
-LOOSE, LOOSER = 2.0, 1.3  # most delta of a row, in medians of all entries, and its factor an iteration
+# Most delta of a row, in medians of all entries, its factor an iteration, and so many of these: no float overflows.
+LOOSE, LOOSER, LOOSEST = 2.0, 1.3, 200
 FAR = 10.0  # values beyond, in units of what is typical of their row and column, count as that
 FARTHEST = 1e6  # the same of the scale: only to keep all arithmetic safe
 
@@ -110,7 +111,9 @@ def reweigh(state: State, anew: bool = False, again: bool = False) -> None:
         KERNELS.matrix_completion_deviations(entries, V, U, state.k, r, medians)
         if not turned:
             _measure(state, robust, _sample(r, entries[4]), anew or again)
-        least = np.minimum(robust.ratio * medians, LOOSE * LOOSER**state.iterations * robust.median)
+        least = np.minimum(
+            robust.ratio * medians, LOOSE * LOOSER ** min(state.iterations, LOOSEST) * robust.median
+        )
         robust.widths[turned] = least = np.minimum(robust.widths[turned], least)
         robust.worst = max(robust.worst if turned else 0.0, float(medians.max(initial=0)) / robust.size)
         width = np.repeat(
@@ -184,19 +187,11 @@ def robust_scale(values: np.ndarray, weights: np.ndarray | None) -> float:
     return kept_norm(values) or kept_norm(values[values != 0]) or 1.0
 
 
-def cut_far(sides: tuple[Side, Side]) -> None:
+def cut_far(sides: tuple[Side, Side], medians: tuple[np.ndarray, np.ndarray], level: float) -> None:
     """Cuts values at `FAR` times what is typical of their row and column: u.v of factors with no outstanding rows.
 
     A loss that grows without bound would rather have a factor's column point at a few huge outliers and fit them.
     """
-    medians = []
-    for side, other in zip(sides, sides[::-1], strict=True):
-        r, found = np.zeros(side.values.size), np.zeros(side.begin.size)
-        zeros = [np.zeros((len(x.begin), 8)) for x in (other, side)]
-        KERNELS.matrix_completion_deviations(side.of_type(np.float64), *zeros, 1, r, found)
-        medians.append(found)
-    seen = medians[0][medians[0] > 0]
-    level = float(np.median(seen)) if seen.size else 1.0
     for side, mine, others in zip(sides, medians, medians[::-1], strict=True):
         limit = np.repeat(np.maximum(mine, level), np.diff(np.append(side.begin, side.values.size)))
         limit *= np.maximum(others / level, 1.0)[side.indices]

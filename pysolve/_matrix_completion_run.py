@@ -11,11 +11,8 @@ from pysolve._matrix_completion_arguments import Request
 from pysolve._matrix_completion_bias import Bias, center_all
 from pysolve._matrix_completion_continuation import HOPELESS, recover
 from pysolve._matrix_completion_entries import Side, Triplets, by_rows_and_columns
-from pysolve._matrix_completion_factors import (
-    gauge,
-    spiky,
-    stride,
-)
+from pysolve._matrix_completion_even import give_back, scale_factors, scales_of, typical_sizes
+from pysolve._matrix_completion_factors import gauge, spiky, stride
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_held import hold_out, put_back
 from pysolve._matrix_completion_losses import Robust, cut_far, kept_norm
@@ -43,8 +40,12 @@ def prepared(request: Request, start: bool = True) -> State:
     """Both copies of the entries, some held out, and the first factors (`start`)."""
     by_rows, by_columns = by_rows_and_columns(request.entries, request.shape, request.k > SCATTERED)
     whole = by_rows.end, by_columns.end
+    even = None
     if request.loss != "l2":
-        cut_far((by_rows, by_columns))
+        sizes = typical_sizes((by_rows, by_columns))
+        cut_far((by_rows, by_columns), *sizes)
+        plain = request.delta is None and request.reg == 0 and request.bias_reg is None
+        even = scales_of(*sizes) if plain else None
     held = request.validation
     if held is None and request.reg == 0:
         held = _held_out(request, by_rows, by_columns)
@@ -60,6 +61,7 @@ def prepared(request: Request, start: bool = True) -> State:
         whole=whole,
         reg=request.reg,
         sketch=request.sketch,
+        even=even,
     )
     if request.nonneg:
         state.nonneg, state.momentum = True, Momentum()
@@ -131,9 +133,23 @@ def _iterated(request: Request, state: State, watch: Watch) -> CompletionStatus:
         else:
             continued = not last and paces[state.attempt + 1] is not None
             status = alternate(state, watch, request.dtype, noise=_noise(request) if continued else np.inf)
+        if status is not CompletionStatus.MAXITER and _goes_on(state, watch, status):
+            continue
         if last or status is not CompletionStatus.STALLED or not _lost(state, watch, request):
             return status
         _begin_anew(request, state, watch)
+
+
+def _goes_on(state: State, watch: Watch, status: CompletionStatus) -> bool:
+    """Whether rows or columns have been given their size back, and the iteration goes on from the best factors."""
+    if status is CompletionStatus.RECOVERED or state.even is None or state.given_back:
+        return False
+    if watch.best is not None:
+        state.restore(watch.best)
+    if not give_back(state):
+        return False
+    watch.best_error, watch.best, watch.best_at = np.inf, None, watch.iterations
+    return True
 
 
 def _noise(request: Request) -> float:
@@ -218,6 +234,7 @@ def finished(request: Request, state: State, watch: Watch, status: CompletionSta
     """The factors in the balanced gauge and in the units of the values."""
     k = request.k
     state.convert(np.dtype("f8"))
+    scale_factors(state, None)
     bias = None if state.bias is None else _unscaled(request, state)
     root = 1.0
     if state.nonneg:

@@ -30,6 +30,8 @@ def first_factors(request: Request, state: State) -> None:
         state.U, state.V = (padded(factor, request.dtype) for factor in request.x0)
         state.U[rows == 0] = 0
         state.V[cols == 0] = 0
+        for factor, scale in zip((state.U, state.V), state.even or (), strict=False):
+            factor *= scale[:, None].astype(factor.dtype)
         _first_weights_and_biases(state)
         return
     state.U, state.V = (_backend.zeros((extent, stride(k)), np.float32) for extent in (m, n))

@@ -206,3 +206,16 @@ def _chosen_by_blocks(kernel: Any) -> Any:
         return total
 
     return run
+
+
+def without_aside(entries: tuple[Any, ...], aside: Any, turned: bool) -> tuple[Any, ...]:
+    """The entries of a side, those in rows and columns of the masks without weight."""
+    if aside is None:
+        return entries
+    begin, end, indices, values, weights = entries
+    mine, others = aside[::-1] if turned else aside
+    if isinstance(indices, Stored):
+        return begin, end, indices, values, Counted(begin, indices, weights, values.dtype, mine, others)
+    out = np.repeat(mine, np.diff(np.append(begin, indices.size))) | others[indices]
+    counted = (~out).astype(values.dtype)
+    return begin, end, indices, values, counted if weights is None else weights * counted
