@@ -132,9 +132,11 @@ $(BIN)/cmake --build --preset $(1)
 rm -rf build/$(1)/site && mkdir -p build/$(1)/site && cp -R pysolve build/$(1)/site/
 $(BIN)/cmake --install build/$(1) --prefix build/$(1)/site >/dev/null
 endef
-# The estimator is Python alone, and its tests run scikit-learn, whose threads and modules the sanitizers do not know.
-SANITIZED_TESTS = $(wildcard tests/test_contract*.py) tests/test_bad_input.py tests/test_odd_input.py \
-  $(filter-out %_estimator.py,$(wildcard $(patsubst csrc/%_bind.cpp,tests/test_%*.py,$(wildcard csrc/*_bind.cpp))))
+# Of matrix completion those of its kernels, and of whole runs with them: the others are of Python, run processes of their
+# own, or scikit-learn, whose threads and modules the sanitizers do not know.
+COMPLETION_TESTS := $(patsubst %,tests/test_matrix_completion%.py,_kernels _kernel_arguments _nonneg _bias)
+SANITIZED_TESTS = $(wildcard tests/test_contract*.py) tests/test_bad_input.py tests/test_odd_input.py $(COMPLETION_TESTS) \
+  $(filter-out tests/test_matrix_completion%,$(wildcard $(patsubst csrc/%_bind.cpp,tests/test_%*.py,$(wildcard csrc/*_bind.cpp))))
 # The C++ runtime must be there before the sanitizer looks for what it intercepts in it. pytest must leave
 # stderr alone, or a report would vanish with the process that it ends.
 # $(2): the tests. Under the thread sanitizer those that count threads, of which it has its own, are left out, the large
