@@ -7,11 +7,12 @@ from typing import Any
 
 from pysolve._matrix_completion_arguments import Request, is_auto, request_from
 from pysolve._matrix_completion_checkpoint import Checkpoint
+from pysolve._matrix_completion_finish import finished
 from pysolve._matrix_completion_numbers import flag
 from pysolve._matrix_completion_progress import Reporter
 from pysolve._matrix_completion_rank import Chosen, choose_rank
 from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
-from pysolve._matrix_completion_run import finished, n_alternations, prepared, run
+from pysolve._matrix_completion_run import n_alternations, prepared, run
 from pysolve._matrix_completion_watch import Watch
 
 

@@ -93,8 +93,6 @@ def request_from(
     _check_enough(group.sum(len(entries)), k, shape, reg, bias)
     mean = mean_of(entries.values, entries.weights, loss != "l2") if bias else 0.0
     scale = scaled(entries, validation, mean, loss, group)
-    dtype = _dtype(dtype, observed)
-    _check_range(dtype, scale)
     check_size(validation)
     return Request(
         entries=entries,
@@ -110,7 +108,7 @@ def request_from(
         method=method,
         rtol=real(rtol, "rtol", 0.0, 1.0),
         maxiter=MAXITER if maxiter is None else integer(maxiter, "maxiter", 1, 2**31),
-        dtype=dtype,
+        dtype=_dtype(dtype, observed, scale),
         x0=None if x0 is None else checked_x0(x0, shape, k, scale, nonneg),
         nonneg=nonneg,
         bias_reg=reg / largest_weight * (scale if loss == "l1" else 1.0) if bias else None,
@@ -182,13 +180,6 @@ def _scale(entries: Triplets, group: Any) -> float:
     return rounded(largest * float(np.sqrt(squares / group.sum(values.size))))
 
 
-def _check_range(dtype: np.dtype, scale: float) -> None:
-    """ValueError where factors of this type would be infinite or 0."""
-    limits = np.finfo(dtype)
-    if dtype == np.float32 and not limits.tiny <= scale <= limits.max:
-        raise ValueError(f"dtype must be float64 for values of about {scale:.3g}, not float32")
-
-
 def _check_together(loss: str, bias: bool, nonneg: bool, method: str, apart: bool, auto: bool) -> None:
     if apart and (loss != "l2" or bias or nonneg):
         raise ValueError(
@@ -235,13 +226,17 @@ def _rank(rank: Any, most: int) -> int:
     return integer(rank, "rank", 1, most)
 
 
-def _dtype(dtype: Any, observed: Any) -> np.dtype:
+def _dtype(dtype: Any, observed: Any, scale: float) -> np.dtype:
+    """The type of the factors, in which values of that scale are neither infinite nor 0."""
     if dtype is None:
-        return np.dtype("f4") if dtype_of(observed) == np.float32 else np.dtype("f8")
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = np.dtype("V")
+        found = np.dtype("f4") if dtype_of(observed) == np.float32 else np.dtype("f8")
+    else:
+        try:
+            found = np.dtype(dtype)
+        except TypeError:
+            found = np.dtype("V")
     if found not in (np.dtype("f4"), np.dtype("f8")):
         raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
+    if found == np.float32 and not np.finfo(found).tiny <= scale <= np.finfo(found).max:
+        raise ValueError(f"dtype must be float64 for values of about {scale:.3g}, not float32")
     return found

@@ -1,4 +1,4 @@
-"""A run of `matrix_completion`: from the request to the state it starts from, and from its end to the result."""
+"""A run of `matrix_completion`: from the request to the state it starts from, and to its end."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ import numpy as np
 
 from pysolve._matrix_completion_als import State, alternate, iterate, size_of
 from pysolve._matrix_completion_arguments import Request
-from pysolve._matrix_completion_bias import Bias, center_all
+from pysolve._matrix_completion_bias import Bias
 from pysolve._matrix_completion_continuation import HOPELESS, recover
 from pysolve._matrix_completion_entries import Side, Triplets, by_rows_and_columns
-from pysolve._matrix_completion_even import give_back, scale_factors, scales_of, typical_sizes
-from pysolve._matrix_completion_factors import gauge, spiky, stride
-from pysolve._matrix_completion_group import ALONE
+from pysolve._matrix_completion_even import give_back, scales_of, typical_sizes
+from pysolve._matrix_completion_factors import spiky, stride
 from pysolve._matrix_completion_held import hold_out, put_back
 from pysolve._matrix_completion_losses import Robust, cut_far, kept_norm
 from pysolve._matrix_completion_newton import newton_step
-from pysolve._matrix_completion_nonneg import Momentum, balance
-from pysolve._matrix_completion_result import CompletionBias, CompletionResult, CompletionStatus
+from pysolve._matrix_completion_nonneg import Momentum
+from pysolve._matrix_completion_result import CompletionStatus
 from pysolve._matrix_completion_start import first_factors
-from pysolve._matrix_completion_stored import Stored
-from pysolve._matrix_completion_top import Seen
 from pysolve._matrix_completion_watch import Watch, overfitted
 
 HELD_AT_MOST = 500
@@ -241,70 +238,3 @@ def _use_all(request: Request, state: State, watch: Watch) -> None:
         watch.record(state)
         if not newton or state.moved <= 0.1 * request.rtol:
             break
-
-
-def finished(request: Request, state: State, watch: Watch, status: CompletionStatus) -> CompletionResult:
-    """The factors in the balanced gauge and in the units of the values."""
-    k = request.k
-    state.convert(np.dtype("f8"))
-    scale_factors(state, None)
-    bias = None if state.bias is None else _unscaled(request, state)
-    root = 1.0
-    if state.nonneg:
-        balance(state.U, state.V)
-    else:
-        lengths = gauge(state.V, state.U, k, group=state.group)
-        root = np.sqrt(np.maximum(lengths, np.finfo(np.float64).tiny))
-    unit = np.sqrt(request.scale)
-    U = np.ascontiguousarray(state.U[:, :k] * (unit / root), dtype=request.dtype)
-    V = np.ascontiguousarray(state.V[:, :k] * (unit * root), dtype=request.dtype)
-    empty = [
-        state.group.sum(int((end == side.begin).sum()))
-        for side, end in zip((state.by_rows, state.by_columns), state.whole, strict=True)
-    ]
-    return CompletionResult(
-        U=U,
-        V=V,
-        status=status,
-        iterations=watch.iterations,
-        history=watch.history(),
-        message=_message(status, watch, empty, bias is not None),
-        empty_rows=empty[0],
-        empty_cols=empty[1],
-        reg=request.given_reg,
-        nonneg=request.nonneg,
-        seen=_seen(state),
-        bias=bias,
-    )
-
-
-def _seen(state: State) -> Seen | None:
-    """The places of the entries; None where they are on disk, or with other ranks."""
-    if state.group is not ALONE or isinstance(state.by_rows.indices, Stored):
-        return None
-    begin = np.append(state.by_rows.begin, state.by_rows.indices.size)
-    return Seen(begin, state.by_rows.indices)
-
-
-def _unscaled(request: Request, state: State) -> CompletionBias:
-    """The biases in the units of the values."""
-    assert state.bias is not None
-    mean = center_all(state) if state.reg == 0 else 0.0
-    rows, cols = (request.scale * x for x in (state.bias.rows, state.bias.cols))
-    return CompletionBias(request.mean + request.scale * mean, rows, cols)
-
-
-def _message(status: CompletionStatus, watch: Watch, empty: list[int], bias: bool) -> str:
-    text = f"{status} after {watch.iterations} iterations"
-    if watch.choice:
-        text = f"{watch.choice}: {text}"
-    if watch.iterations:
-        text += f": relative residual {watch.training[-1]:.3g} on the entries fitted"
-        held = [error for error in watch.held_out if np.isfinite(error)]
-        if held:
-            text += f", {min(held):.3g} on those held out"
-    by = "by the mean and the other bias" if bias else "as 0"
-    for count, what in zip(empty, ("rows", "columns"), strict=True):
-        if count:
-            text += f"; {count} {what} without entries are predicted {by}"
-    return text

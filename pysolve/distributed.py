@@ -15,9 +15,10 @@ from pysolve._distributed_checkpoint import SharedCheckpoint
 from pysolve._distributed_ranks import RankError, Ranks, mpi
 from pysolve._distributed_run import Agreement, prepared
 from pysolve._matrix_completion_arguments import request_from
+from pysolve._matrix_completion_finish import finished
 from pysolve._matrix_completion_progress import Reporter
 from pysolve._matrix_completion_result import CompletionResult
-from pysolve._matrix_completion_run import finished, run
+from pysolve._matrix_completion_run import run
 from pysolve._matrix_completion_watch import Watch
 
 __all__ = ["DistributedResult", "RankError", "matrix_completion"]
