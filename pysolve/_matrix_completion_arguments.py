@@ -229,7 +229,7 @@ def _rank(rank: Any, most: int) -> int:
 def _dtype(dtype: Any, observed: Any, scale: float) -> np.dtype:
     """The type of the factors, in which values of that scale are neither infinite nor 0."""
     if dtype is None:
-        found = np.dtype("f4") if dtype_of(observed) == np.float32 else np.dtype("f8")
+        found: np.dtype = np.dtype("f4") if dtype_of(observed) == np.float32 else np.dtype("f8")
     else:
         try:
             found = np.dtype(dtype)
