@@ -34,7 +34,7 @@ def add_complete(commands: Any) -> None:
     complete.add_argument("--nonneg", action="store_true", help="factors without negative numbers")
     complete.add_argument("--loss", choices=("l2", "huber", "l1"), default="l2", help="default: l2")
     complete.add_argument("--rtol", type=tolerance, default=1e-6, help="where to end (default: 1e-6)")
-    complete.add_argument("--maxiter", type=whole_number, metavar="N", help="most iterations (default: 500)")
+    complete.add_argument("--maxiter", type=whole_number, metavar="N", help="most iterations (default: 4000)")
     complete.add_argument(
         "--seed", type=seed, default=0, metavar="N", help="of all that is random (default: 0)"
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from pysolve._matrix_completion_arguments import Request, is_auto, request_from
 from pysolve._matrix_completion_checkpoint import Checkpoint
+from pysolve._matrix_completion_numbers import flag
 from pysolve._matrix_completion_progress import Reporter
 from pysolve._matrix_completion_rank import Chosen, choose_rank
 from pysolve._matrix_completion_result import CompletionResult, CompletionStatus
@@ -192,7 +193,7 @@ def matrix_completion(
     )
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, not {type(callback).__name__}")
-    report = Reporter(callback, progress)
+    report = Reporter(callback, flag(progress, "progress"))
     try:
         chosen = _chosen(request, report, kept) if is_auto(rank) else None
         return _completed(request, report, kept, chosen)

@@ -173,7 +173,8 @@ def regularisation(
         drop_spikes(V, state.k, state.group)
     total = state.group.sum
     share = total(float((entries[1] - entries[0]).sum())) / (total(U.shape[0]) * total(V.shape[0]))
-    return np.asarray(strength / np.maximum(lengths, LEAST * strength / share))
+    least = max(LEAST * strength / share, float(np.finfo(np.float64).tiny))
+    return np.asarray(strength / np.maximum(lengths, least))
 
 
 def half_step(

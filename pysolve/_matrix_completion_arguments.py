@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import numbers
 import time
 from typing import Any
 
 import numpy as np
 
 from pysolve._matrix_completion_bias import mean_of
-from pysolve._matrix_completion_entries import Triplets, places, refuse_shared, rounded, weights_of
+from pysolve._matrix_completion_entries import Triplets, rounded, weights_of
 from pysolve._matrix_completion_given import checked_x0
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_losses import cut, loss_from, robust_scale
+from pysolve._matrix_completion_numbers import choice, flag, generator_of, integer, real
 from pysolve._matrix_completion_split import checked_split
 from pysolve._matrix_completion_stream import IN_MEMORY, Streamed, dtype_of, entries_of
+from pysolve._matrix_completion_validation import check_size, checked_validation, taken_from
 
 LARGEST_RANK = 4096
 AUTO = "auto"
@@ -78,13 +79,13 @@ def request_from(
     split: Any = False,
 ) -> Request:
     started = time.perf_counter()
-    generator = np.random.default_rng(rng)
-    entries, shape = entries_of(observed, _integer(memory, "memory", 1 << 20, IN_MEMORY))
+    generator = generator_of(rng)
+    entries, shape = entries_of(observed, integer(memory, "memory", 1 << 20, IN_MEMORY))
     k = _first_rank(rank, shape, x0, group)
-    reg = _real(reg, "reg", 0.0, np.inf)
+    reg = real(reg, "reg", 0.0, np.inf)
     loss, delta = loss_from(model[0])
-    bias, nonneg = _flag(model[1], "bias"), _flag(model[2], "nonneg")
-    method = _choice(method, "method", ("auto", "als", "gauss-newton"))
+    bias, nonneg = flag(model[1], "bias"), flag(model[2], "nonneg")
+    method = choice(method, "method", ("auto", "als", "gauss-newton"))
     _check_together(
         loss, bias, nonneg, method, isinstance(entries, Streamed) or group is not ALONE, is_auto(rank)
     )
@@ -92,6 +93,9 @@ def request_from(
     _check_enough(group.sum(len(entries)), k, shape, reg, bias)
     mean = mean_of(entries.values, entries.weights, loss != "l2") if bias else 0.0
     scale = scaled(entries, validation, mean, loss, group)
+    dtype = _dtype(dtype, observed)
+    _check_range(dtype, scale)
+    check_size(validation)
     return Request(
         entries=entries,
         validation=validation,
@@ -102,18 +106,18 @@ def request_from(
         given_reg=reg,
         loss=loss,
         delta=None if delta is None else delta / scale,
-        init=_choice(init, "init", ("auto", "spectral", "degree", "random")),
+        init=choice(init, "init", ("auto", "spectral", "degree", "random")),
         method=method,
-        rtol=_real(rtol, "rtol", 0.0, 1.0),
-        maxiter=MAXITER if maxiter is None else _integer(maxiter, "maxiter", 1, 2**31),
-        dtype=_dtype(dtype, observed),
+        rtol=real(rtol, "rtol", 0.0, 1.0),
+        maxiter=MAXITER if maxiter is None else integer(maxiter, "maxiter", 1, 2**31),
+        dtype=dtype,
         x0=None if x0 is None else checked_x0(x0, shape, k, scale, nonneg),
         nonneg=nonneg,
         bias_reg=reg / largest_weight * (scale if loss == "l1" else 1.0) if bias else None,
         mean=mean,
         rng=generator,
         started=started,
-        sketch=_choice(sketch, "sketch", ("auto", "srht", "rows", "count", "never")),
+        sketch=choice(sketch, "sketch", ("auto", "srht", "rows", "count", "never")),
         split=checked_split(split, entries, method),
     )
 
@@ -132,7 +136,7 @@ def _surveyed(
     entries: Any, weights: Any, validation: Any, shape: tuple[int, int], rng: np.random.Generator, group: Any
 ) -> tuple[float, Triplets | None]:
     """The largest weight, by which all are divided, and the entries for validation."""
-    validation = _validation(validation, len(entries), shape)
+    validation = checked_validation(validation, len(entries), shape)
     if isinstance(
         validation, int
     ):  # a mask of outliers drawn with the same seed is not to decide who is taken
@@ -141,7 +145,13 @@ def _surveyed(
         found = entries.survey(weights, validation, rng)
         return entries.largest_weight, found
     largest, entries.weights = weights_of(weights, len(entries), group)
-    return largest, _taken(validation, entries, shape, rng)
+    taken = taken_from(validation, entries, shape, rng)
+    for part in entries, taken:
+        if part is not None and part.weights is not None and not part.weights.all():
+            part.leave(part.weights > 0)  # what has no weight is no proof either
+    if taken is not None and len(taken) == 0:
+        raise ValueError("validation must have at least one entry whose weight is not 0")
+    return largest, taken
 
 
 def scaled(entries: Any, validation: Triplets | None, mean: float, loss: str, group: Any) -> float:
@@ -170,6 +180,13 @@ def _scale(entries: Triplets, group: Any) -> float:
         return 1.0
     squares = group.sum(float(np.sum((values / largest) ** 2)))
     return rounded(largest * float(np.sqrt(squares / group.sum(values.size))))
+
+
+def _check_range(dtype: np.dtype, scale: float) -> None:
+    """ValueError where factors of this type would be infinite or 0."""
+    limits = np.finfo(dtype)
+    if dtype == np.float32 and not limits.tiny <= scale <= limits.max:
+        raise ValueError(f"dtype must be float64 for values of about {scale:.3g}, not float32")
 
 
 def _check_together(loss: str, bias: bool, nonneg: bool, method: str, apart: bool, auto: bool) -> None:
@@ -207,41 +224,6 @@ def _check_enough(count: int, k: int, shape: tuple[int, int], reg: float, bias: 
         )
 
 
-def _validation(given: Any, count: int, shape: tuple[int, int]) -> Triplets | int | None:
-    """Entries for validation, or how many of the `count` observed are to be taken."""
-    if given is None:
-        return None
-    if isinstance(given, numbers.Real):
-        fraction = _real(given, "validation", 0.0, 1.0)
-        wanted = round(fraction * count)
-        if not 0 < wanted < count:
-            raise ValueError(f"validation must leave entries on both sides, but is {given} of {count}")
-        return wanted
-    found, its_shape = entries_of(given, IN_MEMORY)
-    if its_shape != shape:
-        raise ValueError(f"validation must have the shape of observed, {shape}, not {its_shape}")
-    if len(found) == 0:
-        raise ValueError("validation must have at least one entry")
-    return found
-
-
-def _taken(
-    validation: Triplets | int | None, entries: Triplets, shape: tuple[int, int], rng: np.random.Generator
-) -> Triplets | None:
-    """The entries for validation; those that are a number are taken out of `entries`: those of the lowest lots."""
-    if validation is None:
-        return None
-    if isinstance(validation, Triplets):
-        refuse_shared(entries, places(validation, shape[1]), shape[1])
-        return validation
-    lots = rng.random(len(entries))
-    chosen = lots <= np.partition(lots, validation - 1)[validation - 1]
-    taken, rest = entries.where(chosen), entries.where(~chosen)
-    for field in dataclasses.fields(Triplets):
-        setattr(entries, field.name, getattr(rest, field.name))
-    return taken
-
-
 def is_auto(rank: Any) -> bool:
     """Whether the rank is to be found."""
     return isinstance(rank, str) and rank == AUTO
@@ -250,35 +232,7 @@ def is_auto(rank: Any) -> bool:
 def _rank(rank: Any, most: int) -> int:
     if isinstance(rank, str):
         raise ValueError(f"rank must be an integer or {AUTO!r}, not {rank!r}")
-    return _integer(rank, "rank", 1, most)
-
-
-def _flag(x: Any, name: str) -> bool:
-    if not isinstance(x, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, not {x!r}")
-    return bool(x)
-
-
-def _integer(x: Any, name: str, least: int, most: int) -> int:
-    if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Integral):
-        raise TypeError(f"{name} must be an integer, not {x!r}")
-    if not least <= int(x) <= most:
-        raise ValueError(f"{name} must be from {least} to {most}, not {x}")
-    return int(x)
-
-
-def _real(x: Any, name: str, least: float, most: float) -> float:
-    if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Real):
-        raise TypeError(f"{name} must be a real number, not {x!r}")
-    if not least <= float(x) <= most or not np.isfinite(float(x)):
-        raise ValueError(f"{name} must be from {least:g} to {most:g} and finite, not {x}")
-    return float(x)
-
-
-def _choice(x: Any, name: str, choices: tuple[str, ...]) -> str:
-    if x not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {x!r}")
-    return str(x)
+    return integer(rank, "rank", 1, most)
 
 
 def _dtype(dtype: Any, observed: Any) -> np.dtype:

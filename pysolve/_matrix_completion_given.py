@@ -8,6 +8,8 @@ import numpy as np
 
 from pysolve._arrays import as_numbers, check_finite
 
+FARTHEST = 1e15  # of an entry of x0[0] @ x0[1].T, in units of the scale
+
 
 def checked_x0(
     x0: Any, shape: tuple[int, int], k: int, scale: float, nonneg: bool
@@ -29,4 +31,12 @@ def checked_x0(
                 f"{name} must not be negative with nonneg=True, but {name}{list(at)} is {factor[at]}"
             )
         factors.append(factor)
-    return factors[0] / scale, factors[1]
+    with np.errstate(over="ignore"):
+        U, V = factors[0] / scale, factors[1]
+        largest = np.abs(U).max() * np.abs(V).max()
+    if not largest <= FARTHEST:
+        raise ValueError(
+            f"x0 must be in the units of observed, but its largest entries have a product {largest:.3g} times the root "
+            "mean square of observed"
+        )
+    return U, V

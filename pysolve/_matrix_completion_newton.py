@@ -108,7 +108,7 @@ def newton_step(state: State, damping: float) -> float:
     k = state.k
     lengths = gauge(state.V, state.U, k)
     s = np.ones(stride(k))
-    s[:k] = np.maximum(lengths, 1e-14 * lengths[0])
+    s[:k] = np.maximum(lengths, max(1e-14 * lengths[0], np.finfo(np.float64).tiny))
     Uo = state.U / s
     rows, cols = state.sides(WIDE)
     gU, gV = np.empty_like(state.U), np.empty_like(state.V)

@@ -21,7 +21,9 @@ class Reporter:
 
     def __init__(self, callback: Callable[[dict[str, float]], Any] | None, progress: bool) -> None:
         self.callback, self.progress, self.stream = callback, progress, sys.stderr
-        self.live = progress and self.stream.isatty()
+        if self.stream is None:  # as under pythonw
+            self.progress = False
+        self.live = self.progress and self.stream.isatty()
         self.open = False  # whether a line waits to be rewritten
 
     def __call__(

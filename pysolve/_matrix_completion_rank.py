@@ -141,6 +141,7 @@ def _leading(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The leading singular values of the residual, and its right singular vectors, by power steps."""
     (rows, cols), k = sides, state.k
+    block = min(block, state.U.shape[0], state.V.shape[0])
     U, V = (_wider(factor, k, block) for factor in (state.U, state.V))
     no_U, no_V, out_U, out_V = U.copy(), V.copy(), np.empty_like(U), np.empty_like(V)
     new = slice(k, k + block)

@@ -106,9 +106,14 @@ def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
         status = CompletionStatus.STOPPED
     except KeyboardInterrupt:
         status = CompletionStatus.INTERRUPTED
+    except np.linalg.LinAlgError:  # of numbers that are not finite
+        status = CompletionStatus.STALLED
     of_the_last = status in (CompletionStatus.RECOVERED, CompletionStatus.STATIONARY)
     if not of_the_last and watch.best is not None:
         state.restore(watch.best)
+    if status is CompletionStatus.MINIMUM and watch.best_error >= 1:
+        status = CompletionStatus.STALLED  # zeros predict as well: nothing was found
+    _leave_finite(state)
     if watch.noise and status in (
         CompletionStatus.STALLED,
         CompletionStatus.MINIMUM,
@@ -116,6 +121,14 @@ def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
     ):
         status = CompletionStatus.NOISE
     return status
+
+
+def _leave_finite(state: State) -> None:
+    """Factors that no iteration made finite predict 0."""
+    arrays = [state.U, state.V] + ([] if state.bias is None else [state.bias.rows, state.bias.cols])
+    if state.group.sum(sum(int(not np.isfinite(x).all()) for x in arrays)):
+        for x in arrays:
+            x[...] = 0
 
 
 def _iterated(request: Request, state: State, watch: Watch) -> CompletionStatus:

@@ -18,13 +18,11 @@ from pysolve._matrix_completion_entries import (
     check_kinds,
     check_shape,
     check_weights,
-    places,
-    refuse_pair,
-    refuse_shared,
     rounded,
     triplets_from,
     weight_for_each,
 )
+from pysolve._matrix_completion_pairs import places, refuse_pair, refuse_shared
 from pysolve._matrix_completion_sort import both_orders
 from pysolve._matrix_completion_sources import Archive, Mapped
 from pysolve._matrix_completion_stored import Stored
@@ -123,6 +121,7 @@ class Streamed:
         for _, block, out in self.raw():
             if out is not None:
                 block = block.where(~out)
+            block = _weighing(block)
             block.values /= self.scale
             if block.weights is not None:
                 block.weights /= self.largest_weight
@@ -141,8 +140,9 @@ class Streamed:
         for first, block, out in self.raw():
             self._check(block, first, avoided)
             if out is not None:
-                taken.append(block.where(out))
+                taken.append(_weighing(block.where(out)))
                 block = block.where(~out)
+            block = _weighing(block)
             size.add(block.values)
             for counts, index in zip(self.counts, (block.rows, block.cols), strict=True):
                 counts += np.bincount(index, minlength=counts.size)
@@ -211,6 +211,11 @@ class Streamed:
             found += (first + np.flatnonzero(here if out is None else here & ~out)).tolist()
             if len(found) > 1:
                 refuse_pair(found[0], found[1], i, j)
+
+
+def _weighing(block: Triplets) -> Triplets:
+    """Without the entries that have no weight."""
+    return block if block.weights is None or block.weights.all() else block.where(block.weights > 0)
 
 
 class _Size:

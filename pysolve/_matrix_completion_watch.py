@@ -79,6 +79,8 @@ class Watch:
         fitted = self.training[-1] <= 10 * self.rtol and self.worst <= 100 * self.rtol
         if self.has_held and self.held_out[-1] <= self.rtol and fitted:
             return CompletionStatus.RECOVERED
+        if np.isnan(self.training[-1]):  # it will not become a number again
+            return CompletionStatus.STALLED
         if self.regularised and self.settled and self._steady():
             return CompletionStatus.STATIONARY
         if not self.has_held and not self.regularised and self.training[-1] <= self.rtol:
@@ -89,7 +91,11 @@ class Watch:
 
     def _steady(self, over: int = 3) -> bool:
         lately = self.training[-over - 1 :]
-        return len(lately) > over and max(lately) - min(lately) <= self.rtol * max(lately)
+        return (
+            len(lately) > over
+            and bool(np.isfinite(lately).all())
+            and max(lately) - min(lately) <= self.rtol * max(lately)
+        )
 
 
 def slow(watch: Watch, over: int = 3, factor: float = 0.8) -> bool:

@@ -21,6 +21,10 @@ def check_path(path: Any) -> str:
 def write_whole(path: str | os.PathLike, write: Callable[[BinaryIO], Any]) -> None:
     """Let `write(file)` fill a temporary file beside `path`, then rename it: `path` is never half written."""
     given, path = check_path(path), os.path.realpath(path)
+    if _is_device(path):  # which must not become a file
+        with open(path, "wb") as file:
+            write(file)
+        return
     temporary = beside(path)
     try:
         with open(temporary, "xb") as file:
@@ -41,6 +45,8 @@ def check_writable(path: str | os.PathLike) -> None:
     """OSError that names `path` unless a file can be written there; the only sure way to know is to write one."""
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if _is_device(os.path.realpath(path)):
+        return
     trial = beside(os.path.realpath(path))
     try:
         with open(trial, "xb"):
@@ -48,6 +54,11 @@ def check_writable(path: str | os.PathLike) -> None:
         os.unlink(trial)
     except OSError as error:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+
+
+def _is_device(path: str) -> bool:
+    """Whether it is there, and neither a file nor a folder: /dev/null, a pipe."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def beside(path: str) -> str:
