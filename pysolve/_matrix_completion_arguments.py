@@ -93,9 +93,6 @@ def request_from(
     _check_enough(group.sum(len(entries)), k, shape, reg, bias)
     mean = mean_of(entries.values, entries.weights, loss != "l2") if bias else 0.0
     scale = scaled(entries, validation, mean, loss, group)
-    dtype = _dtype(dtype, observed)
-    _check_range(dtype, scale)
-    check_size(validation)
     return Request(
         entries=entries,
         validation=validation,
@@ -110,7 +107,7 @@ def request_from(
         method=method,
         rtol=real(rtol, "rtol", 0.0, 1.0),
         maxiter=MAXITER if maxiter is None else integer(maxiter, "maxiter", 1, 2**31),
-        dtype=dtype,
+        dtype=_ranged(_dtype(dtype, observed), scale),
         x0=None if x0 is None else checked_x0(x0, shape, k, scale, nonneg),
         nonneg=nonneg,
         bias_reg=reg / largest_weight * (scale if loss == "l1" else 1.0) if bias else None,
@@ -169,6 +166,7 @@ def scaled(entries: Any, validation: Triplets | None, mean: float, loss: str, gr
     scale = robust_scale(entries.values, entries.weights) if robust else _scale(entries, group)
     for part in parts:
         part.values = cut(part.values, scale) if robust else part.values / scale
+    check_size(validation)
     return unit * scale
 
 
@@ -182,11 +180,12 @@ def _scale(entries: Triplets, group: Any) -> float:
     return rounded(largest * float(np.sqrt(squares / group.sum(values.size))))
 
 
-def _check_range(dtype: np.dtype, scale: float) -> None:
-    """ValueError where factors of this type would be infinite or 0."""
+def _ranged(dtype: np.dtype, scale: float) -> np.dtype:
+    """The type; ValueError where factors of this type would be infinite or 0."""
     limits = np.finfo(dtype)
     if dtype == np.float32 and not limits.tiny <= scale <= limits.max:
         raise ValueError(f"dtype must be float64 for values of about {scale:.3g}, not float32")
+    return dtype
 
 
 def _check_together(loss: str, bias: bool, nonneg: bool, method: str, apart: bool, auto: bool) -> None:
