@@ -134,9 +134,8 @@ def _surveyed(
 ) -> tuple[float, Triplets | None]:
     """The largest weight, by which all are divided, and the entries for validation."""
     validation = checked_validation(validation, len(entries), shape)
-    if isinstance(
-        validation, int
-    ):  # a mask of outliers drawn with the same seed is not to decide who is taken
+    if isinstance(validation, int):
+        # a mask of outliers drawn with the same seed is not to decide who is taken
         rng = np.random.default_rng(rng.integers(1 << 63))
     if isinstance(entries, Streamed):
         found = entries.survey(weights, validation, rng)
@@ -156,6 +155,7 @@ def scaled(entries: Any, validation: Triplets | None, mean: float, loss: str, gr
     if isinstance(entries, Streamed):  # which divide as they are read
         if validation is not None:
             validation.values = validation.values / entries.scale
+            check_size(validation)
         return entries.scale
     parts = [part for part in (entries, validation) if part is not None]
     unit = float(np.abs(entries.values).max(initial=0.0)) if mean else 1.0
@@ -183,7 +183,7 @@ def _scale(entries: Triplets, group: Any) -> float:
 def _ranged(dtype: np.dtype, scale: float) -> np.dtype:
     """The type; ValueError where factors of this type would be infinite or 0."""
     limits = np.finfo(dtype)
-    if dtype == np.float32 and not limits.tiny <= scale <= limits.max:
+    if dtype == np.float32 and not float(limits.tiny) <= scale <= float(limits.max):
         raise ValueError(f"dtype must be float64 for values of about {scale:.3g}, not float32")
     return dtype
 

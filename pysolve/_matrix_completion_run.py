@@ -12,7 +12,7 @@ from pysolve._matrix_completion_bias import Bias, center_all
 from pysolve._matrix_completion_continuation import HOPELESS, recover
 from pysolve._matrix_completion_entries import Side, Triplets, by_rows_and_columns
 from pysolve._matrix_completion_even import give_back, scale_factors, scales_of, typical_sizes
-from pysolve._matrix_completion_factors import gauge, spiky, stride
+from pysolve._matrix_completion_factors import gauge, leave_finite, spiky, stride
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_held import hold_out, put_back
 from pysolve._matrix_completion_losses import Robust, cut_far, kept_norm
@@ -111,9 +111,7 @@ def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
     of_the_last = status in (CompletionStatus.RECOVERED, CompletionStatus.STATIONARY)
     if not of_the_last and watch.best is not None:
         state.restore(watch.best)
-    if status is CompletionStatus.MINIMUM and watch.best_error >= 1:
-        status = CompletionStatus.STALLED  # zeros predict as well: nothing was found
-    _leave_finite(state)
+    leave_finite(state)
     if watch.noise and status in (
         CompletionStatus.STALLED,
         CompletionStatus.MINIMUM,
@@ -121,14 +119,6 @@ def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
     ):
         status = CompletionStatus.NOISE
     return status
-
-
-def _leave_finite(state: State) -> None:
-    """Factors that no iteration made finite predict 0."""
-    arrays = [state.U, state.V] + ([] if state.bias is None else [state.bias.rows, state.bias.cols])
-    if state.group.sum(sum(int(not np.isfinite(x).all()) for x in arrays)):
-        for x in arrays:
-            x[...] = 0
 
 
 def _iterated(request: Request, state: State, watch: Watch) -> CompletionStatus:
