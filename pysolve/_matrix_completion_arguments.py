@@ -157,6 +157,7 @@ def scaled(entries: Any, validation: Triplets | None, mean: float, loss: str, gr
     if isinstance(entries, Streamed):  # which divide as they are read
         if validation is not None:
             validation.values = validation.values / entries.scale
+            check_size(validation)
         return entries.scale
     parts = [part for part in (entries, validation) if part is not None]
     unit = float(np.abs(entries.values).max(initial=0.0)) if mean else 1.0
@@ -167,6 +168,7 @@ def scaled(entries: Any, validation: Triplets | None, mean: float, loss: str, gr
     scale = robust_scale(entries.values, entries.weights) if robust else _scale(entries, group)
     for part in parts:
         part.values = cut(part.values, scale) if robust else part.values / scale
+    check_size(validation)
     return unit * scale
 
 

@@ -108,6 +108,14 @@ def _largest_usual(V: np.ndarray, k: int, group: Any = ALONE) -> float:
     return float(SPIKE * (2 * np.log(max(n * k, 2)) / n) ** 0.5)
 
 
+def leave_finite(state: Any) -> None:
+    """Factors and biases that no iteration made finite predict 0."""
+    arrays = [state.U, state.V] + ([] if state.bias is None else [state.bias.rows, state.bias.cols])
+    if state.group.sum(sum(int(not np.isfinite(x).all()) for x in arrays)):
+        for x in arrays:
+            x[...] = 0
+
+
 def _cholesky(G: np.ndarray) -> np.ndarray:
     """L with G = L L^T; where G is not positive to rounding, of G with its smallest eigenvalues raised."""
     try:

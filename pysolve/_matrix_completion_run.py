@@ -12,7 +12,7 @@ from pysolve._matrix_completion_bias import Bias
 from pysolve._matrix_completion_continuation import HOPELESS, recover
 from pysolve._matrix_completion_entries import Side, Triplets, by_rows_and_columns
 from pysolve._matrix_completion_even import give_back, scales_of, typical_sizes
-from pysolve._matrix_completion_factors import spiky, stride
+from pysolve._matrix_completion_factors import leave_finite, spiky, stride
 from pysolve._matrix_completion_held import hold_out, put_back
 from pysolve._matrix_completion_losses import Robust, cut_far, kept_norm
 from pysolve._matrix_completion_newton import newton_step
@@ -110,7 +110,7 @@ def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
         state.restore(watch.best)
     if status is CompletionStatus.MINIMUM and watch.best_error >= 1:
         status = CompletionStatus.STALLED  # zeros predict as well: nothing was found
-    _leave_finite(state)
+    leave_finite(state)
     if watch.noise and status in (
         CompletionStatus.STALLED,
         CompletionStatus.MINIMUM,
@@ -118,14 +118,6 @@ def run(request: Request, state: State, watch: Watch) -> CompletionStatus:
     ):
         status = CompletionStatus.NOISE
     return status
-
-
-def _leave_finite(state: State) -> None:
-    """Factors that no iteration made finite predict 0."""
-    arrays = [state.U, state.V] + ([] if state.bias is None else [state.bias.rows, state.bias.cols])
-    if state.group.sum(sum(int(not np.isfinite(x).all()) for x in arrays)):
-        for x in arrays:
-            x[...] = 0
 
 
 def _iterated(request: Request, state: State, watch: Watch) -> CompletionStatus:

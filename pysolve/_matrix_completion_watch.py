@@ -86,7 +86,8 @@ class Watch:
         if not self.has_held and not self.regularised and self.training[-1] <= self.rtol:
             return CompletionStatus.FITTED
         if self.iterations - self.best_at >= patience and (self.has_held or not self.regularised):
-            return CompletionStatus.MINIMUM if self.validated else CompletionStatus.STALLED
+            found = self.validated and self.best_error < 1  # else zeros predict as well
+            return CompletionStatus.MINIMUM if found else CompletionStatus.STALLED
         return CompletionStatus.MAXITER if self.iterations >= self.maxiter else None
 
     def _steady(self, over: int = 3) -> bool:
