@@ -16,7 +16,7 @@ from pysolve._matrix_completion_nonneg import Momentum, nonneg_iterate
 from pysolve._matrix_completion_relaxation import relaxation
 from pysolve._matrix_completion_result import CompletionStatus
 from pysolve._matrix_completion_split import only_part
-from pysolve._matrix_completion_stored import Counted, Stored
+from pysolve._matrix_completion_stored import with_weights
 from pysolve._matrix_completion_watch import OTHER, Watch, crawls, overfitted, slow
 
 CLIP = 4.0  # times the root-mean-square length of a row: Gaussian rows stay below it
@@ -26,6 +26,7 @@ PROBE, SKETCHED_CG = 5, 4  # steps that measure it, and steps with the sketch
 NONE = np.zeros(0, np.int64)
 EVERYWHERE = "srht", "rows", "count"  # sketches that are asked for: all rows take them
 CLIPPED = 30  # alternations that clip: later, a fit that is no better is noise, and clipping disturbs it
+FALLS = 0.5  # times the residual before: beyond, every step of conjugate gradients is measured
 FLOOR = 5e-7  # relative residual below which float32 gains nothing
 
 
@@ -55,6 +56,9 @@ class State:
     aside: tuple[np.ndarray, np.ndarray] | None = None  # masks of rows and columns that do not count
     robust: Robust | None = None  # None: least squares
     bias: Bias | None = None
+    falls: bool = (
+        False  # whether the last alternation shrank the residual well: the next may take steps unmeasured
+    )
     nonneg: bool = False
     momentum: Momentum | None = None  # of non-negative factors
     phase: str = ""  # the loop that runs: a resumed run begins at its top
@@ -81,7 +85,7 @@ class State:
         """Both copies of the entries for the kernels, values cast once for each type; `raw`: with the weights given."""
         if dtype not in self.typed:
             self.typed[dtype] = tuple(
-                _with_weights(side.of_type(dtype), self.aside, turned)
+                with_weights(side.of_type(dtype), self.aside, turned)
                 for side, turned in ((self.by_rows, False), (self.by_columns, True))
             )
         rows, cols = self.typed[dtype]
@@ -125,18 +129,6 @@ class State:
         self.U, self.V = best[:2]
         if self.bias is not None:
             self.bias.rows, self.bias.cols = best[2:]
-
-
-def _with_weights(entries: tuple[Any, ...], aside: Any, turned: bool) -> tuple[Any, ...]:
-    if aside is None:
-        return entries
-    begin, end, indices, values, weights = entries
-    mine, others = aside[::-1] if turned else aside
-    if isinstance(indices, Stored):
-        return begin, end, indices, values, Counted(begin, indices, weights, values.dtype, mine, others)
-    out = np.repeat(mine, np.diff(np.append(begin, indices.size))) | others[indices]
-    counted = (~out).astype(values.dtype)
-    return begin, end, indices, values, counted if weights is None else weights * counted
 
 
 def size_of(entries: Any) -> float:
@@ -212,7 +204,8 @@ def half_step(
     omega = 1.0 if alone else relaxation(entries, V, U, state)
     n_cg = 0 if everywhere else state.n_cg
     V = state.group.named(V, which)
-    squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, n_cg, None, omega)
+    foreseen = state.falls and not alone
+    squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, n_cg, None, omega, foreseen)
     state.cg_steps += SKETCHED_CG if everywhere else n_cg
     if coherent.size:
         KERNELS.matrix_completion_sketched_step(
@@ -262,7 +255,8 @@ def iterate(state: State) -> None:
         if state.robust is not None:
             reweigh(state)
         return
-    clip = CLIP if state.training > 0.1 and state.iterations < CLIPPED else 0.0
+    before = state.training
+    clip = CLIP if before > 0.1 and state.iterations < CLIPPED else 0.0
     state.iterations += 1
     state.part += 1
     rows = state.sides(state.U.dtype)[0]
@@ -270,6 +264,7 @@ def iterate(state: State) -> None:
     state.part += 1
     cols = state.sides(state.U.dtype)[1]
     state.training = half_step(cols, state.U, state.V, state, clip, "U", state.coherent[1])
+    state.falls = state.training < FALLS * before
     if state.robust is not None:
         reweigh(state)
 

@@ -127,6 +127,19 @@ class Counted:
         return counted if self.weights is None else counted * self.weights.read(begin, end)
 
 
+def with_weights(entries: tuple[Any, ...], aside: Any, turned: bool) -> tuple[Any, ...]:
+    """Entries of which those in the rows and columns of the masks `aside` have weight 0."""
+    if aside is None:
+        return entries
+    begin, end, indices, values, weights = entries
+    mine, others = aside[::-1] if turned else aside
+    if isinstance(indices, Stored):
+        return begin, end, indices, values, Counted(begin, indices, weights, values.dtype, mine, others)
+    out = np.repeat(mine, np.diff(np.append(begin, indices.size))) | others[indices]
+    counted = (~out).astype(values.dtype)
+    return begin, end, indices, values, counted if weights is None else weights * counted
+
+
 def rows_of(begin: np.ndarray, first: int, last: int) -> np.ndarray:
     """The rows of the entries first .. last - 1, where row i starts at begin[i]."""
     if last <= first:
