@@ -171,11 +171,13 @@ std::vector<completion_sums> panel_half_step(const observed<T>& A, const T* V, T
 
 template <class T>
 completion_sums matrix_completion_half_step(const observed<T>& A, const T* V, T* U, index_t k,
-                                            const double* reg, int n_cg, float* shrunk, double relaxation) {
+                                            const double* reg, int n_cg, float* shrunk, double relaxation,
+                                            bool foreseen) {
   const index_t ld = completion_stride(k);
   std::vector<double> padded_reg(std::size_t(reg ? ld : 0));
   if (reg) std::copy_n(reg, k, padded_reg.data());
-  const row_steps<T> how{k, ld, reg ? padded_reg.data() : nullptr, n_cg, relaxation, shrunk != nullptr};
+  const row_steps<T> how{k,       ld, reg ? padded_reg.data() : nullptr, n_cg, relaxation, shrunk != nullptr,
+                         foreseen};
   const index_t limit = panel_limit / how.ld;
   const row_extents rows = measure_rows(A, limit);
   if (rows.fault >= 0) return {0, rows.fault};
@@ -195,7 +197,7 @@ completion_sums matrix_completion_half_step(const observed<T>& A, const T* V, T*
 
 #define PYSOLVE_INSTANTIATE(T)                                                                    \
   template completion_sums matrix_completion_half_step(const observed<T>&, const T*, T*, index_t, \
-                                                       const double*, int, float*, double);
+                                                       const double*, int, float*, double, bool);
 PYSOLVE_INSTANTIATE(float)
 PYSOLVE_INSTANTIATE(double)
 

@@ -49,12 +49,15 @@ index_t matrix_completion_sort(const std::int32_t* keys, index_t n_entries, inde
 // V_i the d rows of V that the row's entries name (reg null: 0); u moves by `relaxation` times what they find. Returns sum_e w_e (y_e - u_i.v_e)^2 of the u that
 // came in: the residual costs nothing. shrunk, if there, has n_rows values: the factor by which the residual of the
 // row's equations shrank a step, over all steps but the last (1 where n_cg < 2).
+//   Where `foreseen`, the last step is as long as the one before in rows whose equations look like those of random rows
+// (`calm` in matrix_completion_steps.hpp): then it costs no product with the panel, 2 N k flops of 4 n_cg + 2.
 //   The first residual is computed in T and the steps correct it in float: each only has to gain a digit or so, and u
 // is as exact as T in the end. The panel V_i is read once, into the cache, in float.
 //   bytes: N (4 + sizeof T (1 + ld)) from memory or the outer caches; flops: N k (4 in T + 4 n_cg - 2 in float)
 template <class T>
 completion_sums matrix_completion_half_step(const observed<T>& A, const T* V, T* U, index_t k,
-                                            const double* reg, int n_cg, float* shrunk, double relaxation);
+                                            const double* reg, int n_cg, float* shrunk, double relaxation,
+                                            bool foreseen);
 
 // The same for the n_chosen rows in `chosen` alone, where the equations are ill-conditioned although there are many
 // entries (coherent rows): the steps are preconditioned by the Cholesky factor of (S V_i)^T S V_i + diag(reg), S a

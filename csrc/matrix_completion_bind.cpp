@@ -78,7 +78,7 @@ void sort(py::handle keys, py::handle others, py::handle values, py::handle weig
 }
 
 double half_step(const py::tuple& entries, py::handle V, py::handle U, index_t k, py::handle reg, int n_cg,
-                 py::handle shrunk, double relaxation) {
+                 py::handle shrunk, double relaxation, bool foreseen) {
   check_steps(n_cg);
   if (!(relaxation > 0 && relaxation < 2))
     throw py::value_error("relaxation must be between 0 and 2, not " + std::to_string(relaxation));
@@ -90,7 +90,7 @@ double half_step(const py::tuple& entries, py::handle V, py::handle U, index_t k
     float* const factors = shrunk.is_none() ? nullptr : view<float>(shrunk, "shrunk", A.n_rows).data;
     return checked(without_gil([&] {
                      return backend::matrix_completion_half_step(A, fixed.data, out.data, k, r, n_cg, factors,
-                                                                 relaxation);
+                                                                 relaxation, foreseen);
                    }),
                    "row");
   });
@@ -242,7 +242,8 @@ void bind_matrix_completion(py::module_& m) {
         arg("sorted_values"), arg("sorted_weights"));
   m.def("matrix_completion_half_step", &half_step,
         "Conjugate-gradient steps for every row of U; the residual before", arg("observed"), arg("V"),
-        arg("U"), arg("k"), arg("reg"), arg("n_cg"), arg("shrunk"), arg("relaxation") = 1.0);
+        arg("U"), arg("k"), arg("reg"), arg("n_cg"), arg("shrunk"), arg("relaxation") = 1.0,
+        arg("foreseen") = false);
   m.def("matrix_completion_nonneg_step", &nonneg_step,
         "Sweeps of coordinate descent for every row of U >= 0; the residual before", arg("observed"),
         arg("V"), arg("U"), arg("k"), arg("reg"), arg("n_sweeps"));

@@ -12,7 +12,13 @@ struct row_steps {
   int n_cg;
   double relaxation;  // times the correction
   bool measured;      // whether the factor is wanted that the residual shrinks by
+  bool foreseen;      // whether the last step may be as long as the one before
 };
+
+// Below this |r_2|^2 / |r_1|^2 a row's equations are taken to be those of random rows of V. Their eigenvalues are spread
+// after Marchenko and Pastur: for k / d = c, and in units of their mean, Lanczos' matrix has the diagonal 1, 1 + c, 1 + c, ...
+// and sqrt(c) beside it, so that |r_2|^2 / |r_1|^2 = c and every step is as long as the first.
+constexpr float calm = 0.3f;
 
 PYSOLVE_INLINE float dot_lanes(const float* a, const float* b, index_t n) {  // n a multiple of 8
   lanes<float> s = {};
@@ -45,8 +51,16 @@ PYSOLVE_INLINE double gradient_length(const row_steps<T>& how, const T* u, T* gr
 struct row_progress {
   double scale = 0;         // length of the gradient; r, p and du are in units of it
   float rr = 0, first = 0;  // squared length of r, now and at first
+  float before = 0;         // and before the last step
+  float alpha = 0;          // the last step's length
   bool running = false;
 };
+
+// Whether the last step's length need not be computed.
+template <class T>
+PYSOLVE_INLINE bool is_foreseen(const row_steps<T>& how, const row_progress& at, bool last) {
+  return last && how.foreseen && at.alpha > 0 && at.rr <= calm * at.before;
+}
 
 template <class T>
 PYSOLVE_INLINE row_progress start_steps(const row_steps<T>& how, T* gradient, const T* u, float* r) {
@@ -65,15 +79,16 @@ PYSOLVE_INLINE row_progress start_steps(const row_steps<T>& how, T* gradient, co
   return at;
 }
 
-// One step from p^T A p without reg and, unless it is the last, s = A p.
+// One step from p^T A p without reg and, unless it is the last, s = A p. A step that is foreseen needs neither.
 template <class T>
 PYSOLVE_INLINE void advance(const row_steps<T>& how, float curvature, bool last, float* r, row_progress& at) {
   const index_t ld = how.ld;
   float *const p = r + ld, *const s = p + ld, *const du = s + ld;
   if (how.reg)
     for (index_t c = 0; c < how.k; ++c) curvature += float(how.reg[c]) * p[c] * p[c];
-  const float alpha = at.rr / curvature;
-  at.running = curvature > 0 && std::isfinite(alpha);
+  const bool foreseen = is_foreseen(how, at, last);
+  const float alpha = foreseen ? at.alpha : at.rr / curvature;
+  at.running = foreseen || (curvature > 0 && std::isfinite(alpha));
   if (!at.running) return;
   for (index_t c = 0; c < ld; c += 8) store(du + c, load(du + c) + alpha * load(p + c));
   at.running = !last;
@@ -82,7 +97,7 @@ PYSOLVE_INLINE void advance(const row_steps<T>& how, float curvature, bool last,
   for (index_t c = 0; c < ld; c += 8) store(r + c, load(r + c) - alpha * load(s + c));
   const float after = dot_lanes(r, r, ld), beta = after / at.rr;
   for (index_t c = 0; c < ld; c += 8) store(p + c, load(r + c) + beta * load(p + c));
-  at.rr = after;
+  at.before = at.rr, at.rr = after, at.alpha = alpha;
   at.running = after > 0;
 }
 
@@ -104,7 +119,8 @@ PYSOLVE_INLINE float correct_row(const row_steps<T>& how, T* gradient, T* u, flo
   for (int step = 1; at.running; ++step) {
     const bool last = step == how.n_cg;
     float* const p = r + how.ld;
-    advance(how, float(product(p, last ? nullptr : p + how.ld)), last, r, at);
+    const double curvature = is_foreseen(how, at, last) ? 0 : product(p, last ? nullptr : p + how.ld);
+    advance(how, float(curvature), last, r, at);
   }
   return finish_steps(how, at, r, u);
 }

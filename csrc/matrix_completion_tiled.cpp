@@ -84,7 +84,8 @@ PYSOLVE_CLONES completion_sums tiled_rows(const observed<T>& A, const T* V, cons
     for (index_t r = 0; r < count; ++r) std::fill_n(work.vectors.get() + (r * 4 + 2) * ld, ld, 0.0f);
     over_tiles(work, count, A.n_cols, tile, [&](index_t r, index_t e, index_t e_end) PYSOLVE_LAMBDA {
       float *const p = work.vectors.get() + (r * 4 + 1) * ld, *const s = p + ld;
-      if (!work.at[std::size_t(r)].running) return;
+      const row_progress& at = work.at[std::size_t(r)];
+      if (!at.running || is_foreseen(how, at, last)) return;
       const tiled::tile_row<T>& row = work.rows[std::size_t(r)];
       const float* const zeros = work.narrow_zeros.get();
       work.sums_of_row[std::size_t(r)] +=

@@ -27,6 +27,7 @@ PROBE, SKETCHED_CG = 5, 4  # steps that measure it, and steps with the sketch
 NONE = np.zeros(0, np.int64)
 EVERYWHERE = "srht", "rows", "count"  # sketches that are asked for: all rows take them
 CLIPPED = 30  # alternations that clip: later, a fit that is no better is noise, and clipping disturbs it
+FALLS = 0.5  # times the residual before: beyond, every step of conjugate gradients is measured
 FLOOR = 5e-7  # relative residual below which float32 gains nothing
 
 
@@ -58,6 +59,9 @@ class State:
     even: Scales | None = None  # what rows and columns of outstanding size are multiplied by (robust losses)
     given_back: bool = False  # whether those that the factors predict have their size back
     bias: Bias | None = None
+    falls: bool = (
+        False  # whether the last alternation shrank the residual well: the next may take steps unmeasured
+    )
     nonneg: bool = False
     momentum: Momentum | None = None  # of non-negative factors
     phase: str = ""  # the loop that runs: a resumed run begins at its top
@@ -204,7 +208,8 @@ def half_step(
     omega = 1.0 if alone else relaxation(entries, V, U, state)
     n_cg = 0 if everywhere else state.n_cg
     V = state.group.named(V, which)
-    squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, n_cg, None, omega)
+    foreseen = state.falls and not alone
+    squares = KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, n_cg, None, omega, foreseen)
     state.cg_steps += SKETCHED_CG if everywhere else n_cg
     if coherent.size:
         KERNELS.matrix_completion_sketched_step(
@@ -254,7 +259,8 @@ def iterate(state: State) -> None:
         if state.robust is not None:
             reweigh(state)
         return
-    clip = CLIP if state.training > 0.1 and state.iterations < CLIPPED else 0.0
+    before = state.training
+    clip = CLIP if before > 0.1 and state.iterations < CLIPPED else 0.0
     state.iterations += 1
     state.part += 1
     rows = state.sides(state.U.dtype)[0]
@@ -262,6 +268,7 @@ def iterate(state: State) -> None:
     state.part += 1
     cols = state.sides(state.U.dtype)[1]
     state.training = half_step(cols, state.U, state.V, state, clip, "U", state.coherent[1])
+    state.falls = state.training < FALLS * before
     if state.robust is not None:
         reweigh(state)
 

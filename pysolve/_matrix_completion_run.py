@@ -17,6 +17,7 @@ from pysolve._matrix_completion_held import hold_out, put_back
 from pysolve._matrix_completion_losses import Robust, cut_far, kept_norm
 from pysolve._matrix_completion_newton import newton_step
 from pysolve._matrix_completion_nonneg import Momentum
+from pysolve._matrix_completion_refit import few_suffice, refit, short_of_one
 from pysolve._matrix_completion_result import CompletionStatus
 from pysolve._matrix_completion_start import first_factors
 from pysolve._matrix_completion_watch import Watch, overfitted
@@ -215,9 +216,15 @@ def _paces(request: Request) -> list[tuple[float, int] | None]:
 
 def _use_all(request: Request, state: State, watch: Watch) -> None:
     """The last iterations, on all entries: those held out have done their duty."""
+    some, error = short_of_one(state), state.held_out()
+    few = few_suffice(state, error, request.rtol)
     put_back(state.by_rows, state.whole[0])
     put_back(state.by_columns, state.whole[1])
     state.held, state.n_parts = None, 0
+    if few:
+        refit(state, some, error)
+        watch.record(state)
+        return
     if state.robust is not None:
         state.robust.weights = None  # those put back have none yet
     for _ in range(MOST_LAST):

@@ -28,25 +28,29 @@ def exact_half_step(observed, V, U, reg=None):
     return out
 
 
-def half_step(observed, V, U, n_cg, reg=None):
+def half_step(observed, V, U, n_cg, reg=None, calm=0.0):
     """n_cg steps of conjugate gradients from the u that is there. Returns U and the sum of squares before."""
     out = U.copy()
     for i, j, y, w in rows_of(observed):
         H = V[j].T @ (w[:, None] * V[j]) + np.diag(np.zeros(V.shape[1]) if reg is None else reg)
-        out[i] = conjugate_gradients(H, V[j].T @ (w * y), U[i], n_cg)
+        out[i] = conjugate_gradients(H, V[j].T @ (w * y), U[i], n_cg, calm)
     return out, squares(observed, U, V)
 
 
-def conjugate_gradients(H, b, x, n_steps):
+def conjugate_gradients(H, b, x, n_steps, calm=0.0):
+    """The last step is as long as the one before where that shrank the squared residual to `calm` of it or less."""
+    alpha, fell = 0.0, np.inf
     x, r = x.copy(), b - H @ x
     p = r.copy()
-    for _ in range(n_steps):
+    for step in range(n_steps):
         if not r @ r > 0:
             break
-        alpha = r @ r / (p @ H @ p)
+        if step < n_steps - 1 or fell > calm:
+            alpha = r @ r / (p @ H @ p)
         x += alpha * p
         rest = r - alpha * (H @ p)
-        p = rest + (rest @ rest) / (r @ r) * p
+        fell = (rest @ rest) / (r @ r)
+        p = rest + fell * p
         r = rest
     return x
 
