@@ -95,6 +95,9 @@ def matrix_completion(
         by the smaller three quarters of the residuals held out, relative to those of the values: so do `history` and
         `rtol`. To be called a recovery, it must also fit more than half of the entries of every row and column. About
         one entry in ten may be arbitrary where there are five times as many entries as unknowns.
+
+        "huber" and "l1", without `reg` and `bias`, fit rows and columns more than 8 times as large as is typical at the
+        typical size, until the factors predict them: those made of outliers alone keep that, and spoil no other.
     init : {"auto", "spectral", "degree", "random"}
         The first `V`: the leading singular vectors of the entries; of the entries over the roots of the counts of their
         row and column; or Gaussian rows. "auto" takes the first unless some rows or columns have many more entries than
