@@ -56,6 +56,7 @@ def worst_fitted(state: State, rows: np.ndarray, cols: np.ndarray, share: float)
     wanted = int(share * out.size)
     while out.sum() < wanted:
         means = _mean_squares(state, out[:m], out[m:])
+        means[out] = -1.0  # where all others are fitted exactly, these are not to be found again
         out[np.argsort(means)[-max(1, wanted // PIECES) :]] = True
     return core_of(state, out[:m], out[m:], state.k + 2)
 
