@@ -231,6 +231,10 @@ PUBLIC = {
     "SorWorkspace": pysolve.SorWorkspace,
     "Trial": lambda: pysolve.FixedArm(ARMS, 2).ask(0.5),
     "StencilOperator": lambda: KINDS["StencilOperator"](dense()),
+    "CompletionBias": lambda: pysolve.CompletionBias(1.0, np.zeros(3), np.ones(2)),
+    "CompletionResult": lambda: pysolve.matrix_completion(np.ones((6, 5)), 1, rng=0),
+    "CompletionStatus": lambda: pysolve.CompletionStatus.RECOVERED,
+    "MatrixCompletion": lambda: pysolve.MatrixCompletion(2, reg=0.5),
 }
 
 
@@ -249,8 +253,16 @@ def test_public_object_pickles(name):
     made = PUBLIC[name]()
     again = pickle.loads(pickle.dumps(made))
     assert type(again) is type(made)
-    if isinstance(made, pysolve.Status):
+    if isinstance(made, pysolve.Status | pysolve.CompletionStatus):
         assert again is made
+    elif name == "MatrixCompletion":
+        assert again.get_params() == made.get_params()
+    elif name == "CompletionBias":
+        assert again.mean == made.mean
+        np.testing.assert_array_equal(np.append(again.rows, again.cols), np.append(made.rows, made.cols))
+    elif name == "CompletionResult":
+        assert (again.status, again.message) == (made.status, made.message)
+        np.testing.assert_array_equal(again.to_dense(), made.to_dense())
     elif name in POLICIES:
         context = None if name == "SolveSequence" else 0.5
         drawn = [[policy.ask(context).value for _ in range(20)] for policy in map(asked, (made, again))]
