@@ -141,8 +141,8 @@ SANITIZED_TESTS = $(wildcard tests/test_contract*.py) tests/test_bad_input.py te
 # stderr alone, or a report would vanish with the process that it ends.
 # $(2): the tests. Under the thread sanitizer those that count threads, of which it has its own, are left out, the large
 # boxes and schedules of relaxation, which would take it many minutes (test_sor_outcomes has small ones), the outcomes
-# of the contract, whose systems are too small for a second thread, and those that read matrices by SciPy's reader, whose
-# threads it does not know.
+# of the contract, whose systems are too small for a second thread, and the adversarial runs. What other libraries' own
+# threads do is listed in tools/tsan.supp.
 sanitized_pytest = LD_PRELOAD="$$($(CXX) -print-file-name=lib$(1).so) $$($(CXX) -print-file-name=libstdc++.so.6)" \
   PYTHONPATH=build/$(1)/site $(BIN)/pytest -q --capture=sys -p no:cacheprovider $(2) $(PYTEST_ARGS)
 
@@ -152,7 +152,7 @@ asan: $(STAMPS)/core $(STAMPS)/extra-test $(STAMPS)/extra-dev
 	$(call preset_build,asan)
 	$(call sanitized_pytest,asan,$(SANITIZED_TESTS))
 
-tsan: export TSAN_OPTIONS := halt_on_error=1
+tsan: export TSAN_OPTIONS := halt_on_error=1:suppressions=$(CURDIR)/tools/tsan.supp
 tsan: export OPENBLAS_NUM_THREADS := 1
 tsan: export LD_LIBRARY_PATH := $(CURDIR)/build/tsan
 tsan: $(STAMPS)/core $(STAMPS)/extra-test $(STAMPS)/extra-dev
