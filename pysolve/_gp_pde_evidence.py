@@ -45,7 +45,9 @@ def compress(A: np.ndarray, r: np.ndarray, sd: float, fixed: bool) -> Block:
 
 def joined(first: Block, second: Block) -> Block:
     """The rows of both, which have one standard deviation."""
-    both = compress(np.vstack([first.A, second.A]), np.concatenate([first.r, second.r]), first.sd, first.fixed)
+    both = compress(
+        np.vstack([first.A, second.A]), np.concatenate([first.r, second.r]), first.sd, first.fixed
+    )
     return dataclasses.replace(both, count=first.count + second.count)
 
 
@@ -67,7 +69,9 @@ class Fit:
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draws of c from the posterior, shape (n, size)."""
         z = rng.standard_normal((len(self.R), n))
-        return self.c + (self.weights[:, None] * scipy.linalg.solve_triangular(self.R, z, check_finite=False)).T
+        return (
+            self.c + (self.weights[:, None] * scipy.linalg.solve_triangular(self.R, z, check_finite=False)).T
+        )
 
 
 def fit(blocks: list[Block], weights: np.ndarray, flat: int = 0) -> Fit:

@@ -11,9 +11,12 @@ import numpy as np
 import scipy.special
 from numpy.polynomial import chebyshev
 
-FEATURE_TOLERANCE = 1e-14  # features below this part of the largest one are left out: of its square, as an eigenvalue
+FEATURE_TOLERANCE = (
+    1e-14  # features below this part of the largest one are left out: of its square, as an eigenvalue
+)
 WIDEST_SERIES = 32.0  # spreads up to here take the Taylor series; beyond it has thousands of terms
 EIGENVALUE_TOLERANCE = 1e-15  # what is left out beyond: rounding
+
 
 class Features(Protocol):
     """What every set of features of an axis offers."""
@@ -48,7 +51,9 @@ def envelope(spread: float) -> np.ndarray:
     if spread <= WIDEST_SERIES:
         k = np.arange(int(2 * a * a + 12 * a + 40))
         with np.errstate(divide="ignore"):
-            scale = k * np.log(np.abs(t[:, None])) + (k * np.log(2 * a * a) - scipy.special.gammaln(k + 1)) / 2
+            scale = (
+                k * np.log(np.abs(t[:, None])) + (k * np.log(2 * a * a) - scipy.special.gammaln(k + 1)) / 2
+            )
         psi = np.where(t[:, None] < 0, -1.0, 1.0) ** k * np.exp(scale - (a * t[:, None]) ** 2)
         features = np.linalg.qr((to_coefficients @ psi).T, mode="r").T
     else:
@@ -112,7 +117,9 @@ class OscillatoryFeatures:
         return np.concatenate(columns, axis=1) if columns else np.zeros((len(x), 0))
 
 
-def _derivatives(coefficients: np.ndarray, x: np.ndarray, low: float, high: float, order: int) -> list[np.ndarray]:
+def _derivatives(
+    coefficients: np.ndarray, x: np.ndarray, low: float, high: float, order: int
+) -> list[np.ndarray]:
     """The envelope's features and their derivatives 0 .. order at x."""
     half = (high - low) / 2
     t = (x - (low + high) / 2) / half

@@ -26,7 +26,9 @@ class Spectrum:
     remainder: float
 
 
-def find_frequencies(x: np.ndarray, signals: np.ndarray, spread: float, most: int = MOST_FREQUENCIES) -> Spectrum:
+def find_frequencies(
+    x: np.ndarray, signals: np.ndarray, spread: float, most: int = MOST_FREQUENCIES
+) -> Spectrum:
     """Frequencies of signals of shape (len(x), m) on an axis: orthogonal matching pursuit with modulated features.
 
     Every round fits the features of the frequencies so far (0 always among them) by least squares, and takes the
@@ -80,7 +82,9 @@ def _strongest_line(x: np.ndarray, rest: np.ndarray, found: list[float]) -> floa
     frequencies, power = _periodogram(x, weighted, uniform)
     if len(power) == 0:
         return None
-    white = np.log(len(x)) + 7  # the highest of N exponential variables passes log N + 7 once in a thousand times
+    white = (
+        np.log(len(x)) + 7
+    )  # the highest of N exponential variables passes log N + 7 once in a thousand times
     if power.max() * np.log(2) <= white * np.median(power):
         return None
     near = np.any(np.abs(frequencies[:, None] - np.array(found[1:])) < NEAREST / length, axis=1)

@@ -103,7 +103,11 @@ class GaussNewton:
     def _blocks(self, c: np.ndarray, sd: float) -> list[Block] | None:
         """The system linearised at c; None where that is not finite."""
         block = self.system.equations(c[: self.system.size], c[self.system.size :], sd)
-        return [block, *self.system.conditions] if np.isfinite(block.A).all() and np.isfinite(block.r).all() else None
+        return (
+            [block, *self.system.conditions]
+            if np.isfinite(block.A).all() and np.isfinite(block.r).all()
+            else None
+        )
 
     def _relative(self, step: np.ndarray) -> float:
         """Size of a step, in u on the grid and in the unknown numbers."""

@@ -15,14 +15,14 @@ class GPStatus(enum.Enum):
     the limit of Gauss-Newton steps was reached before the tolerance
     """
 
-    SOLVED = "the equations and conditions hold to the noise that was given, or to the accuracy of the features"
+    SOLVED = (
+        "the equations and conditions hold to the noise that was given, or to the accuracy of the features"
+    )
     UNRESOLVED = (
         "the residual of the equations is larger than noise or rounding explain: the kernel does not resolve the "
         "solution on this grid"
     )
-    UNDERDETERMINED = (
-        "the equations and conditions leave part of the solution undetermined: there it is the prior's, and std is large"
-    )
+    UNDERDETERMINED = "the equations and conditions leave part of the solution undetermined: there it is the prior's, and std is large"
     MAXITER = "the limit of Gauss-Newton steps was reached before the tolerance"
     STAGNATED = "no step of Gauss-Newton makes the residual smaller"
     BREAKDOWN = "a number that is not finite came up; the last finite iterate is returned"

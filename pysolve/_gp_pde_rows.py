@@ -85,7 +85,9 @@ class GridRows:
         return point_rows(self.features, x, orders)
 
 
-def point_rows(features: Sequence[Features], x: np.ndarray, orders: Sequence[int] | None = None) -> np.ndarray:
+def point_rows(
+    features: Sequence[Features], x: np.ndarray, orders: Sequence[int] | None = None
+) -> np.ndarray:
     """Rows of d^orders u (default: u itself) at points of shape (n, d), shape (n, size)."""
     orders = orders or (0,) * len(features)
     rows = np.ones((len(x), 1))

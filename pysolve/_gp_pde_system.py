@@ -64,7 +64,9 @@ class DenseSystem:
         """Rows of the linear operator where f is known."""
         A = np.zeros((int(self.known[part].sum()), self.size))
         for term in self.problem.terms:
-            A += (1.0 if term.unknown is None else unknowns[self.place[term.unknown]]) * self._term(term, part)
+            A += (1.0 if term.unknown is None else unknowns[self.place[term.unknown]]) * self._term(
+                term, part
+            )
         return A
 
     def _by_unknowns(self, part: slice, c: np.ndarray) -> np.ndarray:
@@ -90,7 +92,10 @@ class DenseSystem:
                 N, slope = self.problem.nonlinear
                 u = self.values(c, part)[self.known[part]]
                 by_u = np.broadcast_to(slope(u), u.shape)
-                A += by_u[:, None] * self.rows.derivative((0,) * len(self.problem.axes), part)[self.known[part].ravel()]
+                A += (
+                    by_u[:, None]
+                    * self.rows.derivative((0,) * len(self.problem.axes), part)[self.known[part].ravel()]
+                )
                 r = r + by_u * u - N(u)
             each = np.ones(len(r)) if self.exact else self.noise[part][self.known[part]]
             block = compress(np.hstack([A, columns]) / each[:, None], r / each, sd, not self.exact)
@@ -111,7 +116,9 @@ class DenseSystem:
             total = total + self.problem.nonlinear[0](self.values(c)[self.known])
         return total
 
-    def values(self, c: np.ndarray, part: slice = slice(None), orders: Sequence[int] | None = None) -> np.ndarray:
+    def values(
+        self, c: np.ndarray, part: slice = slice(None), orders: Sequence[int] | None = None
+    ) -> np.ndarray:
         """d^orders u on the grid, or on a slice of its first axis."""
         features = self.rows.features
         orders = orders or (0,) * len(features)
