@@ -21,6 +21,7 @@ from pysolve._solve_sequence_result import Call, SequenceResult
 from pysolve._sor import sor, ssor_cg
 from pysolve._sor_matrix import SorWorkspace
 from pysolve._sor_theory import jacobi_radius, optimal_omega, sor_radius
+from pysolve._spectral_mixture import SpectralMixture
 from pysolve._ssor import SSOR
 from pysolve._stencil import StencilOperator
 
@@ -46,6 +47,7 @@ __all__ = [
     "SolveResult",
     "SolveSequence",
     "SorWorkspace",
+    "SpectralMixture",
     "Status",
     "StencilOperator",
     "SuccessiveReject",
