@@ -9,6 +9,11 @@ from pysolve._bandit_thompson import AutoPolicy, ThompsonSampling
 from pysolve._bandit_tsallis import TsallisINF, TsallisINFBins
 from pysolve._conjugate_directions import cg, conjugate_directions
 from pysolve._direction_net import DirectionNet
+from pysolve._gp_pde import gp_pde
+from pysolve._gp_pde_arguments import Unknown
+from pysolve._gp_pde_boundary import Neumann, Robin
+from pysolve._gp_pde_outcome import GPStatus
+from pysolve._gp_pde_result import GPSolution
 from pysolve._jacobi import Jacobi
 from pysolve._matrix_completion import matrix_completion
 from pysolve._matrix_completion_estimator import MatrixCompletion
@@ -38,11 +43,15 @@ __all__ = [
     "ConvergenceError",
     "DirectionNet",
     "FixedArm",
+    "GPSolution",
+    "GPStatus",
     "Jacobi",
     "MatrixCompletion",
     "Multilevel",
+    "Neumann",
     "PackedMatrix",
     "Policy",
+    "Robin",
     "SequenceResult",
     "SolveResult",
     "SolveSequence",
@@ -55,9 +64,11 @@ __all__ = [
     "Trial",
     "TsallisINF",
     "TsallisINFBins",
+    "Unknown",
     "cg",
     "conjugate_directions",
     "gallery",
+    "gp_pde",
     "jacobi_radius",
     "matrix_completion",
     "optimal_omega",

@@ -56,14 +56,18 @@ class Fit:
     """The posterior at given weights: mean c, triangle R with covariance of z = (R^T R)^-1, evidence."""
 
     c: np.ndarray
-    weights: np.ndarray  # w of every feature; infinite where the prior is flat
+    weights: np.ndarray  # w, the prior standard deviation of every coefficient
     R: np.ndarray
     log_evidence: float
     residuals: tuple[np.ndarray, ...]  # of every block, compressed
 
+    def half(self, rows: np.ndarray) -> np.ndarray:
+        """H with rows Cov(c) rows^T = H^T H."""
+        return scipy.linalg.solve_triangular(self.R, (rows * self.weights).T, trans="T", check_finite=False)
+
     def variance(self, rows: np.ndarray) -> np.ndarray:
         """Posterior variance of rows @ c, shape (n,)."""
-        half = scipy.linalg.solve_triangular(self.R, (rows * self.weights).T, trans="T", check_finite=False)
+        half = self.half(rows)
         return np.einsum("ij,ij->j", half, half)
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -74,12 +78,12 @@ class Fit:
         )
 
 
-def fit(blocks: list[Block], weights: np.ndarray, flat: int = 0) -> Fit:
-    """The posterior for prior standard deviations `weights`; the last `flat` coefficients have no prior."""
+def fit(blocks: list[Block], weights: np.ndarray, centre: np.ndarray | None = None) -> Fit:
+    """The posterior for the prior N(centre, weights^2) of c; the centre is 0 by default."""
     size = len(weights)
-    prior = np.eye(size)[: size - flat]
-    rows = np.vstack([*(block.A * (weights / block.sd) for block in blocks), prior])
-    r = np.concatenate([*(block.r / block.sd for block in blocks), np.zeros(size - flat)])
+    rows = np.vstack([*(block.A * (weights / block.sd) for block in blocks), np.eye(size)])
+    prior = np.zeros(size) if centre is None else centre / weights
+    r = np.concatenate([*(block.r / block.sd for block in blocks), prior])
     triangle = scipy.linalg.qr(np.column_stack([rows, r]), mode="r", overwrite_a=True, check_finite=False)[0]
     R, z = triangle[:size, :size], triangle[:size, size]
     z = scipy.linalg.solve_triangular(R, z, check_finite=False)
@@ -87,17 +91,17 @@ def fit(blocks: list[Block], weights: np.ndarray, flat: int = 0) -> Fit:
     left = triangle[size, size] ** 2 if len(triangle) > size else 0.0
     n = sum(block.count for block in blocks)
     log_sd = sum(block.count * np.log(block.sd) for block in blocks)
-    log_det = np.log(np.abs(np.diag(R))[: size - flat]).sum()
+    log_det = np.log(np.abs(np.diag(R))).sum()
     evidence = -0.5 * left - log_det - log_sd - 0.5 * n * np.log(2 * np.pi)
     return Fit(c, weights, R, float(evidence), tuple(block.r - block.A @ c for block in blocks))
 
 
-def group_weights(found: Fit, groups: np.ndarray, flat: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def group_weights(found: Fit, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """MacKay's update of the groups' prior standard deviations, and how many coefficients each determines.
 
     w_g^2 = w_g^2 |z_g|^2 / gamma_g with gamma_g = size_g - trace of the posterior covariance of z_g.
     """
-    size = len(found.weights) - flat
+    size = len(groups)
     inverse = scipy.linalg.solve_triangular(found.R, np.eye(len(found.R)), check_finite=False)[:size]
     variances = np.einsum("ij,ij->i", inverse, inverse)
     z = found.c[:size] / found.weights[:size]
@@ -108,19 +112,26 @@ def group_weights(found: Fit, groups: np.ndarray, flat: int = 0) -> tuple[np.nda
 
 
 def fit_by_evidence(
-    blocks: list[Block], weights: np.ndarray, groups: np.ndarray, flat: int = 0, steps: int = EM_STEPS
+    blocks: list[Block],
+    weights: np.ndarray,
+    groups: np.ndarray,
+    centre: np.ndarray | None = None,
+    steps: int = EM_STEPS,
 ) -> Fit:
-    """Weights of the groups, and the standard deviations of blocks that are not fixed, by maximal evidence."""
-    found = fit(blocks, weights, flat)
+    """Weights of the groups, and the standard deviations of blocks that are not fixed, by maximal evidence.
+
+    Coefficients beyond the groups' keep their weights.
+    """
+    found = fit(blocks, weights, centre)
+    size = len(groups)
     for _ in range(steps):
-        factor, gamma = group_weights(found, groups, flat)
-        each = np.concatenate([factor[groups], np.ones(flat)])
-        weights = found.weights * np.clip(each, 1e-3, 1e3)
-        head = weights[: len(weights) - flat]
-        np.maximum(head, LEAST_WEIGHT * head.max(initial=0), out=head)
+        factor, gamma = group_weights(found, groups)
+        weights = found.weights.copy()
+        weights[:size] *= np.clip(factor[groups], 1e-3, 1e3)
+        weights[:size] = np.maximum(weights[:size], LEAST_WEIGHT * weights[:size].max(initial=0))
         change = _update_noise(blocks, found, gamma.sum())
         change = max(change, float(np.abs(np.log(weights / found.weights)).max(initial=0)))
-        found = fit(blocks, weights, flat)
+        found = fit(blocks, weights, centre)
         if change < EM_TOLERANCE:
             break
     return found

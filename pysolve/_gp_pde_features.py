@@ -38,10 +38,10 @@ class Features(Protocol):
 def envelope(spread: float) -> np.ndarray:
     """Chebyshev coefficients of features of exp(-(spread/2)^2 (t - t')^2) on [-1, 1], one column each.
 
-    With a = spread/2 the kernel is the sum over k of psi_k(t) psi_k(t'), where psi_k(t) = sqrt((2 a^2)^k / k!) t^k exp(-a^2 t^2).
-    Row i of the matrix C has coefficient i of every psi_k; with C^T = Q R the columns of R^T are features of the
-    same kernel, graded, so that those of 1e-14 still have their digits. An eigendecomposition of the kernel's
-    matrix loses all below 1e-8, and with them that part of a constant.
+    With a = spread/2 the kernel is the sum over k of psi_k(t) psi_k(t'), where
+    psi_k(t) = sqrt((2 a^2)^k / k!) t^k exp(-a^2 t^2). Row i of the matrix C has coefficient i of every psi_k; with
+    C^T = Q R the columns of R^T are features of the same kernel, graded, so that those of 1e-14 still have their
+    digits. An eigendecomposition of the kernel's matrix loses all below 1e-8, and with them that part of a constant.
     """
     a = spread / 2
     n = int(40 + 3 * spread)
@@ -83,6 +83,8 @@ class OscillatoryFeatures:
         Widths of the spectral lines, one for each frequency, in 1/unit of x.
     most : int, optional
         Features of an envelope at most: the first ones, which are the smoothest. Default: all.
+    amplitudes : tuple of float, optional
+        Square roots of the frequencies' weights. Default: 1.
     """
 
     low: float
@@ -90,10 +92,15 @@ class OscillatoryFeatures:
     frequencies: tuple[float, ...]
     rho: tuple[float, ...]
     most: int | None = None
+    amplitudes: tuple[float, ...] | None = None
 
     @functools.cached_property
     def _envelopes(self) -> tuple[np.ndarray, ...]:
-        return tuple(envelope(rho * (self.high - self.low))[:, : self.most] for rho in self.rho)
+        amplitudes = self.amplitudes or (1.0,) * len(self.rho)
+        length = self.high - self.low
+        return tuple(
+            a * envelope(rho * length)[:, : self.most] for a, rho in zip(amplitudes, self.rho, strict=True)
+        )
 
     @functools.cached_property
     def groups(self) -> np.ndarray:

@@ -11,7 +11,8 @@ from pysolve._gp_pde_features import OscillatoryFeatures
 
 MOST_FREQUENCIES = 24  # of an axis
 MOST_FEATURES = 0.9  # of the points of an axis: more would fit anything
-POINTS_PER_FEATURE = 12  # of one envelope: few points leave nothing for the periodogram otherwise
+POINTS_PER_FEATURE = 3  # of one envelope, at least
+SCATTERED_POINTS_PER_FEATURE = 12  # more would leave nothing for the periodogram
 EXACT = 2e-12  # a remainder below this part of the signals is rounding
 OVERSAMPLING = 4  # points of the periodogram for every 1/length
 SPARSE_RANGE = 2.5  # highest frequency looked for at scattered points, in points per length
@@ -61,9 +62,14 @@ def _scaled(signals: np.ndarray) -> np.ndarray:
     return signals[:, largest > 0] / max(largest.max(initial=0), np.finfo(float).tiny)
 
 
+def _is_uniform(x: np.ndarray) -> bool:
+    gaps = np.diff(x)
+    return bool(np.ptp(gaps) <= 1e-6 * gaps.mean())
+
+
 def _features(x: np.ndarray, frequencies: list[float], spread: float) -> OscillatoryFeatures:
     rho = spread / (x[-1] - x[0])
-    most = max(2, len(x) // POINTS_PER_FEATURE)
+    most = max(2, len(x) // (POINTS_PER_FEATURE if _is_uniform(x) else SCATTERED_POINTS_PER_FEATURE))
     return OscillatoryFeatures(x[0], x[-1], tuple(frequencies), (rho,) * len(frequencies), most)
 
 
@@ -76,8 +82,7 @@ def remainder(x: np.ndarray, signals: np.ndarray, frequencies: list[float], spre
 def _strongest_line(x: np.ndarray, rest: np.ndarray, found: list[float]) -> float | None:
     """The frequency of the highest peak, refined; None where white noise would have as high a one."""
     length = x[-1] - x[0]
-    gaps = np.diff(x)
-    uniform = np.ptp(gaps) <= 1e-6 * gaps.mean()
+    uniform = _is_uniform(x)
     weighted = rest * np.hanning(len(x) + 2)[1:-1, None] if uniform else rest
     frequencies, power = _periodogram(x, weighted, uniform)
     if len(power) == 0:

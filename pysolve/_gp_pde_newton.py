@@ -10,6 +10,7 @@ import scipy.linalg
 
 from pysolve._gp_pde_evidence import Block, Fit, fit, fit_by_evidence
 from pysolve._gp_pde_outcome import GPStatus
+from pysolve._gp_pde_posterior import DensePosterior
 from pysolve._gp_pde_system import NUGGET, DenseSystem
 
 NEWTON_STEPS = 60
@@ -17,6 +18,9 @@ NEWTON_TOLERANCE = 1e-11  # relative change of u at which Gauss-Newton is at its
 ROUNDING = 1e-6  # a change below this that no longer falls is rounding
 HALVINGS = 14
 LOOSEST = 1e-2  # relative noise of the equations at which a search for unknown numbers begins
+UNDETERMINED = 0.03  # standard deviation relative to the largest u that is no knowledge, were all data exact
+EXACTLY = 1e-8  # what the noise of data is multiplied by to make them exact
+PROBES = 12  # points of every axis at which that is looked at
 TIGHTER = 0.1  # and what it is multiplied by from step to step
 
 
@@ -29,6 +33,7 @@ class Solved:
     posterior: Fit
     iterations: int
     status: GPStatus
+    undetermined: bool
 
 
 def solve(system: DenseSystem, report: Callable[[str], None] = lambda text: None) -> Solved:
@@ -37,13 +42,36 @@ def solve(system: DenseSystem, report: Callable[[str], None] = lambda text: None
     sd = NUGGET * system.f_scale if system.exact else 1.0
     if system.problem.nonlinear is None and not bilinear:
         block = system.equations(np.zeros(system.size), system.starts, sd)
-        found = fit_by_evidence([block, *system.conditions], system.weights, system.groups, system.flat)
-        return _split(system, found, 1, GPStatus.SOLVED)
+        found, open_ = best_fit(system, [block, *system.conditions], system.weights)
+        return _split(system, found, 1, GPStatus.SOLVED, open_)
     return GaussNewton(system, sd, LOOSEST if bilinear else 0.0, report).run()
 
 
-def _split(system: DenseSystem, found: Fit, iterations: int, status: GPStatus) -> Solved:
-    return Solved(found.c[: system.size], found.c[system.size :], found, iterations, status)
+def best_fit(system: DenseSystem, blocks: list[Block], weights: np.ndarray) -> tuple[Fit, bool]:
+    """The posterior with weights by evidence, but for what the data say nothing of; and whether there is such.
+
+    The evidence prunes what the data do not ask for. Where they could not have asked for it, as for a slope of which
+    no boundary value tells, that would be a certainty out of nothing: then no weight falls below its first one.
+    """
+    if undetermined(system, blocks):
+        return fit(blocks, np.maximum(weights, system.weights), system.centre), True
+    return fit_by_evidence(blocks, weights, system.groups, system.centre), False
+
+
+def undetermined(system: DenseSystem, blocks: list[Block]) -> bool:
+    """Whether u would be open somewhere even if all data were exact."""
+    exact = [dataclasses.replace(block, sd=EXACTLY * block.sd) if block.fixed else block for block in blocks]
+    found = fit(exact, system.weights, system.centre)
+    posterior = DensePosterior(found, tuple(part.size for part in system.rows.features))
+    matrices = []
+    for part, x in zip(system.rows.features, system.problem.axes, strict=True):
+        matrices.append(part.matrix(np.linspace(x[0], x[-1], min(PROBES, len(x)))))
+    u = np.abs(system.values(found.c[: system.size])).max(initial=0)
+    return bool(posterior.variance_grid(matrices).max() > (UNDETERMINED * max(u, 1e-3 * system.u_scale)) ** 2)
+
+
+def _split(system: DenseSystem, found: Fit, iterations: int, status: GPStatus, open_: bool) -> Solved:
+    return Solved(found.c[: system.size], found.c[system.size :], found, iterations, status, open_)
 
 
 class GaussNewton:
@@ -66,7 +94,7 @@ class GaussNewton:
 
     def __init__(self, system: DenseSystem, sd: float, loose: float, report: Callable[[str], None]) -> None:
         self.system, self.sd, self.loose, self.report = system, sd, loose, report
-        self.c = np.concatenate([np.zeros(system.size), system.starts])
+        self.c = system.centre
         self.weights = system.weights
         self.change = np.inf
 
@@ -85,7 +113,7 @@ class GaussNewton:
         blocks = self._blocks(self.c, sd)
         if blocks is None:
             return GPStatus.BREAKDOWN
-        found = fit_by_evidence(blocks, self.weights, self.system.groups, self.system.flat, steps=2)
+        found = fit_by_evidence(blocks, self.weights, self.system.groups, self.system.centre, steps=2)
         if not np.isfinite(found.c).all():
             return GPStatus.BREAKDOWN
         length = self._step_length(found, blocks[0].sd)
@@ -131,7 +159,7 @@ class GaussNewton:
         system, size = self.system, self.system.size
         left = system.residual(c[:size], c[size:])
         each = 1.0 if system.exact else system.noise[system.known]
-        total = np.sum((left / each) ** 2) / sd**2 + np.sum((c[:size] / weights[:size]) ** 2)
+        total = np.sum((left / each) ** 2) / sd**2 + np.sum(((c - system.centre) / weights) ** 2)
         total += sum(np.sum((block.A @ c - block.r) ** 2) / block.sd**2 for block in system.conditions)
         return float(total) if np.isfinite(total) else np.inf
 
@@ -142,7 +170,7 @@ class GaussNewton:
         if blocks is None:
             blocks = self.system.conditions
         try:
-            found = fit_by_evidence(blocks, self.weights, self.system.groups, self.system.flat)
+            found, open_ = best_fit(self.system, blocks, self.weights)
         except (scipy.linalg.LinAlgError, ValueError):
-            found = fit(self.system.conditions, self.system.weights, self.system.flat)
-        return _split(self.system, dataclasses.replace(found, c=self.c), step, status)
+            found, open_ = fit(self.system.conditions, self.system.weights, self.system.centre), True
+        return _split(self.system, dataclasses.replace(found, c=self.c), step, status, open_)

@@ -22,7 +22,10 @@ class GPStatus(enum.Enum):
         "the residual of the equations is larger than noise or rounding explain: the kernel does not resolve the "
         "solution on this grid"
     )
-    UNDERDETERMINED = "the equations and conditions leave part of the solution undetermined: there it is the prior's, and std is large"
+    UNDERDETERMINED = (
+        "the equations and conditions leave part of the solution open: "
+        "there it is the prior's, and the standard deviation is large"
+    )
     MAXITER = "the limit of Gauss-Newton steps was reached before the tolerance"
     STAGNATED = "no step of Gauss-Newton makes the residual smaller"
     BREAKDOWN = "a number that is not finite came up; the last finite iterate is returned"

@@ -14,6 +14,9 @@ from pysolve._gp_pde_rows import GridRows
 
 NUGGET = 1e-13  # noise of exact equations and boundary values, relative to the largest
 WIDEST_WEIGHTS = 1e6  # of the frequencies' first weights, relative to u
+UNKNOWNS_SD = (
+    1e4  # of the prior of the unknown numbers, relative to where they start: no knowledge to speak of
+)
 
 
 class DenseSystem:
@@ -38,6 +41,7 @@ class DenseSystem:
         self.starts = np.array(list(problem.starts.values()), dtype=np.float64)
         self.noise = np.broadcast_to(np.asarray(problem.noise, dtype=np.float64), problem.shape)
         self.exact = not bool(np.any(self.noise > 0))
+        self.centre = np.concatenate([np.zeros(self.size), self.starts])
         self.weights, self.u_scale, self.f_scale = self._scales()
         self.conditions = self._conditions()
 
@@ -52,8 +56,8 @@ class DenseSystem:
         f, trace = self.problem.f_scale, self.problem.trace_scale
         u = max(trace, f / largest) or 1.0
         weights = np.clip(np.maximum(trace, f / np.maximum(norms, 1e-300)), 1e-3 * u, WIDEST_WEIGHTS * u)
-        ends = np.maximum(1.0, np.abs(self.starts))
-        return np.concatenate([weights[self.groups], ends]), u, f or largest * u
+        wide = UNKNOWNS_SD * np.where(self.starts == 0, 1.0, np.abs(self.starts))
+        return np.concatenate([weights[self.groups], wide]), u, f or largest * u
 
     # ---- rows of the equation ------------------------------------------------------------------------------------
     def _term(self, term: Term, part: slice) -> np.ndarray:
