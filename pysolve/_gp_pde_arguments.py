@@ -164,7 +164,7 @@ def _unknown(value: str | Unknown, name: str, starts: dict[str, float]) -> tuple
     value = Unknown(value) if isinstance(value, str) else value
     if not isinstance(value.name, str) or not value.name:
         raise ValueError(f"{name}: an unknown number must have a name, got {value.name!r}")
-    if not np.isscalar(value.start) or not np.isfinite(value.start):
+    if not isinstance(value.start, (int, float, np.number)) or not np.isfinite(value.start):
         raise ValueError(f"{name}: start of {value.name!r} must be a finite number, got {value.start!r}")
     if starts.setdefault(value.name, float(value.start)) != float(value.start) and value.start != 1.0:
         starts[value.name] = float(value.start)

@@ -21,9 +21,14 @@ EIGENVALUE_TOLERANCE = 1e-15  # what is left out beyond: rounding
 class Features(Protocol):
     """What every set of features of an axis offers."""
 
-    low: float
-    high: float
-    frequencies: tuple[float, ...]
+    @property
+    def low(self) -> float: ...
+
+    @property
+    def high(self) -> float: ...
+
+    @property
+    def frequencies(self) -> tuple[float, ...]: ...
 
     @property
     def size(self) -> int: ...
@@ -55,7 +60,7 @@ def envelope(spread: float) -> np.ndarray:
                 k * np.log(np.abs(t[:, None])) + (k * np.log(2 * a * a) - scipy.special.gammaln(k + 1)) / 2
             )
         psi = np.where(t[:, None] < 0, -1.0, 1.0) ** k * np.exp(scale - (a * t[:, None]) ** 2)
-        features = np.linalg.qr((to_coefficients @ psi).T, mode="r").T
+        features = np.transpose(np.linalg.qr((to_coefficients @ psi).T, mode="r"))
     else:
         eigenvalues, E = np.linalg.eigh(np.exp(-((a * (t[:, None] - t)) ** 2)))
         kept = eigenvalues > EIGENVALUE_TOLERANCE * eigenvalues[-1]

@@ -48,7 +48,7 @@ class DensePosterior:
     def variance_grid(self, matrices: Sequence[np.ndarray], prior: bool = False) -> np.ndarray:
         """Variance of a linear functional on a grid; `matrices` are the axes' features there."""
         n = tuple(len(part) for part in matrices)
-        others = functools.reduce(np.kron, matrices[1:], np.ones((1, 1)))
+        others = kron_all(matrices[1:])
         step = max(1, ENTRIES_AT_ONCE // max(1, len(others) * self.size))
         parts = [
             self._variance(np.kron(matrices[0][start : start + step], others), prior)
@@ -69,3 +69,11 @@ class DensePosterior:
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draws of the features' coefficients, shape (n, *shape)."""
         return self.fit.sample(n, rng)[:, : self.size].reshape(n, *self.shape)
+
+
+def kron_all(matrices: Sequence[np.ndarray]) -> np.ndarray:
+    """The Kronecker product of all of them; [[1]] of none."""
+    product = np.ones((1, 1))
+    for matrix in matrices:
+        product = np.kron(product, matrix)
+    return product
