@@ -77,6 +77,10 @@ def preconditioner(system: RowSet, method: str, box_size: int) -> tuple[Precondi
     return factor, factor.method
 
 
+def patience(inner: Preconditioner) -> int:
+    return 3 if isinstance(inner, Factor) else 40
+
+
 def posterior_of(problem: GridProblem, system: RowSet, inner: Preconditioner) -> GridPosterior:
     """Exact from a factor of this very system, by perturbed solves otherwise."""
     if isinstance(inner, Factor):
@@ -89,7 +93,12 @@ def posterior_of(problem: GridProblem, system: RowSet, inner: Preconditioner) ->
             # Rows without weight are not rows. A projected block has orthonormal rows, so its noise is white too.
             y += np.where(np.broadcast_to(block.weight, y.shape) > 0, rng.standard_normal(y.shape), 0.0)
         right[-1] = np.zeros(system.s.shape)
-        return prior + refine(system, inner, np.zeros(system.s.shape), right=right, tol=1e-6)[0]
+        return (
+            prior
+            + refine(
+                system, inner, np.zeros(system.s.shape), right=right, tol=1e-6, patience=patience(inner)
+            )[0]
+        )
 
     return SampledPosterior(problem.bases, draw)
 
@@ -148,7 +157,7 @@ def solve_grid(
     watch("factor", 0, math.nan)
     inner, name = preconditioner(system, chosen, box_size)
     z, steps, gradient = refine(
-        system, inner, np.zeros(problem.size), tol=tol, maxiter=maxiter,
+        system, inner, np.zeros(problem.size), tol=tol, maxiter=maxiter, patience=patience(inner),
         watch=lambda step, size: watch("conjugate gradients", step, size),
     )  # fmt: skip
     status = GridStatus.STOPPED if watch.stopped else ended(gradient, steps, maxiter)

@@ -42,7 +42,10 @@ class TensorSolver:
 
     def __init__(self, problem: GridProblem, terms: Terms) -> None:
         self.problem, self.d = problem, len(problem.size)
-        self.Q = [basis.features[0] for basis in problem.bases]
+        # The bases are orthonormal to about the root of rounding only; here they must be to rounding: F = Q U.
+        made = [np.linalg.qr(basis.features[0]) for basis in problem.bases]
+        self.Q = [Q for Q, _ in made]
+        self.U_inverse = [scipy.linalg.solve_triangular(U, np.eye(len(U))) for _, U in made]
         self.L = [self._operator(j, terms) for j in range(self.d)]
         self.shift = sum(mean(a) for orders, a in terms.items() if not any(orders))
         self.B = [self._functionals(j) for j in range(self.d)]
@@ -63,15 +66,15 @@ class TensorSolver:
             self.divisor = self.divisor.real
 
     def _operator(self, j: int, terms: Terms) -> np.ndarray:
-        features = self.problem.bases[j].features
-        L = np.zeros((features[0].shape[1],) * 2)
+        features, Q = self.problem.bases[j].features, self.Q[j]
+        L = np.zeros((Q.shape[1],) * 2)
         for orders, a in terms.items():
             if own_axis(orders) == j:
-                L += mean(a) * (features[0].T @ features[orders[j]])
-        return L
+                L += mean(a) * (Q.T @ features[orders[j]])
+        return L @ self.U_inverse[j]
 
     def _functionals(self, j: int) -> np.ndarray:
-        rows = [c.functional for c in self.problem.conditions if c.axis == j]
+        rows = [c.functional @ self.U_inverse[j] for c in self.problem.conditions if c.axis == j]
         return np.vstack(rows) if rows else np.zeros((0, self.problem.size[j]))
 
     def lift(self, g: list[np.ndarray]) -> np.ndarray:
@@ -85,7 +88,7 @@ class TensorSolver:
         return total
 
     def apply(self, f: np.ndarray, g: list[np.ndarray]) -> np.ndarray:
-        """z for an equation with right-hand side f in the bases, and conditions with right-hand sides g."""
+        """U z for an equation with right-hand side f in the bases, and conditions with right-hand sides g."""
         lift = self.lift(g)
         rest = f - self.shift * lift
         for j, L in enumerate(self.L):
@@ -121,13 +124,13 @@ def build(problem: GridProblem, terms: Terms | None = None) -> TensorSolver | No
 
 
 def compact(solver: TensorSolver, rows: KronRows) -> Callable[[np.ndarray], np.ndarray]:
-    """z to the equation's left side in the bases; constant coefficients never leave the bases."""
+    """U z to the equation's left side in the bases; constant coefficients never leave the bases."""
     if not rows.constant:
-        return lambda Z: solver.project(rows, rows.unweighted(Z))
+        return lambda Y: solver.project(rows, rows.unweighted(chain(solver.U_inverse, Y)))
     made: dict[tuple[int, int], np.ndarray] = {}
     for _, factors in rows.terms:
-        for j, (Q, F) in enumerate(zip(solver.Q, factors, strict=True)):
-            made.setdefault((j, id(F)), Q.T @ F)
+        for j, (Q, F, U_inverse) in enumerate(zip(solver.Q, factors, solver.U_inverse, strict=True)):
+            made.setdefault((j, id(F)), Q.T @ F @ U_inverse)
     terms = [(a, [made[j, id(F)] for j, F in enumerate(factors)]) for a, factors in rows.terms]
     return KronRows(terms, 1.0, np.zeros(solver.problem.size)).unweighted  # type: ignore[arg-type]
 
@@ -148,22 +151,25 @@ def fast_solve(
     f = solver.project(rows, f)
     g = [solver.project(c.rows, values) for c, values in zip(conditions, g, strict=True)]
 
-    def image(Z: np.ndarray) -> np.ndarray:
-        return solver.apply(left(Z), [mode_product(c.functional, Z, c.axis) for c in conditions])
+    functionals = [c.functional @ solver.U_inverse[c.axis] for c in conditions]
+
+    def image(Y: np.ndarray) -> np.ndarray:
+        ends = [mode_product(F, Y, c.axis) for F, c in zip(functionals, conditions, strict=True)]
+        return solver.apply(left(Y), ends)
 
     wanted = solver.apply(f, g)
     scale = float(np.linalg.norm(wanted))
-    Z, step, size = wanted, 1, 0.0
+    Y, step, size = wanted, 1, 0.0
     for _ in range(4):
-        correction = wanted - image(Z)
+        correction = wanted - image(Y)
         before, size = size, float(np.linalg.norm(correction)) / (scale or 1.0)
         if size <= tol or not np.isfinite(size) or (0.0 < before <= 4 * size):
             break
         if size > 1e-6:
             correction, more = krylov(image, correction, tol / size, maxiter, watch)
             step += more
-        Z, step = Z + correction, step + 1
-    return Z, step, size
+        Y, step = Y + correction, step + 1
+    return chain(solver.U_inverse, Y), step, size
 
 
 def krylov(

@@ -22,6 +22,7 @@ from pysolve._gp_pde_grid import (
     Watch,
     choose,
     fast_posterior,
+    patience,
     posterior_of,
     preconditioner,
     solve_grid,
@@ -157,7 +158,13 @@ class LinearSteps:
     def _refined(self, system: RowSet, Z: np.ndarray, most: int, watch: Watch) -> np.ndarray:
         assert self.inner is not None
         found, steps, self.gradient = refine(
-            system, self.inner, Z, tol=1e-14, maxiter=most, watch=lambda i, size: watch("newton", i, size)
+            system,
+            self.inner,
+            Z,
+            tol=1e-14,
+            maxiter=most,
+            patience=patience(self.inner),
+            watch=lambda i, size: watch("newton", i, size),
         )
         self.iterations += steps
         return found

@@ -126,11 +126,7 @@ class GridProblem:
         # Products of tails would overflow when they are squared; at 1e-100 of the largest they are zero anyway.
         return np.maximum(total, 1e-100 * total.max()) if total.size else total
 
-    def system(self, replaced: Mapping[KronRows, KronRows] | None = None) -> RowSet:
+    def system(self) -> RowSet:
         """All rows, compressed where they are plain Kronecker products, and the prior."""
-        replaced = replaced or {}
-        blocks: list[KronRows | PointRows] = []
-        for block in self.blocks:
-            block = replaced.get(block, block) if isinstance(block, KronRows) else block
-            blocks.append(block.compressed() if isinstance(block, KronRows) else block)
+        blocks = [block.compressed() if isinstance(block, KronRows) else block for block in self.blocks]
         return RowSet(blocks, self.s)

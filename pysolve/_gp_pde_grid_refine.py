@@ -39,11 +39,13 @@ def refine(
     right: list[np.ndarray] | None = None,
     tol: float = 1e-15,
     maxiter: int = 100,
+    patience: int = 3,
     watch: Callable[[int, float], bool] | None = None,
 ) -> tuple[np.ndarray, int, float]:
     """Minimise from Z on. Returns z, the steps made, and the gradient at the end relative to that at z = 0.
 
-    `watch(step, gradient)` may stop it by returning True. Stops too where three steps gain nothing: rounding has been reached.
+    `watch(step, gradient)` may stop it by returning True. Stops too where `patience` steps in a row did not halve the
+    gradient's square: rounding has been reached. Under a poor preconditioner the gradient swings, and needs more patience.
     """
 
     def gradient(Y: list[np.ndarray]) -> np.ndarray:
@@ -57,7 +59,7 @@ def refine(
     g = gradient(residual)
     p, now = g.copy(), float(g @ g)
     best, stalled, step = now, 0, 0
-    while step < maxiter and math.sqrt(now) > tol * scale and stalled < 3:
+    while step < maxiter and math.sqrt(now) > tol * scale and stalled < patience:
         move = factor.solve(p).reshape(Z.shape)
         q = system.forward(move)
         length = squares(q)
