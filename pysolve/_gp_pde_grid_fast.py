@@ -80,12 +80,12 @@ class TensorSolver:
             self.divisor = self.divisor.real
 
     def _operator(self, j: int, terms: Terms) -> np.ndarray:
-        features, Q = self.problem.bases[j].features, self.Q[j]
+        features, Q, U_inverse = self.problem.bases[j].features, self.Q[j], self.U_inverse[j]
         L = np.zeros((Q.shape[1],) * 2)
         for orders, a in terms.items():
             if own_axis(orders) == j:
-                L += mean(a) * (Q.T @ features[orders[j]])
-        return L @ self.U_inverse[j]
+                L += mean(a) * (Q.T @ features[orders[j]] @ U_inverse)
+        return L
 
     def _functionals(self, j: int) -> np.ndarray:
         rows = [c.functional @ self.U_inverse[j] for c in self.problem.conditions if c.axis == j]
