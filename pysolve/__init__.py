@@ -10,6 +10,10 @@ from pysolve._bandit_tsallis import TsallisINF, TsallisINFBins
 from pysolve._conjugate_directions import cg, conjugate_directions
 from pysolve._direction_net import DirectionNet
 from pysolve._jacobi import Jacobi
+from pysolve._kron import KronOperator
+from pysolve._kron_sum import KronSum
+from pysolve._kron_terms import KronTerms
+from pysolve._kron_toeplitz import Toeplitz
 from pysolve._matrix_completion import matrix_completion
 from pysolve._matrix_completion_estimator import MatrixCompletion
 from pysolve._matrix_completion_result import CompletionBias, CompletionResult, CompletionStatus
@@ -38,6 +42,9 @@ __all__ = [
     "DirectionNet",
     "FixedArm",
     "Jacobi",
+    "KronOperator",
+    "KronSum",
+    "KronTerms",
     "MatrixCompletion",
     "Multilevel",
     "PackedMatrix",
@@ -50,6 +57,7 @@ __all__ = [
     "StencilOperator",
     "SuccessiveReject",
     "ThompsonSampling",
+    "Toeplitz",
     "Trial",
     "TsallisINF",
     "TsallisINFBins",
