@@ -74,8 +74,8 @@ class Decomposition:
             return self.solve(b.real.copy(), workspace, rcond) + 1j * self.solve(
                 b.imag.copy(), workspace, rcond
             )
-        bases = (form.V.dtype for form in self.forms)
-        dtype = np.result_type(b.dtype, self.spectrum.dtype, *bases) if b.size else b.dtype
+        arrays = (array for axis in self.forms for array in (axis.V, *axis.forms))
+        dtype = np.result_type(b.dtype, *self.coefficients, *(array.dtype for array in arrays))
         b = b.astype(dtype, copy=False)
         y, x = np.empty_like(b), np.empty_like(b)
         self.to_basis.apply(b, y, workspace)
