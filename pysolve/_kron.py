@@ -167,7 +167,8 @@ class KronOperator(StructuredMap):
         if shift != 0 or rcond is not None:
             return self.shifted(shift).solve(b, rcond=rcond)
         self._check_square_factors("solve")
-        operator, x = self._right_side(b)
+        operator, b = self._right_side(b)
+        x = b.copy()
         shape, dims = x.shape, [factor.shape[0] for factor in self._factors]
         x = x.reshape(*dims, x.size // max(math.prod(dims), 1))
         for axis, factor in enumerate(operator._factors):

@@ -77,7 +77,7 @@ class Decomposition:
         arrays = (array for axis in self.forms for array in (axis.V, *axis.forms))
         dtype = np.result_type(b.dtype, *self.coefficients, *(array.dtype for array in arrays))
         b = b.astype(dtype, copy=False)
-        y, x = np.empty_like(b), np.empty_like(b)
+        y, x = workspace.array("basis", b.shape, b.dtype), np.empty_like(b)
         self.to_basis.apply(b, y, workspace)
         if self.triangular:
             y = np.ascontiguousarray(self._back_substituted(y))

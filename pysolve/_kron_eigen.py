@@ -85,8 +85,17 @@ def _computed_form(factor: Factor, real: bool) -> AxisForm:
     if is_hermitian(factor):
         w, Q = scipy.linalg.eigh(A, driver="evd", check_finite=False)
         return AxisForm(DenseFactor(Q), [w], 0.0)
-    T, U = scipy.linalg.schur(A, output="real" if real else "complex", check_finite=False)
-    return AxisForm(DenseFactor(U), [T if real else _diagonal_or_triangle(T)], 0.0)
+    if A.dtype.kind == "f":  # a complex form of a real matrix is made from the real one
+        if "schur" not in factor.kept:
+            factor.kept["schur"] = scipy.linalg.schur(A, check_finite=False)
+        T, U = factor.kept["schur"]
+        if real:
+            return AxisForm(DenseFactor(U), [T], 0.0)
+        T, U = scipy.linalg.rsf2csf(T, U, check_finite=False)
+        T = np.triu(T)
+    else:
+        T, U = scipy.linalg.schur(A, check_finite=False)
+    return AxisForm(DenseFactor(U), [_diagonal_or_triangle(T)], 0.0)
 
 
 def _diagonal_or_triangle(T: np.ndarray) -> np.ndarray:

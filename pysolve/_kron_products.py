@@ -35,10 +35,11 @@ class Chain:
             left, right = math.prod(dims[:axis]), math.prod(dims[axis + 1 :]) * columns
             dims[axis] = factor.shape[0]
             size = math.prod(dims) * columns
-            if step == len(self.order) - 1:
-                target = y.reshape(-1)
+            to_come = len(self.order) - 1 - step
+            if to_come % 2 == 0 and size <= y.size:  # y itself is every other buffer
+                target = y.reshape(-1)[:size]
             else:
-                target = workspace.array(("chain", step % 2), (size,), x.dtype)
+                target = workspace.array(("chain", to_come % 2), (size,), x.dtype)
             mode_product(factor, source, target, left, right, workspace)
             source = target
 

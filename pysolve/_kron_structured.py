@@ -86,14 +86,14 @@ class StructuredMap(LinearMap):
                 raise ValueError(f"{what} needs square factors, but factors[{j}] has shape {factor.shape}")
 
     def _right_side(self, b: Any) -> tuple[Any, np.ndarray]:
-        """The operator in the precision to solve in, and `b` checked, a new array in that type."""
+        """The operator in the precision to solve in, and `b` checked, contiguous and of that type, to be read only."""
         b, n = _arrays.as_numbers(b, "b"), self.shape[0]
         if b.ndim not in (1, 2) or b.shape[0] != n:
             raise ValueError(f"b must have shape ({n},) or ({n}, k), got {b.shape}")
         _arrays.check_finite(b, "b")
         dtype = _arrays.value_type(self.dtype, b.dtype)
         operator = self if in_double(dtype) == in_double(self.dtype) else self._once("double")
-        return operator, np.array(b, dtype, order="C")
+        return operator, np.ascontiguousarray(b, dtype)
 
 
 def outer(vectors: list[np.ndarray]) -> np.ndarray:
