@@ -123,10 +123,11 @@ class KronOperator(StructuredMap):
         return changed
 
     def _scaled(self, c: Any) -> KronOperator:
-        """The factor with the fewest entries takes the number."""
+        """The factor with the fewest entries takes the number, one that is no identity if there is such a one."""
         c = finite_number(c, "c")
-        smallest = min(range(len(self._factors)), key=lambda j: math.prod(self._factors[j].shape))
-        scaled = [A.scaled(c) if j == smallest else A for j, A in enumerate(self._factors)]
+        ranks = [(A.is_identity, math.prod(A.shape)) for A in self._factors]
+        taker = ranks.index(min(ranks))
+        scaled = [A.scaled(c) if j == taker else A for j, A in enumerate(self._factors)]
         return self._of(tuple(scaled))
 
     def _times_map(self, other: Any) -> Any:
@@ -201,7 +202,7 @@ class KronOperator(StructuredMap):
         True
         """
         self._check_square_factors("shifted")
-        return self + finite_number(shift, "shift") * self._identity()
+        return self._plus_identity(finite_number(shift, "shift"))
 
     def slogdet(self) -> tuple[Any, float]:
         """Sign (or phase) and logarithm of ``|det A|``: the sum of ``N / n_j log|det A_j|``.

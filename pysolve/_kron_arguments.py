@@ -72,7 +72,7 @@ def dense_factor(A: np.ndarray, name: str) -> Factor:
     _arrays.check_finite(A, name)
     n = A.shape[0]
     if A.shape == (n, n) and n and (A.diagonal() == 1).all() and np.count_nonzero(A) == n:
-        return IdentityFactor(n, A.real.dtype)
+        return IdentityFactor(n, A.dtype)
     return DenseFactor(A)
 
 
@@ -89,5 +89,5 @@ def _sparse(A: Any, name: str) -> Factor:
     _arrays.check_finite(A.data, f"{name}.data")
     n = A.shape[0]
     if A.shape == (n, n) and n and A.nnz == n and (A.data == 1).all() and (A.diagonal() == 1).all():
-        return IdentityFactor(n, A.data.real.dtype)
+        return IdentityFactor(n, A.dtype)
     return SparseFactor(A)

@@ -74,8 +74,8 @@ class Decomposition:
             return self.solve(b.real.copy(), workspace, rcond) + 1j * self.solve(
                 b.imag.copy(), workspace, rcond
             )
-        arrays = (array for axis in self.forms for array in (axis.V, *axis.forms))
-        dtype = np.result_type(b.dtype, *self.coefficients, *(array.dtype for array in arrays))
+        types = [axis.V.dtype for axis in self.forms] + [T.dtype for axis in self.forms for T in axis.forms]
+        dtype = np.result_type(b.dtype, *self.coefficients, *types)
         b = b.astype(dtype, copy=False)
         y, x = workspace.array("basis", b.shape, b.dtype), np.empty_like(b)
         self.to_basis.apply(b, y, workspace)
@@ -99,7 +99,7 @@ class Decomposition:
         dims = [form.V.shape[0] for form in self.forms]
         rest = [j for j in range(len(dims)) if j not in self.triangular]
         order = [*self.triangular, *rest, len(dims)]
-        C = np.ascontiguousarray(y.reshape(*dims, -1).transpose(order))
+        C = np.ascontiguousarray(y.reshape(*dims, y.shape[1]).transpose(order))
         coefficients = self._along_diagonals(rest)
         triangles = self._triangles()
         if rest:

@@ -49,8 +49,7 @@ def axis_form(factors: list[Factor], name: str, real: bool = False) -> AxisForm:
     """
     others = [factor for factor in factors if not factor.is_identity]
     if not others:
-        n = factors[0].shape[0]
-        return AxisForm(factors[0], [np.ones(n, factors[0].dtype)] * len(factors), 0.0)
+        return AxisForm(factors[0], [_ones(factors[0])] * len(factors), 0.0)
     if len(others) == 1:
         form = _form_of_one(others[0], real)
         alike = np.ones(form.forms[0].shape[:1], form.forms[0].real.dtype)
@@ -73,8 +72,13 @@ def _form_of_one(factor: Factor, real: bool = False) -> AxisForm:
     return factor.kept[key]
 
 
+def _ones(factor: Factor) -> np.ndarray:
+    """Eigenvalues of an identity, which are real."""
+    return np.ones(factor.shape[0], np.finfo(factor.dtype).dtype)
+
+
 def _identity_form(factor: Factor) -> AxisForm:
-    return AxisForm(factor, [np.ones(factor.shape[0], factor.dtype)], 0.0)
+    return AxisForm(factor, [_ones(factor)], 0.0)
 
 
 def _computed_form(factor: Factor, real: bool) -> AxisForm:
@@ -105,13 +109,27 @@ def _diagonal_or_triangle(T: np.ndarray) -> np.ndarray:
 
 
 def _commuting(factors: list[Factor]) -> AxisForm | None:
-    """A Schur basis of a combination that makes all factors triangular, as it does for factors that commute."""
+    """A Schur basis that makes all factors diagonal, or else triangular, as there is one if they commute.
+
+    That of a combination of the factors, in which hardly two eigenvalues coincide; where its eigenvalues are too
+    sensitive that of one factor may do.
+    """
     matrices = [factor.toarray() for factor in factors]
-    weights = np.cos(np.arange(1.0, len(factors) + 1))  # no two alike, so that eigenvalues hardly coincide
-    scales = [max(float(np.abs(A).max(initial=0)), np.finfo(A.dtype).tiny) for A in matrices]
-    mixed = sum(weight / scale * A for weight, scale, A in zip(weights, scales, matrices, strict=True))
-    mixed = np.asarray(mixed).astype(np.result_type(*matrices), copy=False)
-    V = _form_of_one(DenseFactor(mixed)).V
+    weights = np.cos(np.arange(1.0, len(factors) + 1))
+    scales = [max(float(np.abs(A).max(initial=0)), float(np.finfo(A.dtype).tiny)) for A in matrices]
+    mixed: Any = sum(weight / scale * A for weight, scale, A in zip(weights, scales, matrices, strict=True))
+    combination = DenseFactor(mixed.astype(np.result_type(*matrices), copy=False))
+    triangular = None
+    for candidate in (combination, *(factor for factor in factors if not factor.is_identity)):
+        found = _in_basis(_form_of_one(candidate).V, factors, matrices)
+        if found is not None and found.is_diagonal:
+            return found
+        triangular = triangular or found
+    return triangular
+
+
+def _in_basis(V: Factor, factors: list[Factor], matrices: list[np.ndarray]) -> AxisForm | None:
+    """The forms in a unitary basis, if they are all diagonal or all triangular up to rounding."""
     U = V.toarray()
     forms = [U.conj().T @ A @ U for A in matrices]
     rounding = 16 * max(U.shape[0], 4) * np.finfo(U.dtype).eps

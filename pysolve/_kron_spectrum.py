@@ -73,7 +73,7 @@ class Spectrum:
 
     def divide(self, x: np.ndarray, least: float = 0.0) -> None:
         """Divide x (N, columns) by the eigenvalues; by infinity where their absolute value is at most `least`."""
-        x = x.reshape(self.n, self.width, -1)
+        x = x.reshape(self.n, self.width, x.shape[1])
         for part, values in self.blocks() if x.size else ():
             if least > 0:
                 values[np.abs(values) <= least] = np.inf

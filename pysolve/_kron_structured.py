@@ -9,8 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from pysolve import _arrays, _kron_algebra
-from pysolve._kron_factors import IdentityFactor
-from pysolve._kron_linear import LinearMap, in_double
+from pysolve._kron_factors import Factor, IdentityFactor
+from pysolve._kron_linear import LinearMap, finite_number, in_double
 
 
 class StructuredMap(LinearMap):
@@ -32,7 +32,6 @@ class StructuredMap(LinearMap):
         return self + (-other) if isinstance(other, StructuredMap) else NotImplemented
 
     def _scaled(self, c: Any) -> Any:
-        from pysolve._kron_linear import finite_number
         from pysolve._kron_terms import KronTerms
 
         c = finite_number(c, "c")
@@ -45,12 +44,15 @@ class StructuredMap(LinearMap):
 
         return KronTerms._of(_kron_algebra.multiply_terms(self._terms(), other._terms()))
 
-    def _identity(self) -> Any:
-        """The identity on the space of this operator."""
-        from pysolve._kron import KronOperator
-
+    def _identity(self) -> tuple[Factor, ...]:
+        """The factors of the identity on the space of this operator."""
         real = np.dtype("f8") if in_double(self.dtype) else np.dtype("f4")
-        return KronOperator._of(tuple(IdentityFactor(A.shape[0], real) for A in self._terms()[0][1]))
+        return tuple(IdentityFactor(A.shape[0], real) for A in self._terms()[0][1])
+
+    def _plus_identity(self, shift: Any) -> Any:
+        from pysolve._kron_terms import KronTerms
+
+        return KronTerms._of([*self._terms(), (shift, self._identity())])
 
     def tocsr(self) -> sp.csr_array:
         """The matrix as a ``scipy.sparse.csr_array`` without stored duplicates."""

@@ -124,7 +124,7 @@ class KronTerms(StructuredMap):
     def shifted(self, shift: Any) -> KronTerms:
         """The operator ``A + shift I``; as `KronOperator.shifted`."""
         self._check_square_factors("shifted")
-        return self + finite_number(shift, "shift") * self._identity()
+        return self._plus_identity(finite_number(shift, "shift"))
 
     def solve(self, b: Any, shift: Any = 0.0, *, rcond: float | None = None) -> np.ndarray:
         r"""Solution of ``(A + shift I) x = b``, where one basis along each axis serves all terms.
@@ -193,7 +193,7 @@ class KronTerms(StructuredMap):
 
     def _unit(self) -> tuple:
         """What a shift multiplies: the identity."""
-        return self._identity()._factors
+        return self._identity()
 
     def slogdet(self) -> tuple[Any, float]:
         """Sign (or phase) and logarithm of ``|det A|``, by the bases of `solve`.

@@ -86,9 +86,7 @@ class ToeplitzFactor(Factor):
 
     @property
     def T(self) -> Factor:
-        c = self.r.copy()
-        c[:1] = self.c[:1]
-        return ToeplitzFactor(c, self.c)
+        return ToeplitzFactor(self.r, self.c)  # they begin alike
 
     def conj(self) -> Factor:
         return self if self.dtype.kind == "f" else ToeplitzFactor(self.c.conj(), self.r.conj())
@@ -175,7 +173,8 @@ class Toeplitz(LinearMap):
         r = c.conj() if r is None else r
         dtype = _arrays.value_type(c.dtype, r.dtype)
         c, r = np.array(c, dtype), np.array(r, dtype)
-        r[:1] = c[:1]
+        if c.size:
+            r[:1] = c[:1]
         self._factor = ToeplitzFactor(c, r)
         super().__init__(self._factor.shape, dtype)
         self.c, self.r = c, r
