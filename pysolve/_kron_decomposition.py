@@ -57,9 +57,9 @@ class Decomposition:
         ]
 
     def check(self, name: str) -> None:
-        """LinAlgError where an eigenvalue is 0 in comparison with the largest."""
+        """LinAlgError where an eigenvalue is 0 in comparison with what it is the sum of."""
         low, high, smallest = self.spectrum.extremes
-        if low <= np.finfo(self.spectrum.dtype).eps * high:
+        if low <= np.finfo(self.spectrum.dtype).eps * self.spectrum.bound:
             raise LinAlgError(
                 f"{name} is singular to working precision: its eigenvalue nearest to 0 is {smallest:.3g}, the largest "
                 f"in absolute value is {high:.3g}; rcond= asks for the least-squares solution"

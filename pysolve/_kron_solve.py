@@ -23,7 +23,8 @@ def solve_along(factor: Factor, b: np.ndarray, name: str) -> np.ndarray:
         return _sparse_solve(factor, b, name)
     if isinstance(factor, ToeplitzFactor) and factor.shape[0] > MOST_LU:
         try:
-            return np.ascontiguousarray(scipy.linalg.solve_toeplitz((factor.c, factor.r), b.T).T)
+            x = scipy.linalg.solve_toeplitz((factor.c, factor.r), b.T).T
+            return np.ascontiguousarray(x, b.dtype)  # SciPy recurs in double precision
         except LinAlgError:
             raise LinAlgError(
                 f"{name} has a singular leading block: Levinson's recursion ends there"
@@ -48,7 +49,7 @@ def dense_lu(factor: Factor, name: str) -> tuple[np.ndarray, np.ndarray]:
     lu, pivots, rcond = factor.kept["lu"]
     if not rcond > np.finfo(lu.dtype).eps / 2:
         raise LinAlgError(f"{name} is singular to working precision: its reciprocal condition is {rcond:.1e}")
-    return lu, pivots
+    return lu, pivots.copy()  # SciPy's wrapper of getrs counts them up for the call, while other threads may read
 
 
 def _sparse_solve(factor: SparseFactor, b: np.ndarray, name: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,6 +39,8 @@ class Spectrum:
                 self._base += rest
             else:
                 self._scaled.append((first, rest[0] if rest.size and (rest == rest[0]).all() else rest))
+        sizes = ([abs(c), *(np.abs(w).max(initial=0) for w in vectors)] for c, vectors in terms)
+        self.bound = float(sum(math.prod(map(float, parts)) for parts in sizes))  # on the absolute values
         self._extremes: tuple[float, float, Any] | None = None
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
