@@ -57,8 +57,8 @@ class KronSum(KronTerms):
     ----------
     .. [1] R. E. Lynch, J. R. Rice, D. H. Thomas, "Direct solution of partial difference equations by tensor
            product methods", *Numerische Mathematik* 6, 185-199, 1964.
-    .. [2] I. Jonsson, B. Kagstrom, "Recursive blocked algorithms for solving triangular systems", *ACM Transactions
-           on Mathematical Software* 28, 392-415, 2002.
+    .. [2] I. Jonsson, B. Kagstrom, "Recursive blocked algorithms for solving triangular systems. Part II", *ACM
+           Transactions on Mathematical Software* 28, 416-435, 2002.
 
     Examples
     --------
