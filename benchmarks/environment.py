@@ -72,7 +72,8 @@ def installed(library: str) -> bool:
 
 def versions() -> str:
     """The libraries that are compared, with their versions."""
-    known = ("pysolve", "numpy", "scipy", "pyamg", "petsc4py", "pyamgcl", "ilupp", "torch", "cmfrec")
+    peers = ("pyamg", "petsc4py", "pyamgcl", "ilupp", "torch", "cmfrec", "pykronecker", "linear_operator")
+    known = ("pysolve", "numpy", "scipy", *peers)
     names = [name for name in known if installed(name)]
     return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
 

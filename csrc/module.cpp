@@ -21,6 +21,7 @@ void bind_multilevel(py::module_& m);
 void bind_direction_net(py::module_& m);
 void bind_sor(py::module_& m);
 #if defined(PYSOLVE_BACKEND_cpu)
+void bind_kron(py::module_& m);
 void bind_matrix_completion(py::module_& m);
 #endif
 }  // namespace pysolve::bind
@@ -61,6 +62,7 @@ PYBIND11_MODULE(PYSOLVE_MODULE, m, py::mod_gil_not_used()) {
   pysolve::bind::bind_direction_net(m);
   pysolve::bind::bind_sor(m);
 #if defined(PYSOLVE_BACKEND_cpu)
+  pysolve::bind::bind_kron(m);
   pysolve::bind::bind_matrix_completion(m);
 #endif
   m.attr("version") = PYSOLVE_VERSION;

@@ -15,6 +15,10 @@ from pysolve._gp_pde_boundary import Neumann, Robin
 from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_result import GPSolution
 from pysolve._jacobi import Jacobi
+from pysolve._kron import KronOperator
+from pysolve._kron_sum import KronSum
+from pysolve._kron_terms import KronTerms
+from pysolve._kron_toeplitz import Toeplitz
 from pysolve._matrix_completion import matrix_completion
 from pysolve._matrix_completion_estimator import MatrixCompletion
 from pysolve._matrix_completion_result import CompletionBias, CompletionResult, CompletionStatus
@@ -46,6 +50,9 @@ __all__ = [
     "GPSolution",
     "GPStatus",
     "Jacobi",
+    "KronOperator",
+    "KronSum",
+    "KronTerms",
     "MatrixCompletion",
     "Multilevel",
     "Neumann",
@@ -61,6 +68,7 @@ __all__ = [
     "StencilOperator",
     "SuccessiveReject",
     "ThompsonSampling",
+    "Toeplitz",
     "Trial",
     "TsallisINF",
     "TsallisINFBins",

@@ -1,5 +1,6 @@
 """Types of the compiled kernels; csrc/<stem>.hpp says what each one computes and costs."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 Array = Any  # contiguous, of the types that the kernel's header names
@@ -222,6 +223,11 @@ def ssor_cg_run_csr(
     split: SorSplit, omega: float, x: Array, r: Array, work: Array, norms: Array, state: RunState
 ) -> None: ...
 def sor_precondition_csr(split: SorSplit, omega: float, r: Array, z: Array) -> None: ...
+
+# kron
+def kron_mode_product(A: Array, x: Array, y: Array) -> None: ...
+def kron_work_size(factors: Sequence[Array], columns: int = 1) -> int: ...
+def kron_matvec(factors: Sequence[Array], x: Array, y: Array, work: Array) -> None: ...
 
 # matrix_completion
 Observed = tuple[Any, Any, Any, Any, Any]  # begin, end, indices, values, weights

@@ -107,7 +107,9 @@ def solve_large(
     if problem.nonlinear is None:
         found = solve_grid(grid, callback=callback)
     else:
-        found = solve_grid_nonlinear(grid, Nonlinear.of_u(*problem.nonlinear, len(features)), callback=callback)
+        found = solve_grid_nonlinear(
+            grid, Nonlinear.of_u(*problem.nonlinear, len(features)), callback=callback
+        )
     return LargeSolve(found, amplitude, amplitude * found.c, NAMES[found.status], f_scale)
 
 

@@ -27,6 +27,7 @@ ONLY_CPU = {
     "SorSplit",
     *(f"{run}_{kind}" for run in ("sor_run", "sor_solve", "sor_precondition") for kind in ("csr", "stencil")),
     *(f"ssor_cg_run_{kind}" for kind in ("csr", "stencil")),
+    *("kron_mode_product", "kron_work_size", "kron_matvec"),
     *(
         f"matrix_completion_{verb}"
         for verb in (

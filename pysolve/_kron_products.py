@@ -1,0 +1,73 @@
+"""The chain of mode products, y = (A_1 x ... x A_d) x: the order of the factors and the buffers between them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pysolve._kron_workspace import Workspace
+
+
+class Chain:
+    """Products with all factors one after another.
+
+    ``x`` has shape (n_1, ..., n_d, columns) in C order, ``y`` (m_1, ..., m_d, columns). A factor along axis j is
+    one product of A_j with the array (left, n_j, right) for the axes before and after it; identities are skipped.
+    """
+
+    def __init__(self, factors: tuple) -> None:
+        self.factors = factors
+        axes = [axis for axis, factor in enumerate(factors) if not factor.is_identity]
+        # i before j costs nnz_i n_j + nnz_j m_i for the same rest: least in falling order of (n - m) / nnz.
+        self.order = sorted(axes, key=lambda axis: -_shrinkage(factors[axis]))
+
+    def apply(self, x: np.ndarray, y: np.ndarray, workspace: Workspace) -> None:
+        """Write the product into `y`; both contiguous, of one type, (N, columns) and not overlapping."""
+        if not self.order:
+            y[...] = x
+            return
+        dims = [factor.shape[1] for factor in self.factors]
+        columns, source = x.shape[1], x.reshape(-1)
+        for step, axis in enumerate(self.order):
+            factor = self.factors[axis]
+            left, right = math.prod(dims[:axis]), math.prod(dims[axis + 1 :]) * columns
+            dims[axis] = factor.shape[0]
+            size = math.prod(dims) * columns
+            to_come = len(self.order) - 1 - step
+            if to_come % 2 == 0 and size <= y.size:  # y itself is every other buffer
+                target = y.reshape(-1)[:size]
+            else:
+                target = workspace.array(("chain", to_come % 2), (size,), x.dtype)
+            mode_product(factor, source, target, left, right, workspace)
+            source = target
+
+
+def _shrinkage(factor: Any) -> float:
+    return (factor.shape[1] - factor.shape[0]) / max(factor.n_multiplied, 1)
+
+
+def mode_product(
+    factor: Any, x: np.ndarray, y: np.ndarray, left: int, right: int, workspace: Workspace
+) -> None:
+    """y[l, :, r] = A x[l, :, r] on flat arrays; a real factor takes complex numbers as pairs of real ones."""
+    if y.size == 0:
+        return
+    if x.size == 0:
+        y.fill(0)
+        return
+    if x.dtype.kind == "c" and factor.dtype.kind == "f":
+        x, y, right = x.view(factor.dtype), y.view(factor.dtype), 2 * right
+    m, n = factor.shape
+    factor.apply(x.reshape(left, n, right), y.reshape(left, m, right), workspace)
+
+
+def dense_product(A: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+    """y[l, :, r] = A x[l, :, r] for x (left, n, right), by matrix products that write into y."""
+    if x.shape[2] == 1:
+        np.matmul(x[:, :, 0], A.T, out=y[:, :, 0])
+    elif x.shape[0] == 1:
+        np.matmul(A, x[0], out=y[0])
+    else:
+        np.matmul(A, x, out=y)
