@@ -59,7 +59,7 @@ class AxisKernel:
             h = oscillations(self.d[some], parameters.frequencies, rho, self.kind, max(orders))
             for n in orders:
                 found[n][some] = h[n].real @ weights
-        return {n: self._spread(values, n) for n, values in found.items()}
+        return {n: self.spread(values, n) for n, values in found.items()}
 
     def gradient(self, parameters: KernelParameters, adjoints: dict[int, np.ndarray]) -> np.ndarray:
         """The derivatives of a loss by the parameters, (3, Q), from its derivatives by the matrices."""
@@ -77,7 +77,8 @@ class AxisKernel:
         step = max(1, AT_ONCE // Q)
         return [slice(first, first + step) for first in range(0, self.d.size, step)]
 
-    def _spread(self, values: np.ndarray, n: int) -> np.ndarray:
+    def spread(self, values: np.ndarray, n: int = 0) -> np.ndarray:
+        """The matrix that has these values at the distances d; odd in d for odd n."""
         if not self.even:
             return values.reshape(self.size, self.size)
         return np.asarray(scipy.linalg.toeplitz(values, (-1) ** n * values))
