@@ -30,22 +30,23 @@ class Spectrum:
     remainder: float
 
 
-def find_frequencies(
-    x: np.ndarray, signals: np.ndarray, spread: float, most: int = MOST_FREQUENCIES
-) -> Spectrum:
+def find_frequencies(x: np.ndarray, signals: np.ndarray, spread: float, refine: bool = False) -> Spectrum:
     """Frequencies of signals of shape (len(x), m) on an axis: orthogonal matching pursuit with modulated features.
 
     Every round fits the features of the frequencies so far (0 always among them) by least squares, and takes the
     highest peak of the remainder's periodogram as the next one. Two passes: with the few smoothest features of each
     envelope every strong line is found where it is; with all of them, what amplitudes that change along the axis
     leave. A pass ends when the remainder looks like white noise (its highest peak is what noise has in one of a
-    thousand cases) or like rounding, or when another frequency no longer helps.
+    thousand cases) or like rounding, or when another frequency no longer helps. With `refine` the lines of the first
+    pass are moved together to where they leave least.
     """
     signals = _scaled(signals)
     if signals.shape[1] == 0 or len(x) < 4:
         return Spectrum((0.0,), 0.0)
-    found, _ = _pursued(x, signals, [0.0], spread, STIFF, LINES, most)
-    found, rest = _pursued(x, signals, found, spread, None, 0.0, most)
+    found, _ = _pursued(x, signals, [0.0], spread, STIFF, LINES)
+    if refine and len(found) > 1:
+        found = _refined(x, signals, found, spread)
+    found, rest = _pursued(x, signals, found, spread, None, 0.0)
     return Spectrum(tuple(found), float(np.abs(rest).max()))
 
 
@@ -56,11 +57,10 @@ def _pursued(
     spread: float,
     stiff: int | None,
     least: float,
-    most: int,
 ) -> tuple[list[float], np.ndarray]:
     """One pass: lines added until the remainder is at most `least`, or nothing helps; and what is left."""
     rest = remainder(x, signals, found, spread, stiff)
-    while len(found) < most and np.abs(rest).max() > max(EXACT, least):
+    while len(found) < MOST_FREQUENCIES and np.abs(rest).max() > max(EXACT, least):
         line = _strongest_line(x, rest, found)
         if line is None or _features(x, [*found, line], spread, None).size > MOST_FEATURES * len(x):
             break
@@ -71,6 +71,20 @@ def _pursued(
             break
         found, rest = [*found, line], after
     return found, rest
+
+
+def _refined(x: np.ndarray, signals: np.ndarray, found: list[float], spread: float) -> list[float]:
+    """Variable projection: the frequencies but 0 that leave the least sum of squares, with smooth envelopes."""
+    length = x[-1] - x[0]
+
+    def left(shifts: np.ndarray) -> np.ndarray:
+        moved = [0.0, *(np.array(found[1:]) + shifts / length)]
+        return remainder(x, signals, moved, spread, STIFF).ravel()
+
+    best = scipy.optimize.least_squares(
+        left, np.zeros(len(found) - 1), bounds=(-NEAREST, NEAREST), xtol=1e-12
+    )
+    return [0.0, *(float(mu) for mu in np.array(found[1:]) + best.x / length)]
 
 
 def _scaled(signals: np.ndarray) -> np.ndarray:
@@ -99,7 +113,9 @@ def remainder(
 ) -> np.ndarray:
     """What the features of these frequencies leave of the signals; the `stiff` smoothest of each envelope, or all."""
     A = _features(x, frequencies, spread, stiff).matrix(x)
-    return signals - A @ np.linalg.lstsq(A, signals, rcond=1e-15)[0]
+    Q = np.linalg.qr(A / np.maximum(np.linalg.norm(A, axis=0), 1e-300))[0]
+    rest = signals - Q @ (Q.T @ signals)
+    return rest - Q @ (Q.T @ rest)
 
 
 def _strongest_line(x: np.ndarray, rest: np.ndarray, found: list[float]) -> float | None:

@@ -39,10 +39,9 @@ class LargeSolve:
     status: GPStatus
     f_scale: float
 
-    @property
-    def posterior(self) -> Any:
+    def posterior(self, rng: Any) -> LargePosterior:
         """Variances and draws of c."""
-        return LargePosterior(self.solution, self.amplitude)
+        return LargePosterior(self.solution, self.amplitude, rng)
 
 
 class LargePosterior:
@@ -54,10 +53,12 @@ class LargePosterior:
         What was found.
     amplitude : float
         What the features of the first axis were multiplied by.
+    rng : None, int or numpy.random.Generator
+        For variances that are estimated from draws.
     """
 
-    def __init__(self, solution: GridSolution, amplitude: float) -> None:
-        self.solution, self.amplitude = solution, amplitude
+    def __init__(self, solution: GridSolution, amplitude: float, rng: Any) -> None:
+        self.solution, self.amplitude, self.rng = solution, amplitude, rng
 
     def variance_grid(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
         """Variance on a grid; `matrices` are the axes' features there."""
@@ -72,7 +73,7 @@ class LargePosterior:
         from pysolve._gp_pde_grid_products import chain
 
         bases = [basis.T for basis in self.solution.problem.bases]
-        draws = self.solution.posterior.samples(n, rng) if n else []
+        draws = self.solution.posterior.samples(n, rng) if n else np.zeros(0)
         made = [self.amplitude * chain(bases, self.solution.z + draw) for draw in draws]
         return np.stack(made) if made else np.zeros((0, *(T.shape[0] for T in bases)))
 
