@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._gallery_arguments import generator
 from pysolve._gp_pde_arguments import parse
 from pysolve._gp_pde_finish import finished_dense, finished_joint, finished_large
 from pysolve._gp_pde_joint import JointProblem, minimise_joint
@@ -150,7 +151,7 @@ def gp_pde(
     started = time.perf_counter()
     problem = parse(operator, f, axes, boundary, noise, data, nonlinear)
     report = as_report(progress)
-    np.random.default_rng(rng)  # refuses what it is not
+    generator(rng)
     if method == "joint":
         return _joint(problem, kernel, options or {}, report, started)
     if method != "least-squares":

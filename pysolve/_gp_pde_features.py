@@ -49,12 +49,12 @@ def envelope(spread: float) -> np.ndarray:
     digits. An eigendecomposition of the kernel's matrix loses all below 1e-8, and with them that part of a constant.
     """
     a = spread / 2
-    n = int(40 + 3 * spread)
+    n = int(40 + 6 * spread)
     t = np.cos((np.arange(n) + 0.5) * np.pi / n)
     to_coefficients = chebyshev.chebvander(t, n - 1).T * (2 / n)
     to_coefficients[0] /= 2
     if spread <= WIDEST_SERIES:
-        k = np.arange(int(2 * a * a + 12 * a + 40))
+        k = np.arange(int(2 * a * a + 14 * a + 40))
         with np.errstate(divide="ignore"):
             scale = (
                 k * np.log(np.abs(t[:, None])) + (k * np.log(2 * a * a) - scipy.special.gammaln(k + 1)) / 2

@@ -17,6 +17,7 @@ EXACT = 2e-12  # a remainder below this part of the signals is rounding
 OVERSAMPLING = 4  # points of the periodogram for every 1/length
 SPARSE_RANGE = 2.5  # highest frequency looked for at scattered points, in points per length
 STIFF = 4  # features of an envelope in the first pass
+CONSTANT = 1e-3  # a spread whose envelope hardly changes
 LINES = 1e-3  # remainder, relative to the signals, at which the first pass ends
 APART = 2.0  # a line this near to another one, over the length, is that one's change of amplitude
 NEAREST = 0.5  # lines closer than this over the length are one
@@ -45,7 +46,7 @@ def find_frequencies(x: np.ndarray, signals: np.ndarray, spread: float, refine: 
         return Spectrum((0.0,), 0.0)
     found, _ = _pursued(x, signals, [0.0], spread, STIFF, LINES)
     if refine and len(found) > 1:
-        found = _refined(x, signals, found, spread)
+        found = _refined(x, signals, found)
     found, rest = _pursued(x, signals, found, spread, None, 0.0)
     return Spectrum(tuple(found), float(np.abs(rest).max()))
 
@@ -73,13 +74,13 @@ def _pursued(
     return found, rest
 
 
-def _refined(x: np.ndarray, signals: np.ndarray, found: list[float], spread: float) -> list[float]:
-    """Variable projection: the frequencies but 0 that leave the least sum of squares, with smooth envelopes."""
+def _refined(x: np.ndarray, signals: np.ndarray, found: list[float]) -> list[float]:
+    """Variable projection: the frequencies but 0 whose pure tones leave the least sum of squares."""
     length = x[-1] - x[0]
 
     def left(shifts: np.ndarray) -> np.ndarray:
         moved = [0.0, *(np.array(found[1:]) + shifts / length)]
-        return remainder(x, signals, moved, spread, STIFF).ravel()
+        return remainder(x, signals, moved, CONSTANT, 1).ravel()
 
     best = scipy.optimize.least_squares(
         left, np.zeros(len(found) - 1), bounds=(-NEAREST, NEAREST), xtol=1e-12

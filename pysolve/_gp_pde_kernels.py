@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._gp_pde_arguments import real_array
 from pysolve._gp_pde_features import Features, KernelFeatures, OscillatoryFeatures
 from pysolve._gp_pde_frequencies import find_frequencies
 from pysolve._gp_pde_problem import Problem
@@ -80,7 +81,7 @@ def as_frequencies(frequencies: Any, kind: str, d: int) -> tuple[tuple[float, ..
         )
     found = []
     for axis, part in enumerate(given):
-        array = np.unique(np.asarray(part, dtype=np.float64))
+        array = np.unique(real_array(part, f"frequencies[{axis}]"))
         if array.size == 0 or not np.isfinite(array).all() or (array < 0).any():
             raise ValueError(f"frequencies[{axis}] must be finite numbers of at least 0, got {part!r:.80}")
         found.append(tuple(float(mu) for mu in array))

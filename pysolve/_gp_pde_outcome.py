@@ -12,7 +12,7 @@ class GPStatus(enum.Enum):
     --------
     >>> import pysolve
     >>> print(pysolve.GPStatus.MAXITER)
-    the limit of Gauss-Newton steps was reached before the tolerance
+    the limit of steps was reached before the tolerance
     """
 
     SOLVED = (
@@ -26,7 +26,7 @@ class GPStatus(enum.Enum):
         "the equations and conditions leave part of the solution open: "
         "there it is the prior's, and the standard deviation is large"
     )
-    MAXITER = "the limit of Gauss-Newton steps was reached before the tolerance"
+    MAXITER = "the limit of steps was reached before the tolerance"
     STAGNATED = "no step of Gauss-Newton makes the residual smaller"
     BREAKDOWN = "a number that is not finite came up; the last finite iterate is returned"
     STOPPED = "the callback stopped the solve"
