@@ -9,6 +9,11 @@ from pysolve._bandit_thompson import AutoPolicy, ThompsonSampling
 from pysolve._bandit_tsallis import TsallisINF, TsallisINFBins
 from pysolve._conjugate_directions import cg, conjugate_directions
 from pysolve._direction_net import DirectionNet
+from pysolve._gp_pde import gp_pde
+from pysolve._gp_pde_arguments import Unknown
+from pysolve._gp_pde_boundary import Neumann, Robin
+from pysolve._gp_pde_outcome import GPStatus
+from pysolve._gp_pde_result import GPSolution
 from pysolve._jacobi import Jacobi
 from pysolve._kron import KronOperator
 from pysolve._kron_sum import KronSum
@@ -25,6 +30,7 @@ from pysolve._solve_sequence_result import Call, SequenceResult
 from pysolve._sor import sor, ssor_cg
 from pysolve._sor_matrix import SorWorkspace
 from pysolve._sor_theory import jacobi_radius, optimal_omega, sor_radius
+from pysolve._spectral_mixture import SpectralMixture
 from pysolve._ssor import SSOR
 from pysolve._stencil import StencilOperator
 
@@ -41,18 +47,23 @@ __all__ = [
     "ConvergenceError",
     "DirectionNet",
     "FixedArm",
+    "GPSolution",
+    "GPStatus",
     "Jacobi",
     "KronOperator",
     "KronSum",
     "KronTerms",
     "MatrixCompletion",
     "Multilevel",
+    "Neumann",
     "PackedMatrix",
     "Policy",
+    "Robin",
     "SequenceResult",
     "SolveResult",
     "SolveSequence",
     "SorWorkspace",
+    "SpectralMixture",
     "Status",
     "StencilOperator",
     "SuccessiveReject",
@@ -61,9 +72,11 @@ __all__ = [
     "Trial",
     "TsallisINF",
     "TsallisINFBins",
+    "Unknown",
     "cg",
     "conjugate_directions",
     "gallery",
+    "gp_pde",
     "jacobi_radius",
     "matrix_completion",
     "optimal_omega",

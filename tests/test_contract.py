@@ -239,6 +239,7 @@ PUBLIC = {
     "CompletionResult": lambda: pysolve.matrix_completion(np.ones((6, 5)), 1, rng=0),
     "CompletionStatus": lambda: pysolve.CompletionStatus.RECOVERED,
     "MatrixCompletion": lambda: pysolve.MatrixCompletion(2, reg=0.5),
+    "SpectralMixture": lambda: pysolve.SpectralMixture([0.0, 2.0], rho=0.5, kind="stm"),
 }
 
 
@@ -271,7 +272,7 @@ def test_public_object_pickles(name):
         context = None if name == "SolveSequence" else 0.5
         drawn = [[policy.ask(context).value for _ in range(20)] for policy in map(asked, (made, again))]
         assert drawn[0] == drawn[1]
-    elif name == "Call":
+    elif name in ("Call", "SpectralMixture"):
         assert again == made
     elif name == "Trial":
         assert (again.value, again.index, again.context) == (1.9, 2, 0.5)

@@ -1,0 +1,129 @@
+"""Frequencies from the data: one after another the strongest line of what the features so far leave unexplained."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import scipy.optimize
+
+from pysolve._gp_pde_features import OscillatoryFeatures
+
+MOST_FREQUENCIES = 24  # of an axis
+MOST_FEATURES = 0.9  # of the points of an axis: more would fit anything
+POINTS_PER_FEATURE = 3  # of one envelope, at least
+SCATTERED_POINTS_PER_FEATURE = 12  # more would leave nothing for the periodogram
+EXACT = 2e-12  # a remainder below this part of the signals is rounding
+OVERSAMPLING = 4  # points of the periodogram for every 1/length
+SPARSE_RANGE = 2.5  # highest frequency looked for at scattered points, in points per length
+NEAREST = 0.5  # lines closer than this over the length are one
+
+
+@dataclasses.dataclass(frozen=True)
+class Spectrum:
+    """What `find_frequencies` found: the frequencies, and the largest remainder relative to the signals."""
+
+    frequencies: tuple[float, ...]
+    remainder: float
+
+
+def find_frequencies(
+    x: np.ndarray, signals: np.ndarray, spread: float, most: int = MOST_FREQUENCIES
+) -> Spectrum:
+    """Frequencies of signals of shape (len(x), m) on an axis: orthogonal matching pursuit with modulated features.
+
+    Every round fits the features of the frequencies so far (0 always among them) by least squares, and takes the
+    highest peak of the remainder's periodogram as the next one. It ends when the remainder looks like white noise
+    (its highest peak is what noise has in one of a thousand cases) or like rounding, or when another frequency no
+    longer helps. An envelope of the features is as wide as `spread` over the length, so one line explains all that
+    lies within a few 1/length of it, and its place need not be exact.
+    """
+    signals = _scaled(signals)
+    if signals.shape[1] == 0 or len(x) < 4:
+        return Spectrum((0.0,), 0.0)
+    found = [0.0]
+    rest = remainder(x, signals, found, spread)
+    while len(found) < most:
+        line = _strongest_line(x, rest, found)
+        if line is None or np.abs(rest).max() < EXACT:
+            break
+        if _features(x, [*found, line], spread).size > MOST_FEATURES * len(x):
+            break
+        after = remainder(x, signals, [*found, line], spread)
+        if np.linalg.norm(after) > 0.97 * np.linalg.norm(rest):
+            break
+        found, rest = [*found, line], after
+    return Spectrum(tuple(found), float(np.abs(rest).max()))
+
+
+def _scaled(signals: np.ndarray) -> np.ndarray:
+    """The columns that are not 0, the largest entry of all of them 1."""
+    largest = np.abs(signals).max(axis=0, initial=0)
+    return signals[:, largest > 0] / max(largest.max(initial=0), np.finfo(float).tiny)
+
+
+def _is_uniform(x: np.ndarray) -> bool:
+    gaps = np.diff(x)
+    return bool(np.ptp(gaps) <= 1e-6 * gaps.mean())
+
+
+def _features(x: np.ndarray, frequencies: list[float], spread: float) -> OscillatoryFeatures:
+    rho = spread / (x[-1] - x[0])
+    most = max(2, len(x) // (POINTS_PER_FEATURE if _is_uniform(x) else SCATTERED_POINTS_PER_FEATURE))
+    return OscillatoryFeatures(x[0], x[-1], tuple(frequencies), (rho,) * len(frequencies), most)
+
+
+def remainder(x: np.ndarray, signals: np.ndarray, frequencies: list[float], spread: float) -> np.ndarray:
+    """What the features of these frequencies leave of the signals."""
+    A = _features(x, frequencies, spread).matrix(x)
+    return signals - A @ np.linalg.lstsq(A, signals, rcond=1e-15)[0]
+
+
+def _strongest_line(x: np.ndarray, rest: np.ndarray, found: list[float]) -> float | None:
+    """The frequency of the highest peak, refined; None where white noise would have as high a one."""
+    length = x[-1] - x[0]
+    uniform = _is_uniform(x)
+    weighted = rest * np.hanning(len(x) + 2)[1:-1, None] if uniform else rest
+    frequencies, power = _periodogram(x, weighted, uniform)
+    if len(power) == 0:
+        return None
+    white = (
+        np.log(len(x)) + 7
+    )  # the highest of N exponential variables passes log N + 7 once in a thousand times
+    if power.max() * np.log(2) <= white * np.median(power):
+        return None
+    near = np.any(np.abs(frequencies[:, None] - np.array(found[1:])) < NEAREST / length, axis=1)
+    if near.all():
+        return None
+    peak = frequencies[np.argmax(np.where(near, 0, power))]
+    step = frequencies[1] - frequencies[0] if len(frequencies) > 1 else 1 / length
+    best = scipy.optimize.minimize_scalar(
+        lambda mu: -_power(x, weighted, np.array([mu]))[0],
+        bounds=(max(peak - step, 0), peak + step),
+        method="bounded",
+        options={"xatol": 1e-8 * step},
+    )
+    return float(best.x)
+
+
+def _periodogram(x: np.ndarray, rest: np.ndarray, uniform: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies of at least one period on the axis, and the power of all signals there."""
+    length = x[-1] - x[0]
+    n = len(x)
+    if uniform:
+        transform = np.fft.rfft(rest, OVERSAMPLING * n, axis=0)
+        frequencies = np.fft.rfftfreq(OVERSAMPLING * n, length / (n - 1))
+        power = (np.abs(transform) ** 2).sum(axis=1)
+    else:
+        frequencies = np.arange(1, int(SPARSE_RANGE * n * OVERSAMPLING) + 1) / (OVERSAMPLING * length)
+        power = _power(x, rest, frequencies)
+    kept = frequencies >= 1 / length
+    return frequencies[kept], power[kept]
+
+
+def _power(x: np.ndarray, rest: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
+    """|sum_i rest_i exp(-2 pi i mu x_i)|^2 over all signals, a block of frequencies at a time."""
+    parts = np.array_split(frequencies, max(1, len(frequencies) * len(x) // 4_000_000))
+    return np.concatenate(
+        [(np.abs(np.exp(-2j * np.pi * part[:, None] * x) @ rest) ** 2).sum(axis=1) for part in parts]
+    )

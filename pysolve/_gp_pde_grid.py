@@ -1,0 +1,185 @@
+"""The linear and nonlinear least-squares solve behind gp_pde on a grid of product features.
+
+    minimise over z   sum_blocks ||W (A z - b)||^2 + ||z / s||^2
+
+- up to `direct_size` coefficients: a triangular factor (QR, or Cholesky of the normal equations), refined by conjugate
+  gradients on the rows themselves; the posterior is exact;
+- beyond, with next to no noise and a boundary value problem: lifting and fast diagonalisation (_gp_pde_grid_fast);
+- beyond, otherwise: conjugate gradients preconditioned by a factor of the leading box;
+- nonlinear: Gauss-Newton around any of them (_gp_pde_grid_newton).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from pysolve._gp_pde_grid_box import BoxPreconditioner
+from pysolve._gp_pde_grid_factor import Factor, factorise
+from pysolve._gp_pde_grid_fast import TensorSolver, build, fast_solve
+from pysolve._gp_pde_grid_posterior import ExactPosterior, GridPosterior, SampledPosterior
+from pysolve._gp_pde_grid_problem import GridProblem
+from pysolve._gp_pde_grid_refine import Preconditioner, refine
+from pysolve._gp_pde_grid_result import GridSolution, GridStatus
+from pysolve._gp_pde_grid_rows import KronRows, RowSet
+
+METHODS = ("auto", "direct", "qr", "cholesky", "fast", "iterative")
+Callback = Callable[[str, int, float], object]
+
+
+class Watch:
+    """Calls the callback with (stage, step, size) once two seconds have passed, at most twice a second."""
+
+    def __init__(self, callback: Callback | None) -> None:
+        self.callback, self.stopped = callback, False
+        self.next = time.monotonic() + 2.0
+
+    def __call__(self, stage: str, step: int, size: float) -> bool:
+        now = time.monotonic()
+        if self.callback is not None and now >= self.next:
+            self.next = now + 0.5
+            self.stopped = self.stopped or bool(self.callback(stage, step, size))
+        return self.stopped
+
+
+def nearly_noise_free(problem: GridProblem) -> bool:
+    """Whether some right-hand side is at least 1e8 of its standard deviations."""
+    return any(float(np.abs(block.right).max(initial=0.0)) >= 1e8 for block in problem.blocks)
+
+
+def choose(problem: GridProblem, method: str, direct_size: int) -> tuple[str, TensorSolver | None]:
+    """The method, and the solver of the fast one."""
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {METHODS}, got {method!r}")
+    if method == "auto":
+        if math.prod(problem.size) <= direct_size:
+            return "direct", None
+        solver = build(problem) if nearly_noise_free(problem) else None
+        return ("fast", solver) if solver is not None and not solver.singular else ("iterative", None)
+    if method == "fast":
+        solver = build(problem)
+        if solver is None:
+            raise ValueError(
+                "method='fast' needs one equation known at every grid point, no points, scalar sd, and as many "
+                "conditions on each axis as the order of the equation along it"
+            )
+        return "fast", solver
+    return method, None
+
+
+def preconditioner(system: RowSet, method: str, box_size: int) -> tuple[Preconditioner, str]:
+    if method == "iterative":
+        return BoxPreconditioner(system, box_size), "iterative"
+    factor = factorise(system, method="auto" if method == "direct" else method)
+    return factor, factor.method
+
+
+def patience(inner: Preconditioner) -> int:
+    return 3 if isinstance(inner, Factor) else 40
+
+
+def posterior_of(problem: GridProblem, system: RowSet, inner: Preconditioner) -> GridPosterior:
+    """Exact from a factor of this very system, by perturbed solves otherwise."""
+    if isinstance(inner, Factor):
+        return ExactPosterior(problem.bases, inner, system.s)
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        prior = system.s * rng.standard_normal(system.s.shape)
+        right = [-y for y in system.forward(prior)]
+        for block, y in zip(system.blocks, right, strict=False):
+            # Rows without weight are not rows. A projected block has orthonormal rows, so its noise is white too.
+            y += np.where(np.broadcast_to(block.weight, y.shape) > 0, rng.standard_normal(y.shape), 0.0)
+        right[-1] = np.zeros(system.s.shape)
+        return (
+            prior
+            + refine(
+                system, inner, np.zeros(system.s.shape), right=right, tol=1e-6, patience=patience(inner)
+            )[0]
+        )
+
+    return SampledPosterior(problem.bases, draw)
+
+
+def fast_posterior(problem: GridProblem, solver: TensorSolver, rows: KronRows) -> GridPosterior:
+    """By perturbed solves: what the noise of the rows does to u, and what the features do that no row sees."""
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        prior = problem.s * rng.standard_normal(problem.size)
+        f = rng.standard_normal(rows.values.shape) / rows.weight - rows.unweighted(prior)
+        g = [
+            rng.standard_normal(c.rows.values.shape) / c.rows.weight - c.rows.unweighted(prior)
+            for c in problem.conditions
+        ]
+        return prior + fast_solve(solver, rows, f, g, tol=1e-8)[0]
+
+    return SampledPosterior(problem.bases, draw)
+
+
+def solve_grid(
+    problem: GridProblem,
+    *,
+    method: str = "auto",
+    direct_size: int = 6000,
+    box_size: int = 3000,
+    tol: float = 1e-15,
+    maxiter: int = 300,
+    callback: Callback | None = None,
+) -> GridSolution:
+    """The posterior mean of the coefficients, for linear rows.
+
+    Parameters
+    ----------
+    problem : GridProblem
+    method : {"auto", "direct", "qr", "cholesky", "fast", "iterative"}
+    direct_size : int
+        Up to so many coefficients a factor is made: n^2 doubles three times over, n^3 / 3 multiplications.
+    box_size : int
+        The coefficients in the factor of the iterative method.
+    tol : float
+        Of the gradient, relative to that at zero.
+    maxiter : int
+        Of conjugate gradients.
+    callback : callable, optional
+        Called with (stage, step, size) in what takes longer than two seconds; a true answer stops.
+
+    Returns
+    -------
+    GridSolution
+    """
+    watch = Watch(callback)
+    chosen, solver = choose(problem, method, direct_size)
+    if solver is not None:
+        return solve_fast(problem, solver, watch)
+    system = problem.system()
+    watch("factor", 0, math.nan)
+    inner, name = preconditioner(system, chosen, box_size)
+    z, steps, gradient = refine(
+        system, inner, np.zeros(problem.size), tol=tol, maxiter=maxiter, patience=patience(inner),
+        watch=lambda step, size: watch("conjugate gradients", step, size),
+    )  # fmt: skip
+    status = GridStatus.STOPPED if watch.stopped else ended(gradient, steps, maxiter)
+    return GridSolution(
+        problem, z, status, name, steps, gradient, system, lambda: posterior_of(problem, system, inner)
+    )
+
+
+def ended(gradient: float, steps: int, maxiter: int, enough: float = 1e-8) -> GridStatus:
+    if gradient <= enough:
+        return GridStatus.CONVERGED
+    return GridStatus.MAXITER if steps >= maxiter else GridStatus.STAGNATED
+
+
+def solve_fast(problem: GridProblem, solver: TensorSolver, watch: Watch) -> GridSolution:
+    rows = problem.equations[0][1]
+    z, steps, size = fast_solve(
+        solver, rows, rows.values, [c.rows.values for c in problem.conditions],
+        watch=lambda step, size: watch("fast", step, size),
+    )  # fmt: skip
+    status = GridStatus.CONVERGED if size <= 1e-8 else GridStatus.STAGNATED
+    system = RowSet(problem.blocks, problem.s)
+    return GridSolution(
+        problem, z, status, "fast", steps, size, system, lambda: fast_posterior(problem, solver, rows)
+    )

@@ -1,0 +1,99 @@
+"""A triangular factor of the problem: R^T R = D (A^T W^2 A + diag(s^-2)) D with D such that the diagonal is one.
+
+Two ways to it. Cholesky of the normal equations costs n^3 / 3 and is a preconditioner that conjugate gradients refine in one
+or two steps; it cannot see what is below 1e-8 of the largest singular value. QR of the rows costs some ten times as
+much and can; it is taken where the problem is small, or where Cholesky says that it is blind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import scipy.linalg
+
+from pysolve._gp_pde_grid_gram import gram
+from pysolve._gp_pde_grid_rows import RowSet
+
+# Below this reciprocal condition number the squared equations have lost what the prior alone decides.
+BLIND = 1e-14
+
+
+@dataclasses.dataclass(eq=False)
+class Factor:
+    """P^-1 = D R^-1; the precision matrix of z is P^T P."""
+
+    R: np.ndarray
+    D: np.ndarray
+    method: str
+    rcond: float
+
+    def solve(self, y: np.ndarray) -> np.ndarray:
+        """D R^-1 y for a vector or columns."""
+        scale = self.D if y.ndim == 1 else self.D[:, None]
+        return scale * scipy.linalg.solve_triangular(self.R, y, check_finite=False)
+
+    def solve_transposed(self, x: np.ndarray) -> np.ndarray:
+        """R^-T D x for a vector or columns."""
+        scale = self.D if x.ndim == 1 else self.D[:, None]
+        return scipy.linalg.solve_triangular(self.R, scale * x, trans="T", check_finite=False)
+
+    @property
+    def logdet(self) -> float:
+        """log det of the precision matrix of z."""
+        return float(2 * np.log(np.abs(np.diag(self.R))).sum() - 2 * np.log(self.D).sum())
+
+
+def cholesky_factor(system: RowSet) -> Factor:
+    """By the normal equations; a growing shift of the unit diagonal where they are singular to rounding."""
+    G = gram(system)
+    n = G.shape[0]
+    D = 1 / np.sqrt(G.flat[:: n + 1])
+    G *= D
+    G *= D[:, None]
+    anorm, shift = float(np.sqrt(n)), 0.0
+    while True:
+        G.flat[:: n + 1] = 1.0 + shift
+        # The lower triangle by rows is the upper one by columns, as LAPACK has it.
+        R, info = scipy.linalg.lapack.dpotrf(G.T, lower=0, clean=0)
+        if info == 0:
+            break
+        shift = max(10 * shift, 1e-15)
+    # ||G||_1 lies between 1 and n; its root is near enough for a threshold.
+    rcond = 0.0 if shift > 0 else float(scipy.linalg.lapack.dpocon(R, anorm)[0])
+    return Factor(R, D, "cholesky", rcond)
+
+
+def qr_rows(system: RowSet) -> int:
+    """The rows that QR would have to take in."""
+    return sum(block.values.size for block in system.blocks)
+
+
+def qr_factor(system: RowSet) -> Factor:
+    """By QR of the formed rows, column-scaled, the prior's rows last."""
+    n = system.s.size
+    rows = [block.dense() for block in system.blocks]
+    prior = 1 / system.s.ravel()
+    D = 1 / np.sqrt(sum((block**2).sum(axis=0) for block in rows) + prior**2)
+    stacked = np.empty((sum(len(block) for block in rows) + n, n), order="F")
+    start = 0
+    for block in rows:
+        stacked[start : start + len(block)] = block * D
+        start += len(block)
+    stacked[start:] = np.diag(prior * D)
+    R = scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False)[0][:n]
+    R = np.asfortranarray(R)
+    diagonal = np.abs(np.diag(R))
+    return Factor(R, D, "qr", float(diagonal.min() / diagonal.max()) ** 2)
+
+
+def factorise(system: RowSet, *, method: str = "auto", most_flops: float = 2e11) -> Factor:
+    """QR where it is cheap or needed and affordable, Cholesky elsewhere; `most_flops` is what QR may cost."""
+    n = system.s.size
+    cost = 2.0 * n * n * (qr_rows(system) + n)
+    if method == "qr" or (method == "auto" and cost < 2e9):
+        return qr_factor(system)
+    factor = cholesky_factor(system)
+    if method == "auto" and factor.rcond < BLIND and cost < most_flops:
+        return qr_factor(system)
+    return factor

@@ -1,0 +1,198 @@
+"""Large grids with next to no noise: lift the boundary, project on the rest, diagonalise axis by axis.
+
+Per axis the coefficients are split into the null space V of the axis's boundary functionals B, and pinv(B). The boundary
+values fix the second part (a Boolean sum of liftings); the equation, projected on the span of V, fixes the first:
+
+    sum_j (A_j along axis j) y + c_0 y = V^T (f - L lift),  A_j = V^T L_j V = S_j diag(lambda_j) S_j^-1,
+
+solved by dividing by sum_j lambda_j + c_0 (Lynch, Rice and Thomas). What is not a sum of one-axis operators with constant
+coefficients (variable coefficients, mixed derivatives) is left to GMRES, with this as the preconditioner. The prior plays
+no part beyond the choice of the features: for noisy equations this is the wrong solver, and it is not offered there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse.linalg
+
+from pysolve._gp_pde_grid_problem import GridProblem, Orders
+from pysolve._gp_pde_grid_products import chain, mode_product
+from pysolve._gp_pde_grid_rows import Coefficient, KronRows
+
+Terms = dict[Orders, Coefficient]
+# With eigenvectors worse than this the diagonalisation loses what it should solve.
+WORST_EIGENVECTORS = 1e8
+
+
+def own_axis(orders: Orders) -> int | None:
+    """The one axis that a term differentiates; None for none or several."""
+    axes = [j for j, k in enumerate(orders) if k > 0]
+    return axes[0] if len(axes) == 1 else None
+
+
+def mean(a: Coefficient) -> float:
+    return float(np.mean(a))
+
+
+class TensorSolver:
+    """The solver of one problem; `build` says whether the problem has the form."""
+
+    def __init__(self, problem: GridProblem, terms: Terms) -> None:
+        self.problem, self.d = problem, len(problem.size)
+        # The bases are orthonormal to about the root of rounding only; here they must be to rounding: F = Q U.
+        made = [np.linalg.qr(basis.features[0]) for basis in problem.bases]
+        self.Q = [Q for Q, _ in made]
+        self.U_inverse = [scipy.linalg.solve_triangular(U, np.eye(len(U))) for _, U in made]
+        self.L = [self._operator(j, terms) for j in range(self.d)]
+        self.shift = sum(mean(a) for orders, a in terms.items() if not any(orders))
+        self.B = [self._functionals(j) for j in range(self.d)]
+        self.B_inverse = [np.linalg.pinv(B) for B in self.B]
+        self.to_modes, self.from_modes, total = [], [], np.full((), self.shift, dtype=complex)
+        self.worst = 1.0
+        for L, B in zip(self.L, self.B, strict=True):
+            V = scipy.linalg.qr(B.T, mode="full")[0][:, B.shape[0] :]
+            eigenvalues, S = np.linalg.eig(V.T @ L @ V)
+            self.worst = max(self.worst, float(np.linalg.cond(S)))
+            self.to_modes.append(np.linalg.solve(S, V.T) if self.worst < 1e15 else V.T)
+            self.from_modes.append(V @ S)
+            total = np.add.outer(total, eigenvalues)
+        size = np.abs(total)
+        self.singular = bool((size <= 1e-13 * size.max(initial=0.0)).any())
+        self.divisor = np.where(size <= 1e-13 * size.max(initial=0.0), np.inf, total)
+        if not any(np.iscomplexobj(S) for S in self.from_modes):
+            self.divisor = self.divisor.real
+
+    def _operator(self, j: int, terms: Terms) -> np.ndarray:
+        features, Q = self.problem.bases[j].features, self.Q[j]
+        L = np.zeros((Q.shape[1],) * 2)
+        for orders, a in terms.items():
+            if own_axis(orders) == j:
+                L += mean(a) * (Q.T @ features[orders[j]])
+        return L @ self.U_inverse[j]
+
+    def _functionals(self, j: int) -> np.ndarray:
+        rows = [c.functional @ self.U_inverse[j] for c in self.problem.conditions if c.axis == j]
+        return np.vstack(rows) if rows else np.zeros((0, self.problem.size[j]))
+
+    def lift(self, g: list[np.ndarray]) -> np.ndarray:
+        """The Boolean sum of the liftings of the values of all conditions, given in the bases of the other axes."""
+        total = np.zeros(self.problem.size)
+        for j, (B, B_inverse) in enumerate(zip(self.B, self.B_inverse, strict=True)):
+            mine = [g[i] for i, c in enumerate(self.problem.conditions) if c.axis == j]
+            if mine:
+                wanted = np.concatenate(mine, axis=j) - mode_product(B, total, j)
+                total = total + mode_product(B_inverse, wanted, j)
+        return total
+
+    def apply(self, f: np.ndarray, g: list[np.ndarray]) -> np.ndarray:
+        """U z for an equation with right-hand side f in the bases, and conditions with right-hand sides g."""
+        lift = self.lift(g)
+        rest = f - self.shift * lift
+        for j, L in enumerate(self.L):
+            rest = rest - mode_product(L, lift, j)
+        y = chain(self.to_modes, rest) / self.divisor
+        return lift + chain(self.from_modes, y).real
+
+    def project(self, rows: KronRows, values: np.ndarray) -> np.ndarray:
+        """Values on the grid of some rows in the bases of the axes."""
+        single = [n == 1 and m != 1 for n, m in zip(rows.values.shape, self.problem.grid, strict=True)]
+        return chain([None if one else Q.T for one, Q in zip(single, self.Q, strict=True)], values)
+
+
+def build(problem: GridProblem, terms: Terms | None = None) -> TensorSolver | None:
+    """A solver, if the problem has the form: one equation known everywhere, as many conditions on each axis as the order.
+
+    `terms` stand in for the problem's own (those of a linearised equation).
+    """
+    plain = len(problem.equations) == 1 and len(problem.blocks) == 1 + len(problem.conditions)
+    if not plain or len(problem.size) < 2 or not all(basis.orthonormal for basis in problem.bases):
+        return None
+    own, rows = problem.equations[0]
+    terms = own if terms is None else terms
+    if np.ndim(rows.weight) or any(np.ndim(c.rows.weight) for c in problem.conditions):
+        return None
+    for j in range(len(problem.size)):
+        order = max((k[j] for k in terms), default=0)
+        count = sum(c.axis == j for c in problem.conditions)
+        if count != order or order >= problem.size[j] or problem.grid[j] == 1:
+            return None
+    solver = TensorSolver(problem, terms)
+    return None if solver.worst > WORST_EIGENVECTORS else solver
+
+
+def compact(solver: TensorSolver, rows: KronRows) -> Callable[[np.ndarray], np.ndarray]:
+    """U z to the equation's left side in the bases; constant coefficients never leave the bases."""
+    if not rows.constant:
+        return lambda Y: solver.project(rows, rows.unweighted(chain(solver.U_inverse, Y)))
+    made: dict[tuple[int, int], np.ndarray] = {}
+    for _, factors in rows.terms:
+        for j, (Q, F, U_inverse) in enumerate(zip(solver.Q, factors, solver.U_inverse, strict=True)):
+            made.setdefault((j, id(F)), Q.T @ F @ U_inverse)
+    terms = [(a, [made[j, id(F)] for j, F in enumerate(factors)]) for a, factors in rows.terms]
+    return KronRows(terms, 1.0, np.zeros(solver.problem.size)).unweighted  # type: ignore[arg-type]
+
+
+def fast_solve(
+    solver: TensorSolver,
+    rows: KronRows,
+    f: np.ndarray,
+    g: list[np.ndarray],
+    *,
+    tol: float = 1e-13,
+    maxiter: int = 60,
+    watch: Callable[[int, float], bool] | None = None,
+) -> tuple[np.ndarray, int, float]:
+    """z, the iterations, and the last correction relative to z. `rows` is the equation (its coefficients may vary)."""
+    left = compact(solver, rows)
+    conditions = solver.problem.conditions
+    f = solver.project(rows, f)
+    g = [solver.project(c.rows, values) for c, values in zip(conditions, g, strict=True)]
+
+    functionals = [c.functional @ solver.U_inverse[c.axis] for c in conditions]
+
+    def image(Y: np.ndarray) -> np.ndarray:
+        ends = [mode_product(F, Y, c.axis) for F, c in zip(functionals, conditions, strict=True)]
+        return solver.apply(left(Y), ends)
+
+    wanted = solver.apply(f, g)
+    scale = float(np.linalg.norm(wanted))
+    Y, step, size = wanted, 1, 0.0
+    for _ in range(4):
+        correction = wanted - image(Y)
+        before, size = size, float(np.linalg.norm(correction)) / (scale or 1.0)
+        if size <= tol or not np.isfinite(size) or (0.0 < before <= 4 * size):
+            break
+        if size > 1e-6:
+            correction, more = krylov(image, correction, tol / size, maxiter, watch)
+            step += more
+        Y, step = Y + correction, step + 1
+    return chain(solver.U_inverse, Y), step, size
+
+
+def krylov(
+    image: Callable[[np.ndarray], np.ndarray],
+    right: np.ndarray,
+    tol: float,
+    maxiter: int,
+    watch: Callable[[int, float], bool] | None,
+) -> tuple[np.ndarray, int]:
+    """GMRES for what is left; its own residual is not trusted, the caller looks at the true one."""
+    steps = 0
+
+    def count(size: float) -> None:
+        nonlocal steps
+        steps += 1
+        if watch is not None:
+            watch(steps, size)
+
+    A = scipy.sparse.linalg.LinearOperator(
+        (right.size,) * 2, matvec=lambda z: image(z.reshape(right.shape)).ravel(), dtype=float
+    )
+    z, _ = scipy.sparse.linalg.gmres(
+        A, right.ravel(), rtol=max(tol, 1e-13), restart=min(maxiter, 40), maxiter=max(maxiter // 40, 1),
+        callback=count, callback_type="pr_norm",
+    )  # fmt: skip
+    return z.reshape(right.shape), steps

@@ -1,0 +1,104 @@
+"""The matrix of the normal equations, A^T W^2 A + diag(s^-2), built from small Gram matrices per axis.
+
+A sum of T Kronecker products gives T^2 Kronecker products of (r_j, r_j) matrices, summed in n^2 T multiplications,
+whatever the number of grid points. A coefficient or a mask on a plane grid is split by its SVD into products first.
+The equations are squared here, so the factor of this matrix is a preconditioner and the answer is refined.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pysolve._gp_pde_grid_products import kron_all, mode_product, rowwise_kron
+from pysolve._gp_pde_grid_rows import KronRows, PointRows, RowSet
+
+Piece = tuple[float, list[np.ndarray]]
+
+
+def separable_pairs(block: KronRows) -> list[Piece]:
+    """The block's A^T W^2 A as a sum of Kronecker products; None of the fields varies on the grid."""
+    w, grams = float(block.weight), {}
+    pieces = []
+    for a, left in block.terms:
+        for b, right in block.terms:
+            factors = []
+            for F, H in zip(left, right, strict=True):
+                key = (id(F), id(H))
+                if key not in grams:
+                    grams[key] = F.T @ H
+                factors.append(grams[key])
+            pieces.append((w * w * float(a) * float(b), factors))  # type: ignore[arg-type]
+    return pieces
+
+
+def plane_pairs(block: KronRows) -> list[Piece]:
+    """The same for fields that vary on a plane grid: w^2 a b = sum_k alpha_k beta_k^T."""
+    pieces: list[Piece] = []
+    for a, left in block.terms:
+        for b, right in block.terms:
+            field = np.broadcast_to(block.weight**2 * a * b, block.values.shape)
+            U, sigma, Vt = np.linalg.svd(field, full_matrices=False)
+            for k in np.flatnonzero(sigma > 1e-16 * sigma[0]):
+                G = (left[0] * U[:, k : k + 1]).T @ right[0]
+                H = (left[1] * Vt[k][:, None]).T @ right[1]
+                pieces.append((float(sigma[k]), [G, H]))
+    return pieces
+
+
+def add_pieces(matrix: np.ndarray, pieces: list[Piece]) -> None:
+    """Add the Kronecker products to the lower block triangle of the matrix: block (i, k) is n_rest x n_rest, k <= i."""
+    if not pieces:
+        return
+    first = np.array([scale * factors[0] for scale, factors in pieces])
+    rest = np.array([kron_all(factors[1:]).ravel() for _, factors in pieces])
+    r, n_rest = first.shape[1], int(round(rest.shape[1] ** 0.5))
+    for i in range(r):
+        made = (first[:, i, : i + 1].T @ rest).reshape(i + 1, n_rest, n_rest)
+        rows = matrix[i * n_rest : (i + 1) * n_rest].reshape(n_rest, r, n_rest)
+        rows[:, : i + 1] += made.transpose(1, 0, 2)
+
+
+def add_general(matrix: np.ndarray, block: KronRows) -> None:
+    """Add a block whose fields vary on a grid of any dimension: the field is contracted axis by axis."""
+    d = block.values.ndim
+    for a, left in block.terms:
+        for b, right in block.terms:
+            field = np.array(np.broadcast_to(block.weight**2 * a * b, block.values.shape))
+            for j in range(d):
+                field = mode_product(rowwise_kron([left[j], right[j]]).T, field, j)
+            sizes = [F.shape[1] for F in left]
+            field = field.reshape([r for r in sizes for _ in range(2)])
+            order = [*range(0, 2 * d, 2), *range(1, 2 * d, 2)]
+            matrix += field.transpose(order).reshape(matrix.shape)
+
+
+def add_points(matrix: np.ndarray, block: PointRows, piece: int = 4096) -> None:
+    for start in range(0, block.values.size, piece):
+        part = slice(start, start + piece)
+        terms: list[Any] = [
+            (a if np.ndim(a) == 0 else np.asarray(a)[part], [F[part] for F in factors])
+            for a, factors in block.terms
+        ]
+        rows = PointRows(terms, block.weight[part], block.values[part]).dense()
+        matrix += rows.T @ rows
+
+
+def gram(system: RowSet) -> np.ndarray:
+    """A^T W^2 A + diag(s^-2); only the lower triangle is right. n^2 doubles, and as many multiplications per piece."""
+    n = system.s.size
+    matrix = np.zeros((n, n))
+    pieces: list[Piece] = []
+    for block in system.blocks:
+        if isinstance(block, PointRows):
+            add_points(matrix, block)
+        elif block.constant:
+            pieces += separable_pairs(block)
+        elif block.values.ndim == 2:
+            pieces += plane_pairs(block)
+        else:
+            add_general(matrix, block)
+    add_pieces(matrix, pieces)
+    matrix.flat[:: n + 1] += system.s.ravel() ** -2.0
+    return matrix

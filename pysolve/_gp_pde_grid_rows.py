@@ -1,0 +1,222 @@
+"""Rows of the least-squares problem: sums of Kronecker products, weighted, and rows at scattered points.
+
+Both kinds have the same face: ``forward(Z)`` is W A z, ``adjoint(Y)`` is A^T W y, ``right`` is W b, ``dense()`` is W A formed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from pysolve._gp_pde_grid_products import chain, kron_all, mode_product, rowwise_kron
+
+Coefficient = float | np.ndarray
+Term = tuple[Coefficient, list[np.ndarray]]
+
+
+def weights(sd: float | np.ndarray, right: np.ndarray) -> tuple[float | np.ndarray, np.ndarray]:
+    """1 / sd, zero where the right-hand side is not known, and the right-hand side without NaN."""
+    known = np.isfinite(right)
+    w = 1.0 / np.asarray(sd, dtype=float)
+    if known.all() and w.ndim == 0:
+        return float(w), right
+    if known.all() and (w == w.flat[0]).all():
+        return float(w.flat[0]), right
+    return np.where(known, np.broadcast_to(w, right.shape), 0.0), np.where(known, right, 0.0)
+
+
+@dataclasses.dataclass(eq=False)
+class KronRows:
+    """W (sum_t a_t F_t1 x ... x F_td) z = W b on a grid of rows (m_1, ..., m_d); a_t a number or an array on that grid.
+
+    `outside` is the sum of squares of W b that no z can reach, taken away by `compressed`; `count` is the number of rows
+    that it stands for, and `log_weight` the sum of their log weights.
+    """
+
+    terms: list[Term]
+    weight: Coefficient
+    values: np.ndarray
+    outside: float = 0.0
+    count: int = -1
+    log_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.count < 0:
+            w = np.broadcast_to(self.weight, self.values.shape)
+            self.count = int((w > 0).sum())
+            self.log_weight = float(np.log(w[w > 0]).sum())
+
+    @property
+    def right(self) -> np.ndarray:
+        return self.weight * self.values
+
+    @property
+    def constant(self) -> bool:
+        """Whether weight and coefficients are numbers: then the rows are a plain sum of Kronecker products."""
+        return np.ndim(self.weight) == 0 and all(np.ndim(a) == 0 for a, _ in self.terms)
+
+    def unweighted(self, Z: np.ndarray) -> np.ndarray:
+        total, made = np.zeros(self.values.shape), {}
+        for a, factors in self.terms:
+            # Terms often share the factor of an axis: its product is made once.
+            key = id(factors[0])
+            if key not in made:
+                made[key] = mode_product(factors[0], Z, 0)
+            total += a * chain([None, *factors[1:]], made[key])
+        return total
+
+    def forward(self, Z: np.ndarray) -> np.ndarray:
+        return self.weight * self.unweighted(Z)
+
+    def adjoint(self, Y: np.ndarray) -> np.ndarray:
+        Y = self.weight * Y
+        parts: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        for a, factors in self.terms:
+            part = chain([None, *(F.T for F in factors[1:])], a * Y)
+            key = id(factors[0])
+            parts[key] = (factors[0], parts[key][1] + part if key in parts else part)
+        return sum(mode_product(F.T, part, 0) for F, part in parts.values())  # type: ignore[return-value]
+
+    def dense(self) -> np.ndarray:
+        return sum(
+            np.reshape(np.broadcast_to(self.weight * a, self.values.shape), (-1, 1)) * kron_all(factors)
+            for a, factors in self.terms
+        )  # type: ignore[return-value]
+
+    def separated(self) -> KronRows:
+        """Coefficients that vary along one axis only, or are a sum of few such products, moved into the factors."""
+        terms = [piece for a, factors in self.terms for piece in split_term(a, factors, self.values.shape)]
+        return dataclasses.replace(self, terms=terms)
+
+    def compressed(self, rtol: float = 1e-15) -> KronRows:
+        """The same normal equations with fewer rows: projected on what the factors of each axis can reach."""
+        if not self.constant:
+            return self
+        reach = [
+            common_range([factors[j] for _, factors in self.terms], rtol) for j in range(self.values.ndim)
+        ]
+        inside = chain([None if Q is None else Q.T for Q in reach], self.values)
+        lost = self.values - chain(reach, inside)
+        made: dict[tuple[int, int], np.ndarray] = {}
+        for _, factors in self.terms:
+            for j, (Q, F) in enumerate(zip(reach, factors, strict=True)):
+                made.setdefault((j, id(F)), F if Q is None else Q.T @ F)
+        terms: list[Term] = [
+            (a, [made[j, id(F)] for j, F in enumerate(factors)]) for a, factors in self.terms
+        ]
+        outside = self.outside + float((self.weight * lost).ravel() @ (self.weight * lost).ravel())
+        return dataclasses.replace(self, terms=terms, values=inside, outside=outside)
+
+
+def common_range(factors: Sequence[np.ndarray], rtol: float) -> np.ndarray | None:
+    """An orthonormal basis of what the columns of the factors span to `rtol` of each factor's norm; None: everything."""
+    distinct = {id(F): F for F in factors}.values()
+    stacked = np.hstack([F / (np.linalg.norm(F) or 1.0) for F in distinct])
+    if stacked.shape[0] == 1:
+        return None
+    U, sigma, _ = np.linalg.svd(stacked, full_matrices=False)
+    rank = max(int((sigma > rtol * sigma[0]).sum()), 1)
+    return None if rank == stacked.shape[0] else U[:, :rank]
+
+
+def split_term(
+    a: Coefficient, factors: list[np.ndarray], shape: tuple[int, ...], most: int = 6
+) -> list[Term]:
+    """a F_1 x ... x F_d as terms with numbers for coefficients; as it is where the coefficient is not of low rank."""
+    if np.ndim(a) == 0:
+        return [(a, factors)]
+    a = np.asarray(a)
+    varying = [j for j, n in enumerate(a.shape) if n > 1]
+    if len(varying) <= 1:
+        scaled = [a.reshape(-1, 1) * F if j in varying else F for j, F in enumerate(factors)]
+        return [(1.0 if varying else float(a.flat[0]), scaled)]
+    if len(shape) != 2:
+        return [(a, factors)]
+    U, sigma, Vt = np.linalg.svd(np.broadcast_to(a, shape), full_matrices=False)
+    rank = int((sigma > 1e-15 * max(sigma[0], 1e-300)).sum())
+    if rank > most:
+        return [(a, factors)]
+    return [(sigma[k], [U[:, k : k + 1] * factors[0], Vt[k][:, None] * factors[1]]) for k in range(rank)]
+
+
+@dataclasses.dataclass(eq=False)
+class PointRows:
+    """w_p sum_t a_t(p) (f_t1(p) x ... x f_td(p)) z = w_p b_p at n scattered points; the factors are (n, r_j)."""
+
+    terms: list[Term]
+    weight: np.ndarray
+    values: np.ndarray
+    outside: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.weight = np.broadcast_to(self.weight, self.values.shape)
+        self.count = int((self.weight > 0).sum())
+        self.log_weight = float(np.log(self.weight[self.weight > 0]).sum())
+
+    @property
+    def right(self) -> np.ndarray:
+        return self.weight * self.values
+
+    def forward(self, Z: np.ndarray) -> np.ndarray:
+        total = np.zeros(self.values.shape)
+        for a, factors in self.terms:
+            part = mode_product(factors[0], Z, 0).reshape(self.values.size, -1)
+            for F in factors[1:]:
+                part = np.einsum("pj,pjk->pk", F, part.reshape(part.shape[0], F.shape[1], -1))
+            total += a * part.reshape(-1)
+        return self.weight * total
+
+    def adjoint(self, Y: np.ndarray) -> np.ndarray:
+        shape = [F.shape[1] for F in self.terms[0][1]]
+        total = np.zeros((shape[0], math.prod(shape[1:])))
+        for a, factors in self.terms:
+            rest = rowwise_kron(factors[1:]) if len(factors) > 1 else np.ones((Y.size, 1))
+            total += factors[0].T @ ((a * self.weight * Y)[:, None] * rest)
+        return total.reshape(shape)
+
+    def dense(self) -> np.ndarray:
+        rows = sum(np.reshape(a, (-1, 1)) * rowwise_kron(factors) for a, factors in self.terms)
+        return self.weight[:, None] * rows  # type: ignore[no-any-return]
+
+
+Rows = KronRows | PointRows
+
+
+@dataclasses.dataclass(eq=False)
+class RowSet:
+    """All rows and the prior z ~ N(0, diag(s^2)): the least-squares problem min ||W (A z - b)||^2 + ||z / s||^2."""
+
+    blocks: list[Rows]
+    s: np.ndarray
+
+    def forward(self, Z: np.ndarray) -> list[np.ndarray]:
+        return [*(block.forward(Z) for block in self.blocks), Z / self.s]
+
+    def adjoint(self, Y: Sequence[np.ndarray]) -> np.ndarray:
+        total = Y[-1] / self.s
+        for block, y in zip(self.blocks, Y, strict=False):
+            total = total + block.adjoint(y)
+        return total
+
+    @property
+    def right(self) -> list[np.ndarray]:
+        return [*(block.right for block in self.blocks), np.zeros(self.s.shape)]
+
+    def residual(self, Z: np.ndarray) -> list[np.ndarray]:
+        return [b - r for b, r in zip(self.right, self.forward(Z), strict=True)]
+
+    def objective(self, Z: np.ndarray) -> float:
+        """The sum of squares, with what compression took away."""
+        squares = sum(float(np.vdot(r, r)) for r in self.residual(Z))
+        return squares + sum(block.outside for block in self.blocks)
+
+    @property
+    def count(self) -> int:
+        return sum(block.count for block in self.blocks)
+
+    @property
+    def log_weight(self) -> float:
+        return sum(block.log_weight for block in self.blocks)

@@ -1,0 +1,79 @@
+"""The posterior of a dense system, asked for on grids and at points."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from pysolve._gp_pde_evidence import Fit
+
+ENTRIES_AT_ONCE = 8_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class DensePosterior:
+    """Normal distribution of the coefficients, of which the first are the features'.
+
+    Attributes
+    ----------
+    fit : Fit
+        Mean, weights and triangle.
+    shape : tuple of int
+        Features of every axis.
+    """
+
+    fit: Fit
+    shape: tuple[int, ...]
+
+    @property
+    def log_evidence(self) -> float:
+        """Logarithm of the probability density of all data."""
+        return self.fit.log_evidence
+
+    @property
+    def size(self) -> int:
+        """How many coefficients are those of features."""
+        return int(np.prod(self.shape))
+
+    @functools.cached_property
+    def unknowns_covariance(self) -> np.ndarray:
+        """Covariance of the unknown numbers."""
+        rows = np.eye(len(self.fit.c))[self.size :]
+        half = self.fit.half(rows)
+        return half.T @ half
+
+    def variance_grid(self, matrices: Sequence[np.ndarray], prior: bool = False) -> np.ndarray:
+        """Variance of a linear functional on a grid; `matrices` are the axes' features there."""
+        n = tuple(len(part) for part in matrices)
+        others = kron_all(matrices[1:])
+        step = max(1, ENTRIES_AT_ONCE // max(1, len(others) * self.size))
+        parts = [
+            self._variance(np.kron(matrices[0][start : start + step], others), prior)
+            for start in range(0, n[0], step)
+        ]
+        return np.concatenate([*parts, np.zeros(0)]).reshape(n)
+
+    def variance_points(self, rows: np.ndarray) -> np.ndarray:
+        """Variance at scattered points, from their rows of features, shape (n,)."""
+        return self._variance(rows, False)
+
+    def _variance(self, rows: np.ndarray, prior: bool) -> np.ndarray:
+        if prior:
+            return ((rows * self.fit.weights[: self.size]) ** 2).sum(axis=1)
+        flat = np.zeros((len(rows), len(self.fit.c) - self.size))
+        return self.fit.variance(np.hstack([rows, flat]))
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Draws of the features' coefficients, shape (n, *shape)."""
+        return self.fit.sample(n, rng)[:, : self.size].reshape(n, *self.shape)
+
+
+def kron_all(matrices: Sequence[np.ndarray]) -> np.ndarray:
+    """The Kronecker product of all of them; [[1]] of none."""
+    product = np.ones((1, 1))
+    for matrix in matrices:
+        product = np.kron(product, matrix)
+    return product
