@@ -49,7 +49,10 @@ def dense_lu(factor: Factor, name: str) -> tuple[np.ndarray, np.ndarray]:
     lu, pivots, rcond = factor.kept["lu"]
     if not rcond > np.finfo(lu.dtype).eps / 2:
         raise LinAlgError(f"{name} is singular to working precision: its reciprocal condition is {rcond:.1e}")
-    return lu, pivots.copy()  # SciPy's wrapper of getrs counts them up for the call, while other threads may read
+    return (
+        lu,
+        pivots.copy(),
+    )  # SciPy's wrapper of getrs counts them up for the call, while other threads may read
 
 
 def _sparse_solve(factor: SparseFactor, b: np.ndarray, name: str) -> np.ndarray:
