@@ -16,6 +16,9 @@ SCATTERED_POINTS_PER_FEATURE = 12  # more would leave nothing for the periodogra
 EXACT = 2e-12  # a remainder below this part of the signals is rounding
 OVERSAMPLING = 4  # points of the periodogram for every 1/length
 SPARSE_RANGE = 2.5  # highest frequency looked for at scattered points, in points per length
+STIFF = 4  # features of an envelope in the first pass
+LINES = 1e-3  # remainder, relative to the signals, at which the first pass ends
+APART = 2.0  # a line this near to another one, over the length, is that one's change of amplitude
 NEAREST = 0.5  # lines closer than this over the length are one
 
 
@@ -27,33 +30,61 @@ class Spectrum:
     remainder: float
 
 
-def find_frequencies(
-    x: np.ndarray, signals: np.ndarray, spread: float, most: int = MOST_FREQUENCIES
-) -> Spectrum:
+def find_frequencies(x: np.ndarray, signals: np.ndarray, spread: float, refine: bool = False) -> Spectrum:
     """Frequencies of signals of shape (len(x), m) on an axis: orthogonal matching pursuit with modulated features.
 
     Every round fits the features of the frequencies so far (0 always among them) by least squares, and takes the
-    highest peak of the remainder's periodogram as the next one. It ends when the remainder looks like white noise
-    (its highest peak is what noise has in one of a thousand cases) or like rounding, or when another frequency no
-    longer helps. An envelope of the features is as wide as `spread` over the length, so one line explains all that
-    lies within a few 1/length of it, and its place need not be exact.
+    highest peak of the remainder's periodogram as the next one. Two passes: with the few smoothest features of each
+    envelope every strong line is found where it is; with all of them, what amplitudes that change along the axis
+    leave. A pass ends when the remainder looks like white noise (its highest peak is what noise has in one of a
+    thousand cases) or like rounding, or when another frequency no longer helps. With `refine` the lines of the first
+    pass are moved together to where they leave least.
     """
     signals = _scaled(signals)
     if signals.shape[1] == 0 or len(x) < 4:
         return Spectrum((0.0,), 0.0)
-    found = [0.0]
-    rest = remainder(x, signals, found, spread)
-    while len(found) < most:
+    found, _ = _pursued(x, signals, [0.0], spread, STIFF, LINES)
+    if refine and len(found) > 1:
+        found = _refined(x, signals, found, spread)
+    found, rest = _pursued(x, signals, found, spread, None, 0.0)
+    return Spectrum(tuple(found), float(np.abs(rest).max()))
+
+
+def _pursued(
+    x: np.ndarray,
+    signals: np.ndarray,
+    found: list[float],
+    spread: float,
+    stiff: int | None,
+    least: float,
+) -> tuple[list[float], np.ndarray]:
+    """One pass: lines added until the remainder is at most `least`, or nothing helps; and what is left."""
+    rest = remainder(x, signals, found, spread, stiff)
+    while len(found) < MOST_FREQUENCIES and np.abs(rest).max() > max(EXACT, least):
         line = _strongest_line(x, rest, found)
-        if line is None or np.abs(rest).max() < EXACT:
+        if line is None or _features(x, [*found, line], spread, None).size > MOST_FEATURES * len(x):
             break
-        if _features(x, [*found, line], spread).size > MOST_FEATURES * len(x):
+        if stiff and min(abs(line - other) for other in found) < APART / (x[-1] - x[0]):
             break
-        after = remainder(x, signals, [*found, line], spread)
+        after = remainder(x, signals, [*found, line], spread, stiff)
         if np.linalg.norm(after) > 0.97 * np.linalg.norm(rest):
             break
         found, rest = [*found, line], after
-    return Spectrum(tuple(found), float(np.abs(rest).max()))
+    return found, rest
+
+
+def _refined(x: np.ndarray, signals: np.ndarray, found: list[float], spread: float) -> list[float]:
+    """Variable projection: the frequencies but 0 that leave the least sum of squares, with smooth envelopes."""
+    length = x[-1] - x[0]
+
+    def left(shifts: np.ndarray) -> np.ndarray:
+        moved = [0.0, *(np.array(found[1:]) + shifts / length)]
+        return remainder(x, signals, moved, spread, STIFF).ravel()
+
+    best = scipy.optimize.least_squares(
+        left, np.zeros(len(found) - 1), bounds=(-NEAREST, NEAREST), xtol=1e-12
+    )
+    return [0.0, *(float(mu) for mu in np.array(found[1:]) + best.x / length)]
 
 
 def _scaled(signals: np.ndarray) -> np.ndarray:
@@ -67,16 +98,24 @@ def _is_uniform(x: np.ndarray) -> bool:
     return bool(np.ptp(gaps) <= 1e-6 * gaps.mean())
 
 
-def _features(x: np.ndarray, frequencies: list[float], spread: float) -> OscillatoryFeatures:
+def _features(
+    x: np.ndarray, frequencies: list[float], spread: float, stiff: int | None
+) -> OscillatoryFeatures:
     rho = spread / (x[-1] - x[0])
     most = max(2, len(x) // (POINTS_PER_FEATURE if _is_uniform(x) else SCATTERED_POINTS_PER_FEATURE))
-    return OscillatoryFeatures(x[0], x[-1], tuple(frequencies), (rho,) * len(frequencies), most)
+    return OscillatoryFeatures(
+        x[0], x[-1], tuple(frequencies), (rho,) * len(frequencies), min(most, stiff or most)
+    )
 
 
-def remainder(x: np.ndarray, signals: np.ndarray, frequencies: list[float], spread: float) -> np.ndarray:
-    """What the features of these frequencies leave of the signals."""
-    A = _features(x, frequencies, spread).matrix(x)
-    return signals - A @ np.linalg.lstsq(A, signals, rcond=1e-15)[0]
+def remainder(
+    x: np.ndarray, signals: np.ndarray, frequencies: list[float], spread: float, stiff: int | None = None
+) -> np.ndarray:
+    """What the features of these frequencies leave of the signals; the `stiff` smoothest of each envelope, or all."""
+    A = _features(x, frequencies, spread, stiff).matrix(x)
+    Q = np.linalg.qr(A / np.maximum(np.linalg.norm(A, axis=0), 1e-300))[0]
+    rest = signals - Q @ (Q.T @ signals)
+    return rest - Q @ (Q.T @ rest)
 
 
 def _strongest_line(x: np.ndarray, rest: np.ndarray, found: list[float]) -> float | None:

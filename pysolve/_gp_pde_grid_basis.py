@@ -66,16 +66,21 @@ def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return X, s
 
 
-def transform(Phi: np.ndarray, rtol: float) -> tuple[np.ndarray, np.ndarray, bool]:
-    """T, s and whether Phi T is orthonormal. With fewer points than features the features stay as they are."""
+def transform(Phi: np.ndarray, rtol: float, reduce: bool) -> tuple[np.ndarray, np.ndarray, bool]:
+    """T, s and whether Phi T is orthonormal.
+
+    Where the grid has too few points to tell the features apart they stay as they are, unless `reduce` says otherwise.
+    """
     N, R = Phi.shape
     size = np.linalg.norm(Phi, axis=0)
-    if N < R or not size.any():
+    if not size.any():
         return np.eye(R), np.ones(R), False
     seen = np.flatnonzero(size > 0)
     size = size[seen]
-    U, sigma, Vt = np.linalg.svd(Phi[:, seen] / size, full_matrices=False)
+    _, sigma, Vt = np.linalg.svd(Phi[:, seen] / size, full_matrices=False)
     r = int((sigma > rtol * sigma[0]).sum())
+    if r == N < R and not reduce:
+        return np.eye(R), np.ones(R), False
     sigma, Vt = sigma[:r], Vt[:r]
     X, s = graded_svd((sigma[:, None] * Vt) * size)
     T = np.zeros((R, r))
@@ -84,9 +89,9 @@ def transform(Phi: np.ndarray, rtol: float) -> tuple[np.ndarray, np.ndarray, boo
     return T, np.maximum(s, 1e-100 * s.max()), True
 
 
-def axis_basis(axis: GridAxis, rtol: float = 1e-11) -> AxisBasis:
+def axis_basis(axis: GridAxis, rtol: float = 1e-14, reduce: bool = False) -> AxisBasis:
     """The basis of an axis; functions that vanish on the grid to `rtol` of their size are left out."""
-    T, s, orthonormal = transform(np.asarray(axis.features[0], dtype=float), rtol)
+    T, s, orthonormal = transform(np.asarray(axis.features[0], dtype=float), rtol, reduce)
 
     def turned(rows: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
         return {order: np.asarray(F, dtype=float) @ T for order, F in rows.items()}

@@ -18,6 +18,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse.linalg
 
+from pysolve._gp_pde_grid_basis import AxisBasis
 from pysolve._gp_pde_grid_problem import GridProblem, Orders
 from pysolve._gp_pde_grid_products import chain, mode_product
 from pysolve._gp_pde_grid_rows import Coefficient, KronRows
@@ -25,6 +26,8 @@ from pysolve._gp_pde_grid_rows import Coefficient, KronRows
 Terms = dict[Orders, Coefficient]
 # With eigenvectors worse than this the diagonalisation loses what it should solve.
 WORST_EIGENVECTORS = 1e8
+# Part of the largest prior deviation below which a function is left out.
+IMPOSSIBLE = 1e-12
 
 
 def own_axis(orders: Orders) -> int | None:
@@ -37,15 +40,26 @@ def mean(a: Coefficient) -> float:
     return float(np.mean(a))
 
 
+def orthonormal(basis: AxisBasis) -> tuple[np.ndarray, np.ndarray]:
+    """Q and U^-1 with F U^-1 = Q: the basis, orthonormal to rounding and not just to its root.
+
+    Without the prior nothing holds back functions that it calls impossible and that the grid hardly sees: they go.
+    """
+    kept = np.flatnonzero(basis.s > IMPOSSIBLE * basis.s.max())
+    Q, U = np.linalg.qr(basis.features[0][:, kept])
+    U_inverse = np.zeros((basis.size, kept.size))
+    U_inverse[kept] = scipy.linalg.solve_triangular(U, np.eye(kept.size))
+    return Q, U_inverse
+
+
 class TensorSolver:
     """The solver of one problem; `build` says whether the problem has the form."""
 
     def __init__(self, problem: GridProblem, terms: Terms) -> None:
         self.problem, self.d = problem, len(problem.size)
-        # The bases are orthonormal to about the root of rounding only; here they must be to rounding: F = Q U.
-        made = [np.linalg.qr(basis.features[0]) for basis in problem.bases]
-        self.Q = [Q for Q, _ in made]
-        self.U_inverse = [scipy.linalg.solve_triangular(U, np.eye(len(U))) for _, U in made]
+        made = [orthonormal(basis) for basis in problem.bases]
+        self.Q, self.U_inverse = [Q for Q, _ in made], [U_inverse for _, U_inverse in made]
+        self.shape = tuple(Q.shape[1] for Q in self.Q)
         self.L = [self._operator(j, terms) for j in range(self.d)]
         self.shift = sum(mean(a) for orders, a in terms.items() if not any(orders))
         self.B = [self._functionals(j) for j in range(self.d)]
@@ -66,20 +80,20 @@ class TensorSolver:
             self.divisor = self.divisor.real
 
     def _operator(self, j: int, terms: Terms) -> np.ndarray:
-        features, Q = self.problem.bases[j].features, self.Q[j]
+        features, Q, U_inverse = self.problem.bases[j].features, self.Q[j], self.U_inverse[j]
         L = np.zeros((Q.shape[1],) * 2)
         for orders, a in terms.items():
             if own_axis(orders) == j:
-                L += mean(a) * (Q.T @ features[orders[j]])
-        return L @ self.U_inverse[j]
+                L += mean(a) * (Q.T @ features[orders[j]] @ U_inverse)
+        return L
 
     def _functionals(self, j: int) -> np.ndarray:
         rows = [c.functional @ self.U_inverse[j] for c in self.problem.conditions if c.axis == j]
-        return np.vstack(rows) if rows else np.zeros((0, self.problem.size[j]))
+        return np.vstack(rows) if rows else np.zeros((0, self.shape[j]))
 
     def lift(self, g: list[np.ndarray]) -> np.ndarray:
         """The Boolean sum of the liftings of the values of all conditions, given in the bases of the other axes."""
-        total = np.zeros(self.problem.size)
+        total = np.zeros(self.shape)
         for j, (B, B_inverse) in enumerate(zip(self.B, self.B_inverse, strict=True)):
             mine = [g[i] for i, c in enumerate(self.problem.conditions) if c.axis == j]
             if mine:
@@ -117,9 +131,11 @@ def build(problem: GridProblem, terms: Terms | None = None) -> TensorSolver | No
     for j in range(len(problem.size)):
         order = max((k[j] for k in terms), default=0)
         count = sum(c.axis == j for c in problem.conditions)
-        if count != order or order >= problem.size[j] or problem.grid[j] == 1:
+        if count != order or problem.grid[j] == 1:
             return None
     solver = TensorSolver(problem, terms)
+    if any(k <= B.shape[0] for k, B in zip(solver.shape, solver.B, strict=True)):
+        return None
     return None if solver.worst > WORST_EIGENVECTORS else solver
 
 
@@ -132,7 +148,7 @@ def compact(solver: TensorSolver, rows: KronRows) -> Callable[[np.ndarray], np.n
         for j, (Q, F, U_inverse) in enumerate(zip(solver.Q, factors, solver.U_inverse, strict=True)):
             made.setdefault((j, id(F)), Q.T @ F @ U_inverse)
     terms = [(a, [made[j, id(F)] for j, F in enumerate(factors)]) for a, factors in rows.terms]
-    return KronRows(terms, 1.0, np.zeros(solver.problem.size)).unweighted  # type: ignore[arg-type]
+    return KronRows(terms, 1.0, np.zeros(solver.shape)).unweighted  # type: ignore[arg-type]
 
 
 def fast_solve(

@@ -53,7 +53,7 @@ def add_pieces(matrix: np.ndarray, pieces: list[Piece]) -> None:
         return
     first = np.array([scale * factors[0] for scale, factors in pieces])
     rest = np.array([kron_all(factors[1:]).ravel() for _, factors in pieces])
-    r, n_rest = first.shape[1], int(round(rest.shape[1] ** 0.5))
+    r, n_rest = first.shape[1], round(rest.shape[1] ** 0.5)
     for i in range(r):
         made = (first[:, i, : i + 1].T @ rest).reshape(i + 1, n_rest, n_rest)
         rows = matrix[i * n_rest : (i + 1) * n_rest].reshape(n_rest, r, n_rest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from pysolve._gp_pde_grid_basis import AxisBasis, GridAxis, axis_basis
 from pysolve._gp_pde_grid_rows import Coefficient, KronRows, PointRows, RowSet, Term, weights
 
 Orders = tuple[int, ...]
+MOST_UNSEEN = 20000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,7 +32,8 @@ class GridProblem:
     axes : sequence of GridAxis
         The features of each axis on its grid points, with the derivatives that the rows need.
     rtol : float
-        Functions of an axis that vanish on the grid to this part of their size are left out.
+        Functions of an axis that vanish on the grid to this part of their size are left out. Larger values cost accuracy:
+        the solution takes such functions with large coefficients, and the prior keeps rounding out of them.
 
     Notes
     -----
@@ -39,8 +42,10 @@ class GridProblem:
     the equation and some 100 times that part for the faces: a misfit of the equation is amplified by its low frequencies.
     """
 
-    def __init__(self, axes: Sequence[GridAxis], *, rtol: float = 1e-11) -> None:
-        self.bases: list[AxisBasis] = [axis_basis(axis, rtol) for axis in axes]
+    def __init__(self, axes: Sequence[GridAxis], *, rtol: float = 1e-14) -> None:
+        # Beyond so many features what the grid cannot see has to go.
+        reduce = math.prod(np.shape(axis.features[0])[1] for axis in axes) > MOST_UNSEEN
+        self.bases: list[AxisBasis] = [axis_basis(axis, rtol, reduce) for axis in axes]
         self.grid = tuple(basis.features[0].shape[0] for basis in self.bases)
         self.size = tuple(basis.size for basis in self.bases)
         self.blocks: list[KronRows | PointRows] = []

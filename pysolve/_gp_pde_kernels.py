@@ -114,7 +114,9 @@ def axis_features(
         if kernel.kind in ("gm", "se"):
             made.append(OscillatoryFeatures(x[0], x[-1], tuple(mus), (rho,) * len(mus)))
         else:
-            made.append(KernelFeatures(x, SpectralMixture(np.array(mus), rho=np.array(rho), kind=kernel.kind)))
+            made.append(
+                KernelFeatures(x, SpectralMixture(np.array(mus), rho=np.array(rho), kind=kernel.kind))
+            )
     return tuple(made)
 
 
@@ -126,9 +128,17 @@ def _of_mixture(mixture: SpectralMixture, x: np.ndarray) -> Features:
     return OscillatoryFeatures(x[0], x[-1], mus, rho, amplitudes=weights)
 
 
-def frequencies_from(problem: Problem) -> tuple[tuple[float, ...], ...]:
+def widest_spread(problem: Problem) -> float:
+    """A spread whose envelope alone covers the highest frequency of the data, for kernels without lines."""
+    reach = [
+        max(mus) * (x[-1] - x[0]) for mus, x in zip(frequencies_from(problem), problem.axes, strict=True)
+    ]
+    return float(max(SPREAD, np.pi * max(reach)))
+
+
+def frequencies_from(problem: Problem, refine: bool = False) -> tuple[tuple[float, ...], ...]:
     """The frequencies of every axis, from f, the values at the sides, the measurements, and the operator itself."""
-    found = [_axis_frequencies(problem, axis) for axis in range(len(problem.axes))]
+    found = [_axis_frequencies(problem, axis, refine) for axis in range(len(problem.axes))]
     free = [free_frequencies(problem, axis, found) for axis in range(len(found))]
     ends = [0.5 / (x[-1] - x[0]) for x in problem.axes]
     return tuple(_merged(pair, end) for pair, end in zip(zip(found, free, strict=True), ends, strict=True))
@@ -159,23 +169,25 @@ def free_frequencies(problem: Problem, axis: int, found: Sequence[Sequence[float
     return tuple(sorted(mu for mu in set(lines) if mu * (x[-1] - x[0]) >= 0.5 and mu <= highest))
 
 
-def _axis_frequencies(problem: Problem, axis: int) -> tuple[float, ...]:
+def _axis_frequencies(problem: Problem, axis: int, refine: bool) -> tuple[float, ...]:
     x = problem.axes[axis]
     fibres, rows = _fibres(np.moveaxis(problem.f, axis, 0))
     columns = [fibres] if len(rows) == len(x) else []
-    found = [] if columns or len(rows) < 4 else [find_frequencies(x[rows], fibres, SPREAD).frequencies]
+    found = (
+        [] if columns or len(rows) < 4 else [find_frequencies(x[rows], fibres, SPREAD, refine).frequencies]
+    )
     for face in problem.faces:
         if face.axis != axis and np.isfinite(face.g).all():
             across = np.moveaxis(face.g, axis - (face.axis < axis), 0)
             columns.append(_fibres(across)[0])
     if columns:
         scaled = [part / (np.abs(part).max(initial=0) or 1.0) for part in columns]
-        found.append(find_frequencies(x, np.hstack(scaled), SPREAD).frequencies)
+        found.append(find_frequencies(x, np.hstack(scaled), SPREAD, refine).frequencies)
     if problem.data is not None and len(problem.axes) == 1:
         order = np.argsort(problem.data.points[:, 0])
         points, values = problem.data.points[order, 0], problem.data.values[order]
         distinct = np.append(True, np.diff(points) > 0)
-        found.append(find_frequencies(points[distinct], values[distinct, None], SPREAD).frequencies)
+        found.append(find_frequencies(points[distinct], values[distinct, None], SPREAD, refine).frequencies)
     return _merged(found, 0.5 / (x[-1] - x[0]))
 
 

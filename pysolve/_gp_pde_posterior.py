@@ -56,8 +56,11 @@ class DensePosterior:
         ]
         return np.concatenate([*parts, np.zeros(0)]).reshape(n)
 
-    def variance_points(self, rows: np.ndarray) -> np.ndarray:
-        """Variance at scattered points, from their rows of features, shape (n,)."""
+    def variance_points(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
+        """Variance at points; row i of every matrix is the axis's features at point i. Shape (n,)."""
+        rows = np.ones((len(matrices[0]), 1))
+        for matrix in matrices:
+            rows = (rows[:, :, None] * matrix[:, None, :]).reshape(len(rows), -1)
         return self._variance(rows, False)
 
     def _variance(self, rows: np.ndarray, prior: bool) -> np.ndarray:

@@ -12,7 +12,6 @@ import numpy as np
 from pysolve._gp_pde_arguments import real_array
 from pysolve._gp_pde_features import Features
 from pysolve._gp_pde_outcome import GPStatus
-from pysolve._gp_pde_rows import point_rows
 from pysolve._result import ConvergenceError
 
 
@@ -49,6 +48,8 @@ class GPSolution:
         Seconds for ``"frequencies"``, ``"solve"`` and ``"total"``.
     axes : tuple of ndarray
         The grid.
+    losses : ndarray or None
+        Of ``method="joint"``: its objective at the start and after each step.
     """
 
     u: np.ndarray
@@ -67,7 +68,7 @@ class GPSolution:
     _features: tuple[Features, ...]
     _c: np.ndarray
     _posterior: Any
-    _operator: tuple[tuple[tuple[int, ...], Any], ...] = ()
+    losses: np.ndarray | None = None
 
     @property
     def converged(self) -> bool:
@@ -140,9 +141,9 @@ class GPSolution:
             raise ValueError(
                 f"where must be a list of {d} 1-D arrays or finite points of shape (n, {d}), got {points.shape}"
             )
-        rows = point_rows(self._features, points, orders)
-        mean = rows @ self._c.ravel()
-        return (mean, np.sqrt(self._posterior.variance_points(rows))) if return_std else mean
+        matrices = [part.matrix(x, k) for part, x, k in zip(self._features, points.T, orders, strict=True)]
+        mean = at_points(self._c, matrices)
+        return (mean, np.sqrt(self._posterior.variance_points(matrices))) if return_std else mean
 
     def _orders(self, deriv: Any) -> tuple[int, ...]:
         d = len(self.axes)
@@ -222,4 +223,12 @@ def on_grid_values(c: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray:
     value = c
     for axis, matrix in enumerate(matrices):
         value = np.moveaxis(np.tensordot(matrix, value, axes=(1, axis)), 0, axis)
+    return value
+
+
+def at_points(c: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray:
+    """sum_r c_r prod_j phi_j,r_j at points: row i of every matrix is an axis's features at point i."""
+    value = np.tensordot(matrices[0], c, axes=(1, 0))
+    for matrix in matrices[1:]:
+        value = np.einsum("ia,ia...->i...", matrix, value)
     return value

@@ -64,7 +64,8 @@ def _for_the_kernel(factors: tuple) -> list[np.ndarray]:
     """The arrays of real dense factors without identities between them, if the kernel is the fastest for all."""
     last = max((axis for axis, factor in enumerate(factors) if not factor.is_identity), default=-1)
     arrays = [getattr(factor, "real_array", None) for factor in factors[: last + 1]]
-    return [] if any(A is None or max(A.shape) > MOST_IN_KERNEL for A in arrays) else arrays
+    small = [A for A in arrays if A is not None and max(A.shape) <= MOST_IN_KERNEL]
+    return small if len(small) == len(arrays) else []
 
 
 def _shrinkage(factor: Any) -> float:

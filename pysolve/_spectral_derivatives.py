@@ -67,24 +67,43 @@ def waves(d: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
     return np.exp(1j * phase)
 
 
+def leibniz(g: list[np.ndarray], i_omega: np.ndarray, n: int) -> np.ndarray:
+    """sum_j C(n, j) g_j (i omega)^(n - j), from n + 1 arrays g: the n-th derivative without its wave."""
+    total = g[n].astype(np.complex128)
+    for j in range(n):
+        total += math.comb(n, j) * g[j] * i_omega ** (n - j)
+    return total
+
+
 def oscillations(
     d: np.ndarray, frequencies: np.ndarray, rho: np.ndarray, kind: str, order: int
 ) -> list[np.ndarray]:
-    """h, h', .., the derivatives of h = g exp(i omega d) by Leibniz' rule, each of shape (d.size, Q), complex.
-
-    h^(n) = sum_j C(n, j) g^(j) (i omega)^(n - j) exp(i omega d). Real for the kinds without a wave.
-    """
+    """h, h', .., the derivatives of h = g exp(i omega d), each of shape (d.size, Q); without a wave h is g, real."""
     g = envelopes(d, rho, kind, order)
     if kind not in OSCILLATING:
         return g
     wave, i_omega = waves(d, frequencies), 2j * math.pi * frequencies
-    found = []
-    for n in range(order + 1):
-        total = g[n].astype(np.complex128)
-        for j in range(n):
-            total += math.comb(n, j) * g[j] * i_omega ** (n - j)
-        found.append(total * wave)
-    return found
+    return [leibniz(g, i_omega, n) * wave for n in range(order + 1)]
+
+
+def partials(
+    d: np.ndarray, frequencies: np.ndarray, rho: np.ndarray, kind: str, order: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Re h^(n) of order n, its derivative by the frequency, and that by log rho; each of shape (d.size, Q).
+
+    h by omega is i d h, whose n-th derivative is i (d h^(n) + n h^(n-1)); g^(n) = scale^n G_n(scale d) by log scale
+    is n g^(n) + d g^(n+1).
+    """
+    g = envelopes(d, rho, kind, order + 1)
+    column = d[:, None]
+    grown = [j * g[j] + column * g[j + 1] for j in range(order + 1)]
+    if kind not in OSCILLATING:
+        return g[order], np.zeros_like(g[order]), grown[order]
+    wave, i_omega = waves(d, frequencies), 2j * math.pi * frequencies
+    h = leibniz(g, i_omega, order) * wave
+    below = order * leibniz(g, i_omega, order - 1) * wave if order > 0 else 0.0
+    by_frequency = -2.0 * math.pi * (column * h + below).imag
+    return h.real, by_frequency, (leibniz(grown, i_omega, order) * wave).real
 
 
 def sums(

@@ -1,0 +1,195 @@
+"""From what a solver found to a `GPSolution` with its status and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pysolve._gp_pde_features import Features, KernelFeatures
+from pysolve._gp_pde_grid_posterior import ExactPosterior
+from pysolve._gp_pde_joint import JointResult, JointStatus
+from pysolve._gp_pde_large import LargeSolve
+from pysolve._gp_pde_newton import Solved
+from pysolve._gp_pde_outcome import GPStatus
+from pysolve._gp_pde_posterior import DensePosterior
+from pysolve._gp_pde_problem import Problem
+from pysolve._gp_pde_result import GPSolution, on_grid_values
+from pysolve._gp_pde_system import DenseSystem
+
+RESOLVED = 1e-6  # relative residual of exact equations that the features explain
+NOISE_EXPLAINS = 2.0  # residual in units of the noise that the noise explains
+OPEN = 0.03  # standard deviation relative to the largest u that is no knowledge, where data are exact
+PROBES = 9  # points of every axis at which that is looked at
+JOINT = {
+    JointStatus.CONVERGED: GPStatus.SOLVED,
+    JointStatus.MAXITER: GPStatus.MAXITER,
+    JointStatus.OVERFLOW: GPStatus.BREAKDOWN,
+}
+
+
+def finished_dense(
+    problem: Problem, system: DenseSystem, solved: Solved, timings: dict[str, float]
+) -> GPSolution:
+    """Of the dense solver."""
+    features = system.rows.features
+    shape = tuple(part.size for part in features)
+    posterior = DensePosterior(solved.posterior, shape)
+    left = system.residual(solved.c, solved.unknowns)
+    status = solved.status
+    if status is GPStatus.SOLVED:
+        status = judged(problem, left, system.f_scale, solved.undetermined)
+    counts = [int(part.groups.max(initial=0)) + 1 for part in features]
+    weights = np.zeros(int(np.prod(counts)))
+    weights[system.groups] = solved.posterior.weights[: system.size]
+    sds = np.sqrt(np.diag(posterior.unknowns_covariance))
+    return GPSolution(
+        u=system.values(solved.c),
+        weights=weights.reshape(counts),
+        coefficients={
+            name: (float(value), float(sd))
+            for name, value, sd in zip(problem.unknowns, solved.unknowns, sds, strict=True)
+        },
+        coefficient_covariance=posterior.unknowns_covariance,
+        log_evidence=solved.posterior.log_evidence,
+        iterations=solved.iterations,
+        _c=solved.c.reshape(shape),
+        _posterior=posterior,
+        **common(problem, features, left, system.f_scale, status, timings),
+    )
+
+
+def finished_large(
+    problem: Problem, features: Sequence[Features], solved: LargeSolve, timings: dict[str, float], rng: Any
+) -> GPSolution:
+    """Of the grid solver."""
+    matrices = [
+        {k: part.matrix(x, k) for k in {0} | {term.orders[j] for term in problem.terms}}
+        for j, (part, x) in enumerate(zip(features, problem.axes, strict=True))
+    ]
+    u = on_grid_values(solved.c, [each[0] for each in matrices])
+    known = np.isfinite(problem.f)
+    total = -problem.f[known]
+    for term in problem.terms:
+        value = on_grid_values(solved.c, [each[k] for each, k in zip(matrices, term.orders, strict=True)])
+        total = total + np.broadcast_to(term.coefficient, u.shape)[known] * value[known]
+    if problem.nonlinear is not None:
+        with np.errstate(all="ignore"):
+            total = total + problem.nonlinear[0](u[known])
+    posterior, status = solved.posterior(rng), solved.status
+    if status is GPStatus.SOLVED:
+        status = judged(problem, total, solved.f_scale, is_open(problem, features, posterior, u))
+    return GPSolution(
+        u=u,
+        weights=group_sizes(solved.c, features),
+        coefficients={},
+        coefficient_covariance=np.zeros((0, 0)),
+        log_evidence=posterior.log_evidence,
+        iterations=max(1, solved.solution.newton_steps),
+        _c=solved.c,
+        _posterior=posterior,
+        **common(problem, features, total, solved.f_scale, status, timings),
+    )
+
+
+def finished_joint(problem: Problem, found: JointResult, timings: dict[str, float]) -> GPSolution:
+    """Of the paper's objective."""
+    features = tuple(KernelFeatures(x, kernel) for x, kernel in zip(problem.axes, found.kernels, strict=True))
+    c = on_grid_values(found.U, [np.linalg.pinv(part.matrix(part.points)) for part in features])
+    left = -problem.f
+    for term in problem.terms:
+        left = left + term.coefficient * found.predict(problem.axes, term.orders)
+    if problem.nonlinear is not None:
+        left = left + problem.nonlinear[0](found.U)
+    left = left[np.isfinite(problem.f)]
+    status = JOINT.get(found.status, GPStatus.STOPPED)
+    scale = problem.f_scale or 1.0
+    if status is GPStatus.SOLVED:
+        status = judged(problem, left, scale, False)
+    return GPSolution(
+        u=found.U,
+        weights=np.array([kernel.weights for kernel in found.kernels]),
+        coefficients={},
+        coefficient_covariance=np.zeros((0, 0)),
+        log_evidence=-float(found.losses[-1]),
+        iterations=found.iterations,
+        losses=found.losses,
+        _c=c,
+        _posterior=NoPosterior(),
+        **common(problem, features, left, scale, status, timings),
+    )
+
+
+class NoPosterior:
+    """method='joint' finds a point, not a distribution."""
+
+    def _refuse(self, *arguments: Any) -> Any:
+        raise ValueError("method='joint' has no standard deviation and no draws: take method='least-squares'")
+
+    variance_grid = variance_points = sample = _refuse
+
+
+def common(
+    problem: Problem,
+    features: Sequence[Features],
+    left: np.ndarray,
+    scale: float,
+    status: GPStatus,
+    timings: dict[str, float],
+) -> dict[str, Any]:
+    """The fields that every solver's result has; `left` is the residual where f is known."""
+    relative = float(np.sqrt(np.mean(left**2))) / scale if left.size else 0.0
+    count = int(np.prod([part.size for part in features]))
+    return {
+        "status": status,
+        "message": f"{status} (relative residual {relative:.2g}, {count} features)",
+        "residual_norm": float(np.linalg.norm(left)),
+        "relative_residual": relative,
+        "frequencies": tuple(part.frequencies for part in features),
+        "timings": timings,
+        "axes": problem.axes,
+        "_features": tuple(features),
+    }
+
+
+def judged(problem: Problem, left: np.ndarray, scale: float, undetermined: bool) -> GPStatus:
+    """A solve whose residual is too large, or whose solution the data leave open, is not SOLVED."""
+    noise = np.asarray(problem.noise)
+    if left.size and not np.any(noise > 0):
+        too_large = np.sqrt(np.mean(left**2)) > RESOLVED * scale
+    elif left.size:
+        sd = np.broadcast_to(noise, problem.f.shape)[np.isfinite(problem.f)]
+        too_large = np.sqrt(np.mean((left / sd) ** 2)) > NOISE_EXPLAINS
+    else:
+        too_large = False
+    if not np.isfinite(left).all():
+        return GPStatus.BREAKDOWN
+    if too_large:
+        return GPStatus.UNRESOLVED
+    return GPStatus.UNDERDETERMINED if undetermined else GPStatus.SOLVED
+
+
+def is_open(problem: Problem, features: Sequence[Features], posterior: Any, u: np.ndarray) -> bool:
+    """Whether an exact posterior leaves u open somewhere; False where only draws are at hand.
+
+    Fast diagonalisation, which has no exact one, is taken for problems with conditions on all sides only.
+    """
+    if np.any(np.asarray(problem.noise) > 0) or not isinstance(posterior.solution.posterior, ExactPosterior):
+        return False
+    matrices = [
+        part.matrix(np.linspace(x[0], x[-1], min(PROBES, len(x))))
+        for part, x in zip(features, problem.axes, strict=True)
+    ]
+    return bool(posterior.variance_grid(matrices).max() > (OPEN * np.abs(u).max()) ** 2)
+
+
+def group_sizes(c: np.ndarray, features: Sequence[Features]) -> np.ndarray:
+    """Root mean square of the coefficients of every combination of the axes' frequencies."""
+    squares: np.ndarray = c**2
+    for axis, part in enumerate(features):
+        counts = np.bincount(part.groups)
+        sums = np.zeros((len(counts), c.shape[axis]))
+        sums[part.groups, np.arange(c.shape[axis])] = 1 / counts[part.groups]
+        squares = np.moveaxis(np.tensordot(sums, squares, axes=(1, axis)), 0, axis)
+    return np.sqrt(squares)
