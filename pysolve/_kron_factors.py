@@ -90,6 +90,11 @@ class DenseFactor(Factor):
         self.A, self.shape, self.dtype = A, A.shape, A.dtype
         A.setflags(write=False)
 
+    @property
+    def real_array(self) -> np.ndarray | None:
+        """What the compiled kernel takes: a real array."""
+        return self.A if self.dtype.kind == "f" else None
+
     def apply(self, x: np.ndarray, y: np.ndarray, workspace: Workspace) -> None:
         dense_product(self.A, x, y)
 

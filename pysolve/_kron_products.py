@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._backend import kernels
 from pysolve._kron_workspace import Workspace
+
+MOST_IN_KERNEL = 160  # rows or columns of a factor up to which the compiled kernel is ahead of NumPy's BLAS
 
 
 class Chain:
@@ -22,11 +25,15 @@ class Chain:
         axes = [axis for axis, factor in enumerate(factors) if not factor.is_identity]
         # i before j costs nnz_i n_j + nnz_j m_i for the same rest: least in falling order of (n - m) / nnz.
         self.order = sorted(axes, key=lambda axis: -_shrinkage(factors[axis]))
+        self.fused = _for_the_kernel(factors)
 
     def apply(self, x: np.ndarray, y: np.ndarray, workspace: Workspace) -> None:
         """Write the product into `y`; both contiguous, of one type, (N, columns) and not overlapping."""
         if not self.order:
             y[...] = x
+            return
+        if self.fused and x.size and y.size:
+            self._apply_fused(x, y, workspace)
             return
         dims = [factor.shape[1] for factor in self.factors]
         columns, source = x.shape[1], x.reshape(-1)
@@ -42,6 +49,23 @@ class Chain:
                 target = workspace.array(("chain", to_come % 2), (size,), x.dtype)
             mode_product(factor, source, target, left, right, workspace)
             source = target
+
+    def _apply_fused(self, x: np.ndarray, y: np.ndarray, workspace: Workspace) -> None:
+        """The whole chain by the compiled kernel; trailing identities make columns, and so do complex numbers."""
+        dtype = self.fused[0].dtype
+        n, m = (math.prod(A.shape[side] for A in self.fused) for side in (1, 0))
+        x, y = x.view(dtype).reshape(n, -1), y.view(dtype).reshape(m, -1)
+        backend = kernels(x)
+        work = workspace.array("kernel", (backend.kron_work_size(self.fused, x.shape[1]),), dtype)
+        backend.kron_matvec(self.fused, x, y, work)
+
+
+def _for_the_kernel(factors: tuple) -> list[np.ndarray]:
+    """The arrays of real dense factors without identities between them, if the kernel is the fastest for all."""
+    last = max((axis for axis, factor in enumerate(factors) if not factor.is_identity), default=-1)
+    arrays = [getattr(factor, "real_array", None) for factor in factors[: last + 1]]
+    small = [A for A in arrays if A is not None and max(A.shape) <= MOST_IN_KERNEL]
+    return small if len(small) == len(arrays) else []
 
 
 def _shrinkage(factor: Any) -> float:
@@ -65,7 +89,9 @@ def mode_product(
 
 def dense_product(A: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     """y[l, :, r] = A x[l, :, r] for x (left, n, right), by matrix products that write into y."""
-    if x.shape[2] == 1:
+    if A.dtype.kind == "f" and max(A.shape) <= MOST_IN_KERNEL:
+        kernels(x).kron_mode_product(A, x, y)
+    elif x.shape[2] == 1:
         np.matmul(x[:, :, 0], A.T, out=y[:, :, 0])
     elif x.shape[0] == 1:
         np.matmul(A, x[0], out=y[0])
