@@ -143,12 +143,21 @@ void contract(const T* packed, index_t m, index_t n, index_t left, index_t right
   }
 }
 
-// y_ij = sum_k A_ik x_kj, the columns j in vectors; x is packed panel by panel where the blocks of rows are many.
+template <int NV, class T>
+PYSOLVE_CLONES void pack_panel(const plain_vectors<NV, T>& columns, index_t n, T* panel) {
+  for (index_t k = 0; k < n; ++k)
+    for (int v = 0; v < NV; ++v) {
+      const vector<T> here = load_vector(columns.at(v, k));
+      std::memcpy(panel + (k * NV + v) * width<T>, &here, sizeof here);
+    }
+}
+
+// y_ij = sum_k A_ik x_kj, the columns j in vectors; x is packed panel by panel where it is far and used often.
 template <class Shape, class T>
 void combine(const T* packed, index_t m, index_t n, index_t left, index_t right, kron_part<const T> x,
              kron_part<T> y, T* panel) {
   const index_t vectors = n_vectors<T>(right), panels = n_panels(vectors, Shape::NV);
-  const bool packs = m > 4 * Shape::MR;
+  const bool packs = x.far && m > 2 * Shape::MR;
   for (index_t l = 0; l < left; ++l)
     for (index_t p = 0; p < panels; ++p) {
       const index_t first = panel_begin(vectors, Shape::NV, p), last = panel_begin(vectors, Shape::NV, p + 1);
@@ -161,8 +170,7 @@ void combine(const T* packed, index_t m, index_t n, index_t left, index_t right,
         }
         columns.step = x.stride;
         if (packs) {
-          for (index_t k = 0; k < n; ++k)
-            for (int v = 0; v < NV; ++v) std::memcpy(panel + (k * NV + v) * width<T>, columns.at(v, k), 64);
+          pack_panel(columns, n, panel);
           for (int v = 0; v < NV; ++v) columns.begin[v] = panel + v * width<T>;
           columns.step = NV * width<T>;
         }
@@ -171,7 +179,7 @@ void combine(const T* packed, index_t m, index_t n, index_t left, index_t right,
           for (int row = 0; row < MR; ++row) c.row[row] = y.data + l * y.block + (i + row) * y.stride;
           for (int v = 0; v < NV; ++v) c.begin[v] = whole.begin[v];
           c.step = 1, c.lanes = width<T>, c.rows = there;
-          if (x.far && packs)
+          if (packs)
             for (index_t k = n * i / m; k < n * std::min(i + MR, m) / m; ++k)
               for (int v = 0; v < NV; ++v)
                 __builtin_prefetch(x.data + l * x.block + k * x.stride + whole.begin[v] + NV * width<T>, 0,
