@@ -98,7 +98,7 @@ void kron_mode_product(const kron_factor<T>& A, index_t left, index_t right, con
   constexpr index_t least = 4 * kron_tile::width<T>;
   const index_t near = std::max<index_t>(1, kron_near_bytes / index_t(sizeof(T)) / std::max(m, n));
   const index_t range = std::clamp<index_t>(near / least * least, least, 16 * least);
-  const bool far = left * std::max(m, n) * right > 4 * kron_near_bytes / index_t(sizeof(T));
+  const bool far = left * std::max(m, n) * right > kron_far_bytes / index_t(sizeof(T));
   const index_t ranges = std::max<index_t>(1, right / range), group = std::max<index_t>(1, near / right);
   const index_t groups = (left + group - 1) / group;
   parallel_team(int(std::min<index_t>(threads, groups * ranges)), [&](int thread, int team) {
