@@ -47,7 +47,7 @@ struct kron_chain {
     const index_t given = sizes.before[d] / plan.leading * sizes.after[d], pitch = s == 0 ? 0 : plan.pitch;
     for (index_t l = begin; l < end; l += plan.group) {
       const index_t group = std::min(plan.group, end - l);
-      kron_part<const T> from{x + l * given, 0, 0, plan.far && l + group < end};
+      kron_part<const T> from{x + l * given, 0, 0, plan.far};
       for (std::size_t j = d; j-- > s;) {
         const index_t right = sizes.after[j + 1], block = sizes.after[j];
         from.block = factors[j].n * right, from.stride = right;
@@ -64,7 +64,7 @@ struct kron_chain {
   void second_phase(const T* x, T* y, index_t begin, index_t end, T* scratch) const {
     for (index_t b = begin; b < end; ++b) {
       const index_t first = plan.range_begin(b), range = plan.range_begin(b + 1) - first;
-      kron_part<const T> from{x + first, 0, plan.pitch, plan.far && b + 1 < end};
+      kron_part<const T> from{x + first, 0, plan.pitch, plan.far};
       for (std::size_t j = plan.split; j-- > 0;) {
         const index_t n_q = sizes.after[j + 1] / plan.trailing, n = factors[j].n * n_q,
                       m = factors[j].m * n_q;
@@ -98,6 +98,7 @@ void kron_mode_product(const kron_factor<T>& A, index_t left, index_t right, con
   constexpr index_t least = 4 * kron_tile::width<T>;
   const index_t near = std::max<index_t>(1, kron_near_bytes / index_t(sizeof(T)) / std::max(m, n));
   const index_t range = std::clamp<index_t>(near / least * least, least, 16 * least);
+  const bool far = left * std::max(m, n) * right > kron_far_bytes / index_t(sizeof(T));
   const index_t ranges = std::max<index_t>(1, right / range), group = std::max<index_t>(1, near / right);
   const index_t groups = (left + group - 1) / group;
   parallel_team(int(std::min<index_t>(threads, groups * ranges)), [&](int thread, int team) {
@@ -106,8 +107,8 @@ void kron_mode_product(const kron_factor<T>& A, index_t left, index_t right, con
       const index_t l = b / ranges * group, r = b % ranges * range;
       const index_t width = b % ranges == ranges - 1 ? right - r : range;
       kron_mode(packed, m, n, combines, std::min(group, left - l), width,
-                {x + l * n * right + r, n * right, right}, {y + l * m * right + r, m * right, right},
-                panels + thread * panel);
+                {x + l * n * right + r, n * right, right, far},
+                {y + l * m * right + r, m * right, right, far}, panels + thread * panel);
     }
   });
 }

@@ -7,20 +7,41 @@ namespace {
 
 using namespace kron_tile;
 
-// Rows and vectors of a register tile: as many as the registers hold, 32 of 64 bytes or 16 of 32.
-template <int MR_, int NV_>
-struct tile_shape {
-  static constexpr int MR = MR_, NV = NV_;
-};
-using wide_tile = tile_shape<8, 3>;
-using narrow_tile = tile_shape<4, 1>;
-
-// Functions of the wide tile: the loader has no say, has_wide_registers() chooses.
+// A tile is a function of its own, compiled for the instructions it needs: within the loops around it the compiler has no
+// registers left for its pointers. The loader has no say in the wide one: has_wide_registers() chooses.
 #if defined(PYSOLVE_HAS_CLONES)
-#define PYSOLVE_WIDE __attribute__((target("arch=x86-64-v4")))
+#define PYSOLVE_WIDE __attribute__((noinline, target("arch=x86-64-v4")))
 #else
-#define PYSOLVE_WIDE
+#define PYSOLVE_WIDE __attribute__((noinline))
 #endif
+
+template <int MR, int NV, class T, class Rows, class Vectors>
+PYSOLVE_WIDE void wide_multiply(const Rows& rows, const Vectors& vectors, index_t n,
+                                const target<MR, NV, T>& c) {
+  multiply(rows, vectors, n, c);
+}
+
+template <int MR, int NV, class T, class Rows, class Vectors>
+PYSOLVE_CLONES void narrow_multiply(const Rows& rows, const Vectors& vectors, index_t n,
+                                    const target<MR, NV, T>& c) {
+  multiply(rows, vectors, n, c);
+}
+
+// Rows and vectors of a tile: as many as the registers hold, 32 of 64 bytes or 16 of 32.
+struct wide_tile {
+  static constexpr int MR = 8, NV = 3;
+  template <class... Parts>
+  static void multiply(const Parts&... parts) {
+    wide_multiply(parts...);
+  }
+};
+struct narrow_tile {
+  static constexpr int MR = 4, NV = 1;
+  template <class... Parts>
+  static void multiply(const Parts&... parts) {
+    narrow_multiply(parts...);
+  }
+};
 
 bool has_wide_registers() {
 #if defined(PYSOLVE_HAS_CLONES)
@@ -96,15 +117,15 @@ PYSOLVE_INLINE void fetch_lines(const T* p, index_t size, index_t begin, index_t
 
 // y_ri = sum_k A_ik x_rk for the rows r = (l, r') of x, whose values have the stride `right`.
 template <class Shape, class T>
-PYSOLVE_INLINE void contract(const T* packed, index_t m, index_t n, index_t left, index_t right,
-                             kron_part<const T> x, kron_part<T> y) {
+void contract(const T* packed, index_t m, index_t n, index_t left, index_t right, kron_part<const T> x,
+              kron_part<T> y) {
   const index_t vectors = n_vectors<T>(m), panels = n_panels(vectors, Shape::NV);
   const index_t n_rows = left * right, size = left * x.block;
   for (index_t p = 0; p < panels; ++p) {
     const index_t first = panel_begin(vectors, Shape::NV, p), last = panel_begin(vectors, Shape::NV, p + 1);
-    with_vectors<Shape::NV>(last - first, [&]<int NV>() PYSOLVE_LAMBDA {
+    with_vectors<Shape::NV>(last - first, [&]<int NV>() {
       const packed_vectors<NV, T> columns{packed + first * n * width<T>};
-      over_rows<Shape::MR>(n_rows, [&]<int MR>(index_t r, int there) PYSOLVE_LAMBDA {
+      over_rows<Shape::MR>(n_rows, [&]<int MR>(index_t r, int there) {
         plain_rows<MR, T> rows;
         target<MR, NV, T> c;
         for (int i = 0; i < MR; ++i) {
@@ -116,22 +137,31 @@ PYSOLVE_INLINE void contract(const T* packed, index_t m, index_t n, index_t left
         rows.step = x.stride, c.step = y.stride, c.lanes = std::min(m, width<T>), c.rows = there;
         if (x.far) fetch_lines(x.data + size, size, p * n_rows + r, p * n_rows + r + MR, panels * n_rows);
         if (y.far) fetch_to_write(c);
-        multiply(rows, columns, n, c);
+        Shape::multiply(rows, columns, n, c);
       });
     });
   }
 }
 
-// y_ij = sum_k A_ik x_kj, the columns j in vectors; x is packed panel by panel where the blocks of rows are many.
+template <int NV, class T>
+PYSOLVE_CLONES void pack_panel(const plain_vectors<NV, T>& columns, index_t n, T* panel) {
+  for (index_t k = 0; k < n; ++k)
+    for (int v = 0; v < NV; ++v) {
+      const vector<T> here = load_vector(columns.at(v, k));
+      std::memcpy(panel + (k * NV + v) * width<T>, &here, sizeof here);
+    }
+}
+
+// y_ij = sum_k A_ik x_kj, the columns j in vectors; x is packed panel by panel where it is far and used often.
 template <class Shape, class T>
-PYSOLVE_INLINE void combine(const T* packed, index_t m, index_t n, index_t left, index_t right,
-                            kron_part<const T> x, kron_part<T> y, T* panel) {
+void combine(const T* packed, index_t m, index_t n, index_t left, index_t right, kron_part<const T> x,
+             kron_part<T> y, T* panel) {
   const index_t vectors = n_vectors<T>(right), panels = n_panels(vectors, Shape::NV);
-  const bool packs = m > 4 * Shape::MR;
+  const bool packs = x.far && m > 2 * Shape::MR;
   for (index_t l = 0; l < left; ++l)
     for (index_t p = 0; p < panels; ++p) {
       const index_t first = panel_begin(vectors, Shape::NV, p), last = panel_begin(vectors, Shape::NV, p + 1);
-      with_vectors<Shape::NV>(last - first, [&]<int NV>() PYSOLVE_LAMBDA {
+      with_vectors<Shape::NV>(last - first, [&]<int NV>() {
         plain_vectors<NV, T> columns;
         target<Shape::MR, NV, T> whole;
         for (int v = 0; v < NV; ++v) {
@@ -140,44 +170,34 @@ PYSOLVE_INLINE void combine(const T* packed, index_t m, index_t n, index_t left,
         }
         columns.step = x.stride;
         if (packs) {
-          for (index_t k = 0; k < n; ++k)
-            for (int v = 0; v < NV; ++v) std::memcpy(panel + (k * NV + v) * width<T>, columns.at(v, k), 64);
+          pack_panel(columns, n, panel);
           for (int v = 0; v < NV; ++v) columns.begin[v] = panel + v * width<T>;
           columns.step = NV * width<T>;
         }
-        over_rows<Shape::MR>(m, [&]<int MR>(index_t i, int there) PYSOLVE_LAMBDA {
+        over_rows<Shape::MR>(m, [&]<int MR>(index_t i, int there) {
           target<MR, NV, T> c;
           for (int row = 0; row < MR; ++row) c.row[row] = y.data + l * y.block + (i + row) * y.stride;
           for (int v = 0; v < NV; ++v) c.begin[v] = whole.begin[v];
           c.step = 1, c.lanes = width<T>, c.rows = there;
-          if (x.far && packs)
+          if (packs)
             for (index_t k = n * i / m; k < n * std::min(i + MR, m) / m; ++k)
               for (int v = 0; v < NV; ++v)
                 __builtin_prefetch(x.data + l * x.block + k * x.stride + whole.begin[v] + NV * width<T>, 0,
                                    2);
           if (y.far) fetch_to_write(c);
-          multiply(packed_rows<MR, T>{packed + i * n}, columns, n, c);
+          Shape::multiply(packed_rows<MR, T>{packed + i * n}, columns, n, c);
         });
       });
     }
 }
 
-template <class T>
-PYSOLVE_WIDE void wide_mode(const T* packed, index_t m, index_t n, bool combines, index_t left, index_t right,
-                            kron_part<const T> x, kron_part<T> y, T* panel) {
+template <class Shape, class T>
+void mode(const T* packed, index_t m, index_t n, bool combines, index_t left, index_t right,
+          kron_part<const T> x, kron_part<T> y, T* panel) {
   if (combines)
-    combine<wide_tile>(packed, m, n, left, right, x, y, panel);
+    combine<Shape>(packed, m, n, left, right, x, y, panel);
   else
-    contract<wide_tile>(packed, m, n, left, right, x, y);
-}
-
-template <class T>
-PYSOLVE_CLONES void narrow_mode(const T* packed, index_t m, index_t n, bool combines, index_t left,
-                                index_t right, kron_part<const T> x, kron_part<T> y, T* panel) {
-  if (combines)
-    combine<narrow_tile>(packed, m, n, left, right, x, y, panel);
-  else
-    contract<narrow_tile>(packed, m, n, left, right, x, y);
+    contract<Shape>(packed, m, n, left, right, x, y);
 }
 
 }  // namespace
@@ -205,9 +225,9 @@ template <class T>
 void kron_mode(const T* packed, index_t m, index_t n, bool combines, index_t left, index_t right,
                kron_part<const T> x, kron_part<T> y, T* panel) {
   if (has_wide_registers())
-    wide_mode(packed, m, n, combines, left, right, x, y, panel);
+    mode<wide_tile>(packed, m, n, combines, left, right, x, y, panel);
   else
-    narrow_mode(packed, m, n, combines, left, right, x, y, panel);
+    mode<narrow_tile>(packed, m, n, combines, left, right, x, y, panel);
 }
 
 #define PYSOLVE_INSTANTIATE(T)                                                                    \

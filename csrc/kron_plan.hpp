@@ -13,6 +13,7 @@ namespace pysolve::cpu {
 
 constexpr std::size_t kron_most_factors = 64;
 constexpr index_t kron_largest = index_t(1) << 60;  // what is larger is not told apart
+constexpr index_t kron_far_bytes = 3 << 20;         // of all of x or y: what is larger is fetched ahead
 constexpr index_t kron_near_bytes = 192 << 10;      // a part of x with what is made of it is in L2
 
 struct kron_plan {
@@ -20,7 +21,7 @@ struct kron_plan {
   index_t leading = 1;   // prod n_j, j < split
   index_t trailing = 1;  // prod m_j, j >= split, times the columns
   index_t pitch = 0;     // values from one leading index to the next between the phases
-  bool far = false;      // what does not stay in L2 is there
+  bool far = false;      // x and y are larger than that
   index_t group = 1, range = 1;
   index_t packed = 0, middle = 0;  // values of all packed factors, and between the phases
   index_t buffer = 0, panel = 0;   // values between two modes, and of what a mode packs
@@ -102,7 +103,8 @@ kron_plan plan_kron(const std::vector<kron_factor<T>>& factors, const kron_sizes
   plan.group = std::clamp<index_t>(near / sizes.of_leading(s, s, d), 1, plan.leading);
   if (plan.group > 8) plan.group -= plan.group % 8;
   plan.range = std::clamp<index_t>(near / sizes.of_trailing(s, 0, s) / least * least, least, 16 * least);
-  plan.far = std::max(plan.leading, sizes.of_trailing(s, 0, s)) * plan.trailing > 4 * near;
+  plan.far = std::max(plan.leading, sizes.of_trailing(s, 0, s)) * plan.trailing >
+             kron_far_bytes / index_t(sizeof(T));
   // Not a multiple of the page: the lines of a range would all have the same few places in the caches.
   plan.pitch = s == d ? plan.trailing : in_lines<T>(plan.trailing) + kron_tile::width<T>;
   if (s > 0 && s < d) plan.middle = plan.leading * plan.pitch;

@@ -116,7 +116,7 @@ def test_large_products_are_right_and_have_the_same_bits_with_any_number_of_thre
     assert one >= 0
 
 
-@pytest.mark.parametrize("shape", [(1, 64, 40000), (40000, 64, 1), (400, 64, 100), (90000, 16, 2)])
+@pytest.mark.parametrize("shape", [(1, 64, 20000), (20000, 64, 1), (200, 64, 100), (40000, 16, 2)])
 def test_large_mode_products_have_the_same_bits_with_any_number_of_threads(shape):
     rng = np.random.default_rng(3)
     A, x = rng.standard_normal((48, shape[1])), rng.standard_normal(shape)
@@ -127,7 +127,7 @@ def test_large_mode_products_have_the_same_bits_with_any_number_of_threads(shape
             core.kron_mode_product(A, x, found[-1])
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[0], found[2])
-    np.testing.assert_allclose(found[0], np.einsum("ik,lkr->lir", A, x, optimize=True), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found[0], A @ x, rtol=0, atol=1e-12)
 
 
 def test_fewer_threads_where_work_is_less_and_the_same_bits():
