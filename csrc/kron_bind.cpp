@@ -8,6 +8,8 @@ namespace {
 
 namespace backend = pysolve::PYSOLVE_BACKEND;
 
+constexpr std::size_t most_factors = 64;  // what the plan of a chain has room for
+
 template <class T>
 using factor_list = std::vector<backend::kron_factor<T>>;
 
@@ -45,6 +47,9 @@ auto with_factors(py::handle factors, F&& f) {
     throw py::type_error("factors must be a list or tuple of arrays, not " + type_name(factors));
   const auto given = py::reinterpret_borrow<py::sequence>(factors);
   if (given.size() == 0) throw py::value_error("factors must have at least one matrix, not none");
+  if (given.size() > most_factors)
+    throw py::value_error("factors must have at most " + std::to_string(most_factors) + " matrices, not " +
+                          std::to_string(given.size()));
   return with_real(py::object(given[0]), "factors[0]",
                    [&]<class T>() { return f.template operator()<T>(factors_of<T>(given)); });
 }

@@ -229,6 +229,7 @@ def test_wrong_factors_are_refused(call):
         (None, TypeError, "factors must be a list or tuple of arrays, not NoneType"),
         (A, TypeError, "factors must be a list or tuple of arrays, not ndarray"),
         ([], ValueError, "factors must have at least one matrix"),
+        ([np.eye(1)] * 65, ValueError, "factors must have at most 64 matrices, not 65"),
         ([A, None], TypeError, r"factors\[1\] must be a NumPy array, not NoneType"),
         ([A.tolist()], TypeError, r"factors\[0\] must be a NumPy array, not list"),
         ([A, B.astype("f4")], TypeError, r"factors\[1\] must have dtype f8, not f4"),
