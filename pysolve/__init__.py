@@ -14,6 +14,7 @@ from pysolve._gp_pde_arguments import Unknown
 from pysolve._gp_pde_boundary import Neumann, Robin
 from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_result import GPSolution
+from pysolve._grid_gp import GridGP, grid_gp
 from pysolve._jacobi import Jacobi
 from pysolve._kron import KronOperator
 from pysolve._kron_sum import KronSum
@@ -49,6 +50,7 @@ __all__ = [
     "FixedArm",
     "GPSolution",
     "GPStatus",
+    "GridGP",
     "Jacobi",
     "KronOperator",
     "KronSum",
@@ -77,6 +79,7 @@ __all__ = [
     "conjugate_directions",
     "gallery",
     "gp_pde",
+    "grid_gp",
     "jacobi_radius",
     "matrix_completion",
     "optimal_omega",

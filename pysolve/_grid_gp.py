@@ -15,7 +15,7 @@ from pysolve._gallery_arguments import check_count, check_number, check_positive
 from pysolve._grid_gp_covariance import Grid, Places
 from pysolve._grid_gp_evidence import Model, searched
 from pysolve._grid_gp_solvers import solver_for
-from pysolve._spectral_mixture import SpectralMixture
+from pysolve._spectral_mixture import LARGEST, SpectralMixture
 
 AUTO = "auto"
 
@@ -112,11 +112,13 @@ def grid_gp(
     data = y.ravel()[known]
     if not data.size and (model.free() or _is_auto(mean)):
         raise ValueError("values must have a number where something is 'auto', but all are NaN")
-    m = float(data.mean()) if _is_auto(mean) else check_number(mean, "mean", "finite", math.isfinite)
-    model = searched(model, grid, data - m, rtol, maxiter, seed)
+    m = _mean(data) if _is_auto(mean) else check_number(mean, "mean", "finite", math.isfinite)
+    unit = model.amplitude or float(np.abs(data - m).max(initial=0.0)) or 1.0
+    model, y = _in_units(model, data, m, unit)
+    model = searched(model, grid, y, rtol, maxiter, seed)
     covariance = model.covariance(grid)
     solver = solver_for(covariance, rtol, maxiter, seed)
-    return GridGP(grid, model, m, data - m, solver, solver.solve(data - m))
+    return GridGP(grid, model, m, unit, y, solver, solver.solve(y))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -128,13 +130,14 @@ class GridGP:
     >>> import numpy as np, pysolve
     >>> x = np.linspace(0, 1, 20)
     >>> gp = pysolve.grid_gp([x], np.sin(6 * x), kernel="se", noise=1e-3)
-    >>> abs(float(gp.predict([[0.51]])[0]) - np.sin(6 * 0.51)) < 1e-2
+    >>> bool(abs(gp.predict([[0.51]])[0] - np.sin(6 * 0.51)) < 1e-2)
     True
     """
 
     _grid: Grid
     _model: Model
     mean: float
+    _unit: float  # of what follows
     _y: np.ndarray
     _solver: Any
     _x: np.ndarray
@@ -152,12 +155,12 @@ class GridGP:
     @property
     def amplitude(self) -> float:
         """Standard deviation of u under the prior, where the kernels have variance 1."""
-        return float(self._solver.covariance.amplitude)
+        return float(self._unit * self._solver.covariance.amplitude)
 
     @property
     def noise(self) -> float:
         """Standard deviation of the noise that was used."""
-        return math.sqrt(self._solver.covariance.s2)
+        return self._unit * math.sqrt(self._solver.covariance.s2)
 
     @property
     def converged(self) -> bool:
@@ -172,7 +175,7 @@ class GridGP:
     @functools.cached_property
     def log_evidence(self) -> float:
         """Logarithm of the probability density of the values; an estimate where conjugate gradients are used."""
-        constant = self._y.size * math.log(2 * math.pi)
+        constant = self._y.size * (math.log(2 * math.pi) + 2 * math.log(self._unit))
         return -0.5 * (float(self._y @ self._x) + self._solver.log_determinant() + constant)
 
     def predict(self, where: Any = None, return_std: bool = False) -> Any:
@@ -202,11 +205,11 @@ class GridGP:
         places = Places(where, covariance, is_grid)
         whole = np.zeros(self._grid.size)
         whole[self._grid.seen] = self._x
-        mean = self.mean + covariance.amplitude**2 * places.apply(places.rows, whole)
+        mean = self.mean + self._unit * covariance.amplitude**2 * places.apply(places.rows, whole)
         if not return_std:
             return mean.reshape(places.shape)
         variance = np.maximum(covariance.variance - self._solver.explained(places), 0.0)
-        return mean.reshape(places.shape), np.sqrt(variance).reshape(places.shape)
+        return mean.reshape(places.shape), (self._unit * np.sqrt(variance)).reshape(places.shape)
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self._grid.shape))
@@ -216,6 +219,26 @@ class GridGP:
 
 def _is_auto(value: Any) -> bool:
     return isinstance(value, str) and value == AUTO
+
+
+def _mean(data: np.ndarray) -> float:
+    """Their mean, of whatever size they are."""
+    largest = float(np.abs(data).max()) or 1.0
+    return largest * float((data / largest).mean())
+
+
+def _in_units(model: Model, data: np.ndarray, m: float, unit: float) -> tuple[Model, np.ndarray]:
+    """The model and the data less m in this unit, so that no square leaves the range of floats."""
+    with np.errstate(over="ignore"):
+        y = (data - m) / unit
+        noise = None if model.noise is None else model.noise / unit
+    if not np.all(np.abs(y) <= LARGEST) or (noise or 0.0) > LARGEST:
+        raise ValueError(
+            f"values and noise must be at most {LARGEST:g} times the amplitude, {unit:g}, but are up to "
+            f"{float(np.abs(data).max(initial=0.0)):g} and {model.noise}"
+        )
+    amplitude = None if model.amplitude is None else model.amplitude / unit
+    return dataclasses.replace(model, amplitude=amplitude, noise=noise), y
 
 
 def _axes(axes: Any) -> tuple[np.ndarray, ...]:

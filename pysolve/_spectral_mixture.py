@@ -68,9 +68,9 @@ class SpectralMixture:
     -177.68
     """
 
-    frequencies: np.ndarray
-    weights: np.ndarray = None  # type: ignore[assignment]
-    rho: np.ndarray = 1.0  # type: ignore[assignment]
+    frequencies: Any
+    weights: Any = None
+    rho: Any = 1.0
     kind: str = "gm"
 
     def __post_init__(self) -> None:
