@@ -21,7 +21,8 @@ from pysolve._kron import KronOperator
 from pysolve._spectral_mixture import SpectralMixture
 
 EXACT = 1024  # observed cells up to which the search has the exact determinant of a grid with missing cells
-STEPS, SOLVER_STEPS = 60, 200
+STEPS = 60  # of the search
+SOLVER_STEPS, SOLVER_RTOL = 200, 1e-4  # of a solve in it: y . x errs by the square
 STARTS = [
     (0.05, 0.1),
     (0.2, 0.1),
@@ -77,7 +78,7 @@ def searched(model: Model, grid: Grid, y: np.ndarray, rtol: float, maxiter: int,
     def loss(logarithms: np.ndarray) -> tuple[float, np.ndarray]:
         covariance = model.with_numbers(free, logarithms).covariance(grid)
         try:
-            return evidence_loss(covariance, y, free, max(rtol, 1e-6), maxiter, rng)
+            return evidence_loss(covariance, y, free, max(rtol, SOLVER_RTOL), maxiter, rng)
         except np.linalg.LinAlgError:
             return 1e100, np.zeros(len(free))
 

@@ -31,7 +31,7 @@ def solver_for(covariance: Covariance, rtol: float, maxiter: int, rng: Any) -> A
         return Dense(covariance)
     if grid.missing.size <= FEW_MISSING and grid.missing.size * grid.size <= MOST_NUMBERS:
         return Direct(covariance)
-    return Iterative(covariance, rtol, maxiter, rng)
+    return Iterative(covariance, rtol, maxiter, rng, RANK)
 
 
 class Dense:
@@ -114,7 +114,7 @@ class Iterative:
 
     exact = False
 
-    def __init__(self, covariance: Covariance, rtol: float, maxiter: int, rng: Any, rank: int = RANK) -> None:
+    def __init__(self, covariance: Covariance, rtol: float, maxiter: int, rng: Any, rank: int) -> None:
         self.covariance, self.rtol, self.maxiter, self.rng = covariance, rtol, maxiter, rng
         self.converged, self.iterations = True, 0
         grid, s2 = covariance.grid, covariance.s2
