@@ -5,19 +5,24 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from pysolve._arrays import as_numbers, check_finite
-from pysolve._gallery_arguments import check_count, check_number, check_positive, generator
+from pysolve._gallery_arguments import check_count, check_number, generator
+from pysolve._grid_gp_arguments import (
+    checked_axes,
+    checked_model,
+    checked_values,
+    checked_where,
+    in_units,
+    is_auto,
+    mean_of,
+)
 from pysolve._grid_gp_covariance import Grid, Places
 from pysolve._grid_gp_evidence import Model, searched
 from pysolve._grid_gp_solvers import solver_for
 from pysolve._spectral_mixture import SpectralMixture
-
-AUTO = "auto"
 
 
 def grid_gp(
@@ -100,23 +105,25 @@ def grid_gp(
     >>> bool(np.all(abs(mean - truth[12:13, 24:26]) < 3 * std))
     True
     """
-    coordinates = _axes(axes)
-    y = _values(values, tuple(x.size for x in coordinates))
+    coordinates = checked_axes(axes)
+    y = checked_values(values, tuple(x.size for x in coordinates))
     known = ~np.isnan(y.ravel())
     grid = Grid(coordinates, np.flatnonzero(known), np.flatnonzero(~known))
-    model = _model(kernel, length_scales, amplitude, noise, len(coordinates))
+    model = checked_model(kernel, length_scales, amplitude, noise, len(coordinates))
     rtol = check_number(rtol, "rtol", "in (0, 1)", lambda number: 0 < number < 1)
     maxiter = check_count(maxiter, "maxiter", 1)
     generator(rng)
     seed = rng if isinstance(rng, int) or rng is None else int(generator(rng).integers(2**63))
     data = y.ravel()[known]
-    if not data.size and (model.free() or _is_auto(mean)):
+    if not data.size and (model.free() or is_auto(mean)):
         raise ValueError("values must have a number where something is 'auto', but all are NaN")
-    m = float(data.mean()) if _is_auto(mean) else check_number(mean, "mean", "finite", math.isfinite)
-    model = searched(model, grid, data - m, rtol, maxiter, seed)
+    m = mean_of(data) if is_auto(mean) else check_number(mean, "mean", "finite", math.isfinite)
+    unit = model.amplitude or float(np.abs(data - m).max(initial=0.0)) or 1.0
+    model, y = in_units(model, data, m, unit)
+    model = searched(model, grid, y, rtol, maxiter, seed)
     covariance = model.covariance(grid)
     solver = solver_for(covariance, rtol, maxiter, seed)
-    return GridGP(grid, model, m, data - m, solver, solver.solve(data - m))
+    return GridGP(grid, model, m, unit, y, solver, solver.solve(y))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -128,13 +135,14 @@ class GridGP:
     >>> import numpy as np, pysolve
     >>> x = np.linspace(0, 1, 20)
     >>> gp = pysolve.grid_gp([x], np.sin(6 * x), kernel="se", noise=1e-3)
-    >>> abs(float(gp.predict([[0.51]])[0]) - np.sin(6 * 0.51)) < 1e-2
+    >>> bool(abs(gp.predict([[0.51]])[0] - np.sin(6 * 0.51)) < 1e-2)
     True
     """
 
     _grid: Grid
     _model: Model
     mean: float
+    _unit: float  # of what follows
     _y: np.ndarray
     _solver: Any
     _x: np.ndarray
@@ -152,12 +160,12 @@ class GridGP:
     @property
     def amplitude(self) -> float:
         """Standard deviation of u under the prior, where the kernels have variance 1."""
-        return float(self._solver.covariance.amplitude)
+        return float(self._unit * self._solver.covariance.amplitude)
 
     @property
     def noise(self) -> float:
         """Standard deviation of the noise that was used."""
-        return math.sqrt(self._solver.covariance.s2)
+        return self._unit * math.sqrt(self._solver.covariance.s2)
 
     @property
     def converged(self) -> bool:
@@ -172,7 +180,7 @@ class GridGP:
     @functools.cached_property
     def log_evidence(self) -> float:
         """Logarithm of the probability density of the values; an estimate where conjugate gradients are used."""
-        constant = self._y.size * math.log(2 * math.pi)
+        constant = self._y.size * (math.log(2 * math.pi) + 2 * math.log(self._unit))
         return -0.5 * (float(self._y @ self._x) + self._solver.log_determinant() + constant)
 
     def predict(self, where: Any = None, return_std: bool = False) -> Any:
@@ -197,94 +205,18 @@ class GridGP:
         ValueError, TypeError
             If `where` has another number of dimensions, or is not finite.
         """
-        where, is_grid = _where(self._grid.axes if where is None else where, len(self._grid.shape))
+        where, is_grid = checked_where(self._grid.axes if where is None else where, len(self._grid.shape))
         covariance = self._solver.covariance
         places = Places(where, covariance, is_grid)
         whole = np.zeros(self._grid.size)
         whole[self._grid.seen] = self._x
-        mean = self.mean + covariance.amplitude**2 * places.apply(places.rows, whole)
+        mean = self.mean + self._unit * covariance.amplitude**2 * places.apply(places.rows, whole)
         if not return_std:
             return mean.reshape(places.shape)
         variance = np.maximum(covariance.variance - self._solver.explained(places), 0.0)
-        return mean.reshape(places.shape), np.sqrt(variance).reshape(places.shape)
+        return mean.reshape(places.shape), (self._unit * np.sqrt(variance)).reshape(places.shape)
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self._grid.shape))
         missing = f", {self._grid.missing.size} missing" if self._grid.missing.size else ""
         return f"GridGP({shape}{missing}, amplitude={self.amplitude:.4g}, noise={self.noise:.4g})"
-
-
-def _is_auto(value: Any) -> bool:
-    return isinstance(value, str) and value == AUTO
-
-
-def _axes(axes: Any) -> tuple[np.ndarray, ...]:
-    found = []
-    for j, given in enumerate(axes):
-        x = as_numbers(given, f"axes[{j}]")
-        if x.ndim != 1 or x.size == 0 or x.dtype.kind == "c":
-            raise ValueError(f"axes[{j}] must be a row of real numbers, but has shape {x.shape}, {x.dtype}")
-        check_finite(x, f"axes[{j}]")
-        x = x.astype(np.float64)
-        if not np.all(np.diff(x) > 0):
-            raise ValueError(
-                f"axes[{j}] must rise, but does not at index {int(np.argmin(np.diff(x) > 0)) + 1}"
-            )
-        found.append(x)
-    if not found:
-        raise ValueError("axes must have at least one array, but is empty")
-    return tuple(found)
-
-
-def _values(values: Any, shape: tuple[int, ...]) -> np.ndarray:
-    y = as_numbers(values, "values")
-    if y.dtype.kind == "c":
-        raise TypeError(f"values must be real, not of dtype {y.dtype}")
-    if y.shape != shape:
-        raise ValueError(f"values must have the shape of the axes, {shape}, but has shape {y.shape}")
-    if np.isinf(y).any():
-        raise ValueError("values must be finite, or NaN where there is none, but has an infinite one")
-    return y.astype(np.float64)
-
-
-def _each(given: Any, name: str, d: int) -> list[Any]:
-    """One for each axis, of one for all or of a sequence."""
-    if isinstance(given, str | SpectralMixture) or not isinstance(given, Sequence | np.ndarray):
-        return [given] * d
-    if len(given) != d:
-        raise ValueError(f"{name} must have {d} entries, one for each axis, but has {len(given)}")
-    return list(given)
-
-
-def _model(kernel: Any, length_scales: Any, amplitude: Any, noise: Any, d: int) -> Model:
-    kernels = _each(kernel, "kernel", d)
-    for one in kernels:
-        if not (isinstance(one, SpectralMixture) or (isinstance(one, str) and one in ("se", "matern52"))):
-            raise ValueError(f"kernel must be 'se', 'matern52' or a SpectralMixture, but is {one!r}")
-    scales: list[float | None] = []
-    for j, one in enumerate(_each(length_scales, "length_scales", d)):
-        if isinstance(kernels[j], SpectralMixture) and not _is_auto(one) and one is not None:
-            raise ValueError(f"length_scales[{j}] must be 'auto' beside a SpectralMixture, but is {one!r}")
-        named = not _is_auto(one) and one is not None
-        scales.append(check_positive(one, f"length_scales[{j}]") if named else None)
-    a = None if _is_auto(amplitude) else check_positive(amplitude, "amplitude")
-    at_least_0 = "finite and at least 0"
-    s = None if _is_auto(noise) else check_number(noise, "noise", at_least_0, lambda v: 0 <= v < math.inf)
-    return Model(kernels, scales, a, s)
-
-
-def _where(where: Any, d: int) -> tuple[Any, bool]:
-    if isinstance(where, list | tuple):
-        if len(where) != d:
-            raise ValueError(f"where must have {d} axes, but has {len(where)}")
-        columns = [np.atleast_1d(as_numbers(x, f"where[{j}]")) for j, x in enumerate(where)]
-        for j, column in enumerate(columns):
-            if column.ndim != 1:
-                raise ValueError(f"where[{j}] must be a row of numbers, but has shape {column.shape}")
-            check_finite(column, f"where[{j}]")
-        return [column.astype(np.float64) for column in columns], True
-    points = as_numbers(where, "where")
-    if points.ndim != 2 or points.shape[1] != d:
-        raise ValueError(f"where must have shape (n, {d}), or be a list of {d} axes, not {points.shape}")
-    check_finite(points, "where")
-    return points.astype(np.float64), False

@@ -24,14 +24,14 @@ PROBES, LANCZOS_STEPS = 16, 60
 TOGETHER = 64  # right sides
 
 
-def solver_for(covariance: Covariance, rtol: float, maxiter: int, rng: Any, rank: int = RANK) -> Any:
+def solver_for(covariance: Covariance, rtol: float, maxiter: int, rng: Any) -> Any:
     """The cheapest of the three."""
     grid = covariance.grid
     if grid.missing.size and grid.seen.size <= FEW_SEEN:
         return Dense(covariance)
     if grid.missing.size <= FEW_MISSING and grid.missing.size * grid.size <= MOST_NUMBERS:
         return Direct(covariance)
-    return Iterative(covariance, rtol, maxiter, rng, rank)
+    return Iterative(covariance, rtol, maxiter, rng, RANK)
 
 
 class Dense:
@@ -114,7 +114,7 @@ class Iterative:
 
     exact = False
 
-    def __init__(self, covariance: Covariance, rtol: float, maxiter: int, rng: Any, rank: int = RANK) -> None:
+    def __init__(self, covariance: Covariance, rtol: float, maxiter: int, rng: Any, rank: int) -> None:
         self.covariance, self.rtol, self.maxiter, self.rng = covariance, rtol, maxiter, rng
         self.converged, self.iterations = True, 0
         grid, s2 = covariance.grid, covariance.s2

@@ -224,6 +224,7 @@ PUBLIC = {
     "Status": lambda: pysolve.Status.STAGNATED,
     "ConvergenceError": lambda: pysolve.ConvergenceError(a_failure()),
     "DirectionNet": a_network,
+    "GridGP": lambda: pysolve.grid_gp([np.arange(5.0)], vector()[:5], noise=0.1),
     "Jacobi": lambda: pysolve.Jacobi(dense()),
     "Multilevel": lambda: pysolve.Multilevel(KINDS["StencilOperator"](dense())),
     "PackedMatrix": lambda: pysolve.PackedMatrix(sp.csr_array(dense())),
@@ -265,6 +266,8 @@ def test_public_object_pickles(name):
     elif name == "CompletionBias":
         assert again.mean == made.mean
         np.testing.assert_array_equal(np.append(again.rows, again.cols), np.append(made.rows, made.cols))
+    elif name == "GridGP":
+        np.testing.assert_array_equal(again.predict(), made.predict())
     elif name == "CompletionResult":
         assert (again.status, again.message) == (made.status, made.message)
         np.testing.assert_array_equal(again.to_dense(), made.to_dense())
