@@ -190,7 +190,7 @@ def test_fewer_points_than_features_keeps_the_whole_prior():
     problem, dense, rng = both((3, 1), (5, 4))
     fill("plain", problem, dense, rng)
     found = solve_grid(problem)
-    c, covariance, evidence = dense.solve()
+    c, _, evidence = dense.solve()
     np.testing.assert_allclose(found.c.ravel(), c, rtol=1e-9, atol=1e-12)
     assert found.log_evidence == pytest.approx(evidence, rel=1e-10)
 
