@@ -24,7 +24,8 @@ from pysolve._gp_pde_grid_posterior import ExactPosterior, GridPosterior, Sample
 from pysolve._gp_pde_grid_problem import GridProblem
 from pysolve._gp_pde_grid_refine import Preconditioner, refine
 from pysolve._gp_pde_grid_result import GridSolution, GridStatus
-from pysolve._gp_pde_grid_rows import KronRows, RowSet
+from pysolve._gp_pde_grid_rows import KronRows
+from pysolve._gp_pde_grid_system import RowSet
 
 METHODS = ("auto", "direct", "qr", "cholesky", "fast", "iterative")
 Callback = Callable[[str, int, float], object]
@@ -191,7 +192,7 @@ def solve_fast(problem: GridProblem, solver: TensorSolver, watch: Watch) -> Grid
         watch=lambda step, size: watch("fast", step, size),
     )  # fmt: skip
     status = GridStatus.CONVERGED if size <= 1e-8 else GridStatus.STAGNATED
-    system = RowSet(problem.blocks, problem.s)
+    system = RowSet(problem.blocks, problem.axis_s, problem.functionals)
     return GridSolution(
         problem, z, status, "fast", steps, size, system, lambda: fast_posterior(problem, solver, rows)
     )

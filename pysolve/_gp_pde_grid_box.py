@@ -12,7 +12,8 @@ import numpy as np
 
 from pysolve._gp_pde_grid_factor import Factor, cholesky_factor
 from pysolve._gp_pde_grid_products import kron_all, mode_product
-from pysolve._gp_pde_grid_rows import KronRows, PointRows, Rows, RowSet, Term
+from pysolve._gp_pde_grid_rows import KronRows, PointRows, Rows, Term
+from pysolve._gp_pde_grid_system import RowSet
 
 
 def leading(block: Rows, box: tuple[int, ...]) -> Rows:
@@ -83,7 +84,11 @@ class BoxPreconditioner:
         self.shape = system.s.shape
         self.box = tuple(slice(0, k) for k in leading_box(self.shape, most))
         sides = tuple(part.stop for part in self.box)
-        inner = RowSet([leading(block, sides) for block in system.blocks], system.s[self.box])
+        inner = RowSet(
+            [leading(block, sides) for block in system.blocks],
+            [s[:k] for s, k in zip(system.axis_s, sides, strict=True)],
+            [B[:, :k] for B, k in zip(system.functionals, sides, strict=True)],
+        )
         self.factor: Factor = cholesky_factor(inner)
         self.scale = 1 / np.sqrt(diagonal(system))
 

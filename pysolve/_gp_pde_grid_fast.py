@@ -62,7 +62,7 @@ class TensorSolver:
         self.shape = tuple(Q.shape[1] for Q in self.Q)
         self.L = [self._operator(j, terms) for j in range(self.d)]
         self.shift = sum(mean(a) for orders, a in terms.items() if not any(orders))
-        self.B = [self._functionals(j) for j in range(self.d)]
+        self.B = [B @ U_inverse for B, U_inverse in zip(problem.functionals, self.U_inverse, strict=True)]
         self.B_inverse = [np.linalg.pinv(B) for B in self.B]
         self.to_modes, self.from_modes, total = [], [], np.full((), self.shift, dtype=complex)
         self.worst = 1.0
@@ -86,10 +86,6 @@ class TensorSolver:
             if own_axis(orders) == j:
                 L += mean(a) * (Q.T @ features[orders[j]] @ U_inverse)
         return L
-
-    def _functionals(self, j: int) -> np.ndarray:
-        rows = [c.functional @ self.U_inverse[j] for c in self.problem.conditions if c.axis == j]
-        return np.vstack(rows) if rows else np.zeros((0, self.shape[j]))
 
     def lift(self, g: list[np.ndarray]) -> np.ndarray:
         """The Boolean sum of the liftings of the values of all conditions, given in the bases of the other axes."""

@@ -31,7 +31,8 @@ from pysolve._gp_pde_grid_fast import TensorSolver, build, fast_solve
 from pysolve._gp_pde_grid_problem import GridProblem, Orders
 from pysolve._gp_pde_grid_refine import Preconditioner, refine
 from pysolve._gp_pde_grid_result import GridSolution, GridStatus
-from pysolve._gp_pde_grid_rows import KronRows, RowSet, Term
+from pysolve._gp_pde_grid_rows import KronRows, Term
+from pysolve._gp_pde_grid_system import RowSet
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -117,7 +118,7 @@ class Linearised:
     def system(self, rows: KronRows) -> RowSet:
         blocks = list(self.plain.blocks)
         blocks[self.place] = rows
-        return RowSet(blocks, self.plain.s)
+        return RowSet(blocks, self.plain.axis_s, self.plain.functionals)
 
 
 class LinearSteps:

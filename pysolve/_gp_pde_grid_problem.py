@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pysolve._gp_pde_grid_basis import AxisBasis, GridAxis, axis_basis
-from pysolve._gp_pde_grid_rows import Coefficient, KronRows, PointRows, RowSet, Term, weights
+from pysolve._gp_pde_grid_rows import Coefficient, KronRows, PointRows, Term, weights
+from pysolve._gp_pde_grid_system import RowSet
 
 Orders = tuple[int, ...]
 MOST_UNSEEN = 20000
@@ -123,15 +124,25 @@ class GridProblem:
         self.blocks.append(PointRows(turned, np.broadcast_to(w, values.shape), values))
 
     @property
+    def axis_s(self) -> list[np.ndarray]:
+        """The prior standard deviations along each axis."""
+        return [basis.s for basis in self.bases]
+
+    @property
     def s(self) -> np.ndarray:
         """The prior standard deviation of each coefficient z."""
-        total = np.ones(())
-        for basis in self.bases:
-            total = np.multiply.outer(total, basis.s)
-        # Products of tails would overflow when they are squared; at 1e-100 of the largest they are zero anyway.
-        return np.maximum(total, 1e-100 * total.max()) if total.size else total
+        return RowSet([], self.axis_s, []).s
+
+    @property
+    def functionals(self) -> list[np.ndarray]:
+        """The functionals (m_j, r_j) of the conditions of each axis."""
+        found = []
+        for j, basis in enumerate(self.bases):
+            mine = [condition.functional for condition in self.conditions if condition.axis == j]
+            found.append(np.vstack([np.zeros((0, basis.size)), *mine]))
+        return found
 
     def system(self) -> RowSet:
         """All rows, compressed where they are plain Kronecker products, and the prior."""
         blocks = [block.compressed() if isinstance(block, KronRows) else block for block in self.blocks]
-        return RowSet(blocks, self.s)
+        return RowSet(blocks, self.axis_s, self.functionals)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pysolve._gp_pde_grid_rows import RowSet
+from pysolve._gp_pde_grid_system import RowSet
 
 
 class Preconditioner(Protocol):
