@@ -6,7 +6,8 @@ of the equation, unless each coefficient is either fixed by a condition or free 
 
     y_p = B z,  y_i = z_i elsewhere:    z = E y,  E = I but for rows p, which are B_p^-1 [I at p, -B_i elsewhere].
 
-Scaling the columns then takes care of the weights. The rest of z is left alone, so the grades of the prior stay as they are.
+Scaling the columns then takes care of the weights. The columns that are free of the conditions are made orthonormal again by
+a triangle, from the large deviations of the prior to the small ones: its grades stay as they are.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ def elimination(B: np.ndarray, s: np.ndarray) -> np.ndarray:
     p = order[:m]
     E[p] = -np.linalg.solve(B[:, p], B)
     E[np.ix_(p, p)] = np.linalg.inv(B[:, p])
+    order = np.argsort(-s, kind="stable")
+    rest = order[~np.isin(order, p)]
+    X = E[np.ix_(p, rest)]
+    U = np.linalg.cholesky(np.eye(rest.size) + X.T @ X).T
+    E[:, rest] = E[:, rest] @ scipy.linalg.solve_triangular(U, np.eye(rest.size))
     return E
 
 

@@ -16,6 +16,7 @@ import scipy.linalg
 from pysolve._gp_pde_grid_eliminate import elimination, transformed
 from pysolve._gp_pde_grid_gram import gram
 from pysolve._gp_pde_grid_products import chain
+from pysolve._gp_pde_grid_rows import Rows
 from pysolve._gp_pde_grid_system import RowSet
 
 # Below this reciprocal condition number the squared equations have lost what the prior alone decides.
@@ -57,11 +58,24 @@ class Factor:
         return float(2 * (np.log(np.abs(np.diag(self.R))).sum() - np.log(self.D).sum() - turned))
 
 
-def cholesky_factor(system: RowSet) -> Factor:
-    """By the normal equations; a growing shift of the unit diagonal where they are singular to rounding."""
+def eliminated(system: RowSet) -> tuple[list[np.ndarray], list[Rows], list[np.ndarray]]:
+    """E of each axis; the blocks, and the precision matrices of the prior of each axis, in its coordinates."""
     E = [elimination(B, s) for B, s in zip(system.functionals, system.axis_s, strict=True)]
     prior = [(part / s[:, None]).T @ (part / s[:, None]) for part, s in zip(E, system.axis_s, strict=True)]
-    G = gram(transformed(system, E), prior)
+    return E, transformed(system, E), prior
+
+
+def cholesky_factor(system: RowSet) -> Factor:
+    """By the normal equations in the coordinates of the conditions."""
+    E, blocks, prior = eliminated(system)
+    return factor_of(gram(blocks, prior), E)
+
+
+def factor_of(G: np.ndarray, E: list[np.ndarray]) -> Factor:
+    """Of the lower triangle of a normal matrix, which is overwritten.
+
+    The unit diagonal is shifted, more and more, where the matrix is singular to rounding.
+    """
     n = G.shape[0]
     D = 1 / np.sqrt(G.flat[:: n + 1])
     G *= D
