@@ -22,7 +22,7 @@ from pysolve._gp_pde_grid_fast import TensorSolver, build, fast_solve
 from pysolve._gp_pde_grid_leading import LeadingPreconditioner
 from pysolve._gp_pde_grid_posterior import ExactPosterior, GridPosterior, SampledPosterior
 from pysolve._gp_pde_grid_problem import GridProblem
-from pysolve._gp_pde_grid_refine import Preconditioner, refine
+from pysolve._gp_pde_grid_refine import Preconditioner, excess, refine
 from pysolve._gp_pde_grid_result import GridSolution, GridStatus
 from pysolve._gp_pde_grid_rows import KronRows
 from pysolve._gp_pde_grid_system import RowSet
@@ -47,7 +47,7 @@ class Watch:
 
 
 def nearly_noise_free(problem: GridProblem) -> bool:
-    """Whether each right-hand side of the equation is at least 1e8 of its sd; those of the conditions where it is zero."""
+    """Whether each right-hand side of the equation is at least 1e8 sd; those of the conditions where it is zero."""
     for blocks in (
         [rows for _, rows in problem.equations],
         [condition.rows for condition in problem.conditions],
@@ -145,8 +145,8 @@ def solve_grid(
     problem : GridProblem
     method : {"auto", "direct", "qr", "cholesky", "fast", "iterative"}
     direct_size : int
-        Up to so many coefficients a factor is made: n^2 doubles three times over, n^3 / 3 multiplications. With next to no
-        noise "auto" takes the fast method from half as many on, where it applies.
+        Up to so many coefficients a factor is made: n^2 doubles three times over, n^3 / 3 multiplications. With next
+        to no noise "auto" takes the fast method from half as many on, where it applies.
     leading_size : int
         The coefficients in the factor of the iterative method.
     tol : float
@@ -176,23 +176,28 @@ def solve_grid(
         watch=lambda step, size: watch("conjugate gradients", step, size),
     )  # fmt: skip
     status = GridStatus.STOPPED if watch.stopped else ended(gradient, steps, maxiter)
+    # Where the conditions outweigh all else their share of the gradient says little: the rest is looked at.
+    if name == "iterative" and status is GridStatus.CONVERGED and excess(system, inner, z) > 1e-4:
+        status = GridStatus.MAXITER if steps >= maxiter else GridStatus.STAGNATED
     return GridSolution(
         problem, z, status, name, steps, gradient, system, lambda: posterior_of(problem, system, inner)
     )
 
 
 def fast_start(problem: GridProblem) -> np.ndarray:
-    """What the fast method makes of noisy equations: the conditions hold, and conjugate gradients see to the noise."""
+    """What the fast method makes of noisy equations: the conditions hold, conjugate gradients see to the noise."""
     solver = build(problem)
     if solver is None or solver.singular:
         return np.zeros(problem.size)
     rows, g = problem.equations[0][1], [condition.rows.values for condition in problem.conditions]
     z = fast_solve(solver, rows, rows.values, g, tol=1e-10)[0]
-    return z if np.isfinite(z).all() else np.zeros(problem.size)
+    # Rounding in coefficients that the prior holds at zero would be countless of their deviations.
+    s = problem.s
+    return np.where(s > 1e-14 * s.max(), z, 0.0) if np.isfinite(z).all() else np.zeros(problem.size)
 
 
 def resolved(found: GridSolution, most: float = 1e-6) -> bool:
-    """Whether the misfit of the equation is small beside its right-hand side (or the conditions, where that is zero)."""
+    """Whether the misfit of the equation is small beside the largest right-hand side, in units of their sd."""
     largest = max(float(np.abs(block.right).max(initial=0.0)) for block in found.system.blocks)
     return found.status is GridStatus.CONVERGED and found.residual_norms[0] <= most * largest
 

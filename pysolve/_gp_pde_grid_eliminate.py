@@ -1,13 +1,13 @@
 """Coordinates in which the conditions of an axis are coordinates.
 
-Exact conditions beside a noisy equation are rows of very different weight. Their squares in one normal matrix leave nothing
-of the equation, unless each coefficient is either fixed by a condition or free of them: on each axis with functionals B
-(m, r) the m coefficients p in which B diag(s) is largest are replaced by the values of the functionals,
+Exact conditions beside a noisy equation are rows of very different weight. Their squares in one normal matrix leave
+nothing of the equation, unless each coefficient is either fixed by a condition or free of them: on each axis with
+functionals B (m, r) the m coefficients p in which B diag(s) is largest are replaced by the values of the functionals,
 
     y_p = B z,  y_i = z_i elsewhere:    z = E y,  E = I but for rows p, which are B_p^-1 [I at p, -B_i elsewhere].
 
-Scaling the columns then takes care of the weights. The columns that are free of the conditions are made orthonormal again by
-a triangle, from the large deviations of the prior to the small ones: its grades stay as they are.
+Scaling the columns then takes care of the weights. The columns that are free of the conditions are made orthonormal
+again by a triangle, from the large deviations of the prior to the small ones: its grades stay as they are.
 """
 
 from __future__ import annotations

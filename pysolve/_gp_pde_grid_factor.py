@@ -1,9 +1,9 @@
 """A triangular factor of the problem: R^T R = D E^T (A^T W^2 A + diag(s^-2)) E D with D such that the diagonal is one.
 
 E makes coordinates of the conditions (_gp_pde_grid_eliminate), lest their weights drown the equation's.
-Two ways to it. Cholesky of the normal equations costs n^3 / 3 and is a preconditioner that conjugate gradients refine in one
-or two steps; it cannot see what is below 1e-8 of the largest singular value. QR of the rows costs some ten times as
-much and can; it is taken where the problem is small, or where Cholesky says that it is blind.
+Two ways to it. Cholesky of the normal equations costs n^3 / 3 and is a preconditioner that conjugate gradients refine
+in one or two steps; it cannot see what is below 1e-8 of the largest singular value. QR of the rows costs some ten times
+as much and can; it is taken where the problem is small, or where Cholesky says that it is blind.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def separable_pairs(block: KronRows) -> list[Piece]:
                 if key not in grams:
                     grams[key] = F.T @ H
                 factors.append(grams[key])
-            pieces.append((w * w * float(a) * float(b), factors))  # type: ignore[arg-type]
+            pieces.append((w * w * float(a) * float(b), factors))
     return pieces
 
 
@@ -88,7 +88,7 @@ def add_points(matrix: np.ndarray, block: PointRows, piece: int = 4096) -> None:
 
 
 def gram(blocks: Sequence[Rows], prior: Sequence[np.ndarray]) -> np.ndarray:
-    """A^T W^2 A + prior_1 x ... x prior_d; only the lower triangle is right. n^2 doubles, as many products per piece."""
+    """A^T W^2 A + prior_1 x ... x prior_d; only the lower triangle is right; n^2 multiplications per piece."""
     n = math.prod(len(P) for P in prior)
     matrix = np.zeros((n, n))
     pieces: list[Piece] = [(1.0, list(prior))]

@@ -1,7 +1,7 @@
 """A preconditioner for more unknowns than a factor can hold: a factor of the leading ones, the diagonal elsewhere.
 
-Leading are the coefficients that the rows say most of beside the prior, going by the diagonals. The others are mostly held
-by the prior, and in the coordinates of the conditions the diagonal is near enough there.
+Leading are the coefficients that the rows say most of beside the prior, going by the diagonals. The others are mostly
+held by the prior, and in the coordinates of the conditions the diagonal is near enough there.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ Each step solves the linear least-squares problem of the rows linearised at u_k,
     L u + sum_o (dN/du_o)(u_k) d^o u = f - N(u_k) + sum_o (dN/du_o)(u_k) d^o u_k,
 
 from z_k on, by conjugate gradients under a factor that is made once, with the slopes' means, and again with the slopes
-themselves only where conjugate gradients find it too far off. A line search halves the step until the sum of squares falls.
+themselves only where conjugate gradients find it too far off. A line search halves the step until the sum of squares
+falls.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Linearised:
     def objective(self, Z: np.ndarray) -> float:
         """The sum of squares; infinite where N is not finite on a row that counts.
 
-        The fast method does not minimise it. There it is the square of the correction that the linear part would ask for.
+        The fast method does not minimise it: there it is the square of the correction that the linear part asks for.
         """
         with np.errstate(all="ignore"):
             misfit = self.misfit(Z)
@@ -217,7 +218,7 @@ def solve_grid_nonlinear(
 ) -> GridSolution:
     """Gauss-Newton with line search, from `start` (coefficients z) or from the solution without N.
 
-    Stops when a full step changes z by at most `tol` of its size, or when rounding leaves nothing to gain; `history` has the
+    Stops when a step changes z by at most `tol` of its size, or when rounding leaves nothing to gain; `history` has the
     sums of squares. A nonlinear term that is not finite ends it with `GridStatus.OVERFLOW` and the last finite iterate.
     """
     watch = Watch(callback)

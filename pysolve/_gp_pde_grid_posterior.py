@@ -39,8 +39,8 @@ def contracted_squares(rows: Sequence[np.ndarray], M: np.ndarray) -> np.ndarray:
     """
     inside = math.prod(M.shape[:-1])
     if M.shape[-1] > inside:
-        flat = np.linalg.qr(M.reshape(inside, -1).T, mode="r").T
-        M = flat.reshape(*M.shape[:-1], -1)
+        triangle = np.asarray(np.linalg.qr(M.reshape(inside, -1).T, mode="r"))
+        M = triangle.T.reshape(*M.shape[:-1], -1)
     if len(rows) == 1:
         return ((rows[0] @ M) ** 2).sum(axis=1)
     flat = M.reshape(M.shape[0], -1)

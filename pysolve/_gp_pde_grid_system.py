@@ -15,8 +15,8 @@ from pysolve._gp_pde_grid_rows import Rows
 class RowSet:
     """All rows and the prior z ~ N(0, diag(s^2)): the least-squares problem min ||W (A z - b)||^2 + ||z / s||^2.
 
-    `axis_s` are the prior deviations along each axis, whose outer product is s; `functionals` the rows (m_j, r_j) of each
-    axis that conditions hold for, all over the other axes.
+    `axis_s` are the prior deviations along each axis, whose outer product is s; `functionals` the rows (m_j, r_j) of
+    each axis that conditions hold for, all over the other axes.
     """
 
     blocks: list[Rows]

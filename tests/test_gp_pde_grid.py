@@ -196,7 +196,7 @@ def test_fewer_points_than_features_keeps_the_whole_prior():
 
 
 def test_without_rows_the_prior_is_left():
-    problem, dense, rng = both((6, 5), (4, 3))
+    problem, dense, _ = both((6, 5), (4, 3))
     problem.equation(LAPLACE, np.full((6, 5), np.nan), 0.1)
     for found in (
         solve_grid(problem),

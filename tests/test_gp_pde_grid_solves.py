@@ -236,10 +236,10 @@ def test_callback_is_told_and_stops(monkeypatch):
 
 def test_noise_in_three_dimensions_goes_the_iterative_way():
     case = Case(
-        [(0, 6.0)] * 3, 24, {(2, 0, 0): 1.0, (0, 2, 0): 1.0, (0, 0, 2): 1.0},
+        [(0, 6.0)] * 3, 32, {(2, 0, 0): 1.0, (0, 2, 0): 1.0, (0, 0, 2): 1.0},
         lambda x, y, z: np.sin(6 * x) * np.cos(6 * y) * np.sin(6 * z),
         lambda x, y, z: -108 * np.sin(6 * x) * np.cos(6 * y) * np.sin(6 * z),
-        [(j, end) for j in range(3) for end in range(2)], noise=0.05, count=9,
+        [(j, end) for j in range(3) for end in range(2)], noise=0.05, count=9, sd=1e-7,
     )  # fmt: skip
     found = solve_grid(case.problem, direct_size=1000, leading_size=800)
     assert found.method == "iterative"
