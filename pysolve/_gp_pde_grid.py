@@ -5,7 +5,7 @@
 - up to `direct_size` coefficients: a triangular factor (QR, or Cholesky of the normal equations), refined by conjugate
   gradients on the rows themselves; the posterior is exact;
 - beyond, with next to no noise and a boundary value problem: lifting and fast diagonalisation (_gp_pde_grid_fast);
-- beyond, otherwise: conjugate gradients preconditioned by a factor of the leading box;
+- beyond, otherwise: conjugate gradients preconditioned by a factor of the leading coefficients;
 - nonlinear: Gauss-Newton around any of them (_gp_pde_grid_newton).
 """
 
@@ -17,14 +17,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pysolve._gp_pde_grid_box import BoxPreconditioner
 from pysolve._gp_pde_grid_factor import Factor, factorise
 from pysolve._gp_pde_grid_fast import TensorSolver, build, fast_solve
+from pysolve._gp_pde_grid_leading import LeadingPreconditioner
 from pysolve._gp_pde_grid_posterior import ExactPosterior, GridPosterior, SampledPosterior
 from pysolve._gp_pde_grid_problem import GridProblem
-from pysolve._gp_pde_grid_refine import Preconditioner, refine
+from pysolve._gp_pde_grid_refine import Preconditioner, excess, refine
 from pysolve._gp_pde_grid_result import GridSolution, GridStatus
-from pysolve._gp_pde_grid_rows import KronRows, RowSet
+from pysolve._gp_pde_grid_rows import KronRows
+from pysolve._gp_pde_grid_system import RowSet
 
 METHODS = ("auto", "direct", "qr", "cholesky", "fast", "iterative")
 Callback = Callable[[str, int, float], object]
@@ -46,8 +47,15 @@ class Watch:
 
 
 def nearly_noise_free(problem: GridProblem) -> bool:
-    """Whether some right-hand side is at least 1e8 of its standard deviations."""
-    return any(float(np.abs(block.right).max(initial=0.0)) >= 1e8 for block in problem.blocks)
+    """Whether each right-hand side of the equation is at least 1e8 sd; those of the conditions where it is zero."""
+    for blocks in (
+        [rows for _, rows in problem.equations],
+        [condition.rows for condition in problem.conditions],
+    ):
+        largest = [float(np.abs(block.right).max(initial=0.0)) for block in blocks]
+        if any(largest):
+            return min(size for size in largest if size > 0) >= 1e8
+    return False
 
 
 def choose(problem: GridProblem, method: str, direct_size: int) -> tuple[str, TensorSolver | None]:
@@ -72,9 +80,9 @@ def choose(problem: GridProblem, method: str, direct_size: int) -> tuple[str, Te
     return method, None
 
 
-def preconditioner(system: RowSet, method: str, box_size: int) -> tuple[Preconditioner, str]:
+def preconditioner(system: RowSet, method: str, leading_size: int) -> tuple[Preconditioner, str]:
     if method == "iterative":
-        return BoxPreconditioner(system, box_size), "iterative"
+        return LeadingPreconditioner(system, leading_size), "iterative"
     factor = factorise(system, method="auto" if method == "direct" else method)
     return factor, factor.method
 
@@ -125,7 +133,7 @@ def solve_grid(
     *,
     method: str = "auto",
     direct_size: int = 6000,
-    box_size: int = 3000,
+    leading_size: int = 3000,
     tol: float = 1e-15,
     maxiter: int = 300,
     callback: Callback | None = None,
@@ -137,9 +145,9 @@ def solve_grid(
     problem : GridProblem
     method : {"auto", "direct", "qr", "cholesky", "fast", "iterative"}
     direct_size : int
-        Up to so many coefficients a factor is made: n^2 doubles three times over, n^3 / 3 multiplications. With next to no
-        noise "auto" takes the fast method from half as many on, where it applies.
-    box_size : int
+        Up to so many coefficients a factor is made: n^2 doubles three times over, n^3 / 3 multiplications. With next
+        to no noise "auto" takes the fast method from half as many on, where it applies.
+    leading_size : int
         The coefficients in the factor of the iterative method.
     tol : float
         Of the gradient, relative to that at zero.
@@ -161,19 +169,35 @@ def solve_grid(
         chosen = "direct"
     system = problem.system()
     watch("factor", 0, math.nan)
-    inner, name = preconditioner(system, chosen, box_size)
+    inner, name = preconditioner(system, chosen, leading_size)
+    start = np.zeros(problem.size) if name != "iterative" else fast_start(problem)
     z, steps, gradient = refine(
-        system, inner, np.zeros(problem.size), tol=tol, maxiter=maxiter, patience=patience(inner),
+        system, inner, start, tol=tol, maxiter=maxiter, patience=patience(inner),
         watch=lambda step, size: watch("conjugate gradients", step, size),
     )  # fmt: skip
     status = GridStatus.STOPPED if watch.stopped else ended(gradient, steps, maxiter)
+    # Where the conditions outweigh all else their share of the gradient says little: the rest is looked at.
+    if name == "iterative" and status is GridStatus.CONVERGED and excess(system, inner, z) > 1e-4:
+        status = GridStatus.MAXITER if steps >= maxiter else GridStatus.STAGNATED
     return GridSolution(
         problem, z, status, name, steps, gradient, system, lambda: posterior_of(problem, system, inner)
     )
 
 
+def fast_start(problem: GridProblem) -> np.ndarray:
+    """What the fast method makes of noisy equations: the conditions hold, conjugate gradients see to the noise."""
+    solver = build(problem)
+    if solver is None or solver.singular:
+        return np.zeros(problem.size)
+    rows, g = problem.equations[0][1], [condition.rows.values for condition in problem.conditions]
+    z = fast_solve(solver, rows, rows.values, g, tol=1e-10)[0]
+    # Rounding in coefficients that the prior holds at zero would be countless of their deviations.
+    s = problem.s
+    return np.where(s > 1e-14 * s.max(), z, 0.0) if np.isfinite(z).all() else np.zeros(problem.size)
+
+
 def resolved(found: GridSolution, most: float = 1e-6) -> bool:
-    """Whether the misfit of the equation is small beside its right-hand side (or the conditions, where that is zero)."""
+    """Whether the misfit of the equation is small beside the largest right-hand side, in units of their sd."""
     largest = max(float(np.abs(block.right).max(initial=0.0)) for block in found.system.blocks)
     return found.status is GridStatus.CONVERGED and found.residual_norms[0] <= most * largest
 
@@ -191,7 +215,7 @@ def solve_fast(problem: GridProblem, solver: TensorSolver, watch: Watch) -> Grid
         watch=lambda step, size: watch("fast", step, size),
     )  # fmt: skip
     status = GridStatus.CONVERGED if size <= 1e-8 else GridStatus.STAGNATED
-    system = RowSet(problem.blocks, problem.s)
+    system = RowSet(problem.blocks, problem.axis_s, problem.functionals)
     return GridSolution(
         problem, z, status, "fast", steps, size, system, lambda: fast_posterior(problem, solver, rows)
     )

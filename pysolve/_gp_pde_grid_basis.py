@@ -85,8 +85,8 @@ def transform(Phi: np.ndarray, rtol: float, reduce: bool) -> tuple[np.ndarray, n
     X, s = graded_svd((sigma[:, None] * Vt) * size)
     T = np.zeros((R, r))
     T[seen] = ((Vt.T / sigma) / size[:, None]) @ X
-    # Below the smallest normal number the prior says zero; the square of 1/s must not overflow.
-    return T, np.maximum(s, 1e-100 * s.max()), True
+    # So small it is zero anyway, and the product of the squares of 1/s over the axes must not overflow.
+    return T, np.maximum(s, 1e-30 * s.max()), True
 
 
 def axis_basis(axis: GridAxis, rtol: float = 1e-14, reduce: bool = False) -> AxisBasis:

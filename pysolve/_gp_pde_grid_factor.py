@@ -1,8 +1,9 @@
-"""A triangular factor of the problem: R^T R = D (A^T W^2 A + diag(s^-2)) D with D such that the diagonal is one.
+"""A triangular factor of the problem: R^T R = D E^T (A^T W^2 A + diag(s^-2)) E D with D such that the diagonal is one.
 
-Two ways to it. Cholesky of the normal equations costs n^3 / 3 and is a preconditioner that conjugate gradients refine in one
-or two steps; it cannot see what is below 1e-8 of the largest singular value. QR of the rows costs some ten times as
-much and can; it is taken where the problem is small, or where Cholesky says that it is blind.
+E makes coordinates of the conditions (_gp_pde_grid_eliminate), lest their weights drown the equation's.
+Two ways to it. Cholesky of the normal equations costs n^3 / 3 and is a preconditioner that conjugate gradients refine
+in one or two steps; it cannot see what is below 1e-8 of the largest singular value. QR of the rows costs some ten times
+as much and can; it is taken where the problem is small, or where Cholesky says that it is blind.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import dataclasses
 import numpy as np
 import scipy.linalg
 
+from pysolve._gp_pde_grid_eliminate import elimination, transformed
 from pysolve._gp_pde_grid_gram import gram
-from pysolve._gp_pde_grid_rows import RowSet
+from pysolve._gp_pde_grid_products import chain
+from pysolve._gp_pde_grid_rows import Rows
+from pysolve._gp_pde_grid_system import RowSet
 
 # Below this reciprocal condition number the squared equations have lost what the prior alone decides.
 BLIND = 1e-14
@@ -21,32 +25,57 @@ BLIND = 1e-14
 
 @dataclasses.dataclass(eq=False)
 class Factor:
-    """P^-1 = D R^-1; the precision matrix of z is P^T P."""
+    """P^-1 = E D R^-1, E the Kronecker product of the eliminations; the precision matrix of z is P^T P."""
 
     R: np.ndarray
     D: np.ndarray
     method: str
     rcond: float
+    eliminations: list[np.ndarray]
+
+    def _tensor(self, Y: np.ndarray, factors: list[np.ndarray]) -> np.ndarray:
+        """The Kronecker product of the factors on a vector or on columns."""
+        shape = [len(E) for E in self.eliminations]
+        return chain([*factors, None], Y.reshape(*shape, -1)).reshape(Y.shape)
 
     def solve(self, y: np.ndarray) -> np.ndarray:
-        """D R^-1 y for a vector or columns."""
+        """E D R^-1 y for a vector or columns."""
         scale = self.D if y.ndim == 1 else self.D[:, None]
-        return scale * scipy.linalg.solve_triangular(self.R, y, check_finite=False)
+        inner = scale * scipy.linalg.solve_triangular(self.R, y, check_finite=False)
+        return self._tensor(inner, self.eliminations)
 
     def solve_transposed(self, x: np.ndarray) -> np.ndarray:
-        """R^-T D x for a vector or columns."""
+        """R^-T D E^T x for a vector or columns."""
         scale = self.D if x.ndim == 1 else self.D[:, None]
-        return scipy.linalg.solve_triangular(self.R, scale * x, trans="T", check_finite=False)
+        inner = scale * self._tensor(np.ascontiguousarray(x), [E.T for E in self.eliminations])
+        return scipy.linalg.solve_triangular(self.R, inner, trans="T", check_finite=False)
 
     @property
     def logdet(self) -> float:
         """log det of the precision matrix of z."""
-        return float(2 * np.log(np.abs(np.diag(self.R))).sum() - 2 * np.log(self.D).sum())
+        n = self.D.size
+        turned = sum(n / len(E) * np.linalg.slogdet(E)[1] for E in self.eliminations)
+        return float(2 * (np.log(np.abs(np.diag(self.R))).sum() - np.log(self.D).sum() - turned))
+
+
+def eliminated(system: RowSet) -> tuple[list[np.ndarray], list[Rows], list[np.ndarray]]:
+    """E of each axis; the blocks, and the precision matrices of the prior of each axis, in its coordinates."""
+    E = [elimination(B, s) for B, s in zip(system.functionals, system.axis_s, strict=True)]
+    prior = [(part / s[:, None]).T @ (part / s[:, None]) for part, s in zip(E, system.axis_s, strict=True)]
+    return E, transformed(system, E), prior
 
 
 def cholesky_factor(system: RowSet) -> Factor:
-    """By the normal equations; a growing shift of the unit diagonal where they are singular to rounding."""
-    G = gram(system)
+    """By the normal equations in the coordinates of the conditions."""
+    E, blocks, prior = eliminated(system)
+    return factor_of(gram(blocks, prior), E)
+
+
+def factor_of(G: np.ndarray, E: list[np.ndarray]) -> Factor:
+    """Of the lower triangle of a normal matrix, which is overwritten.
+
+    The unit diagonal is shifted, more and more, where the matrix is singular to rounding.
+    """
     n = G.shape[0]
     D = 1 / np.sqrt(G.flat[:: n + 1])
     G *= D
@@ -61,7 +90,7 @@ def cholesky_factor(system: RowSet) -> Factor:
         shift = max(10 * shift, 1e-15)
     # ||G||_1 lies between 1 and n; its root is near enough for a threshold.
     rcond = 0.0 if shift > 0 else float(scipy.linalg.lapack.dpocon(R, anorm)[0])
-    return Factor(R, D, "cholesky", rcond)
+    return Factor(R, D, "cholesky", rcond, E)
 
 
 def qr_rows(system: RowSet) -> int:
@@ -84,7 +113,9 @@ def qr_factor(system: RowSet) -> Factor:
     R = scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False)[0][:n]
     R = np.asfortranarray(R)
     diagonal = np.abs(np.diag(R))
-    return Factor(R, D, "qr", float(diagonal.min() / diagonal.max()) ** 2)
+    return Factor(
+        R, D, "qr", float(diagonal.min() / diagonal.max()) ** 2, [np.eye(len(s)) for s in system.axis_s]
+    )
 
 
 def factorise(system: RowSet, *, method: str = "auto", most_flops: float = 2e11) -> Factor:

@@ -1,13 +1,13 @@
 """Large grids with next to no noise: lift the boundary, project on the rest, diagonalise axis by axis.
 
-Per axis the coefficients are split into the null space V of the axis's boundary functionals B, and pinv(B). The boundary
-values fix the second part (a Boolean sum of liftings); the equation, projected on the span of V, fixes the first:
+Per axis the coefficients are split into the null space V of the axis's boundary functionals B, and pinv(B). The
+boundary values fix the second part (a Boolean sum of liftings); the equation, projected on the span of V, the first:
 
     sum_j (A_j along axis j) y + c_0 y = V^T (f - L lift),  A_j = V^T L_j V = S_j diag(lambda_j) S_j^-1,
 
-solved by dividing by sum_j lambda_j + c_0 (Lynch, Rice and Thomas). What is not a sum of one-axis operators with constant
-coefficients (variable coefficients, mixed derivatives) is left to GMRES, with this as the preconditioner. The prior plays
-no part beyond the choice of the features: for noisy equations this is the wrong solver, and it is not offered there.
+solved by dividing by sum_j lambda_j + c_0 (Lynch, Rice and Thomas). What is not a sum of one-axis operators with
+constant coefficients (variable coefficients, mixed derivatives) is left to GMRES, with this as the preconditioner. The
+prior plays no part beyond the choice of the features: for noisy equations this is no more than a first guess.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class TensorSolver:
         self.shape = tuple(Q.shape[1] for Q in self.Q)
         self.L = [self._operator(j, terms) for j in range(self.d)]
         self.shift = sum(mean(a) for orders, a in terms.items() if not any(orders))
-        self.B = [self._functionals(j) for j in range(self.d)]
+        self.B = [B @ U_inverse for B, U_inverse in zip(problem.functionals, self.U_inverse, strict=True)]
         self.B_inverse = [np.linalg.pinv(B) for B in self.B]
         self.to_modes, self.from_modes, total = [], [], np.full((), self.shift, dtype=complex)
         self.worst = 1.0
@@ -86,10 +86,6 @@ class TensorSolver:
             if own_axis(orders) == j:
                 L += mean(a) * (Q.T @ features[orders[j]] @ U_inverse)
         return L
-
-    def _functionals(self, j: int) -> np.ndarray:
-        rows = [c.functional @ self.U_inverse[j] for c in self.problem.conditions if c.axis == j]
-        return np.vstack(rows) if rows else np.zeros((0, self.shape[j]))
 
     def lift(self, g: list[np.ndarray]) -> np.ndarray:
         """The Boolean sum of the liftings of the values of all conditions, given in the bases of the other axes."""
@@ -117,8 +113,9 @@ class TensorSolver:
 
 
 def build(problem: GridProblem, terms: Terms | None = None) -> TensorSolver | None:
-    """A solver, if the problem has the form: one equation known everywhere, as many conditions on each axis as the order.
+    """A solver, if the problem has the form.
 
+    That is one equation known everywhere, and on each axis as many conditions as the order of the equation along it.
     `terms` stand in for the problem's own (those of a linearised equation).
     """
     plain = len(problem.equations) == 1 and len(problem.blocks) == 1 + len(problem.conditions)
@@ -133,9 +130,10 @@ def build(problem: GridProblem, terms: Terms | None = None) -> TensorSolver | No
         count = sum(c.axis == j for c in problem.conditions)
         if count != order or problem.grid[j] == 1:
             return None
-    solver = TensorSolver(problem, terms)
-    if any(k <= B.shape[0] for k, B in zip(solver.shape, solver.B, strict=True)):
+    kept = [int((basis.s > IMPOSSIBLE * basis.s.max()).sum()) for basis in problem.bases]
+    if any(k <= len(B) for k, B in zip(kept, problem.functionals, strict=True)):
         return None
+    solver = TensorSolver(problem, terms)
     return None if solver.worst > WORST_EIGENVECTORS else solver
 
 
@@ -148,7 +146,7 @@ def compact(solver: TensorSolver, rows: KronRows) -> Callable[[np.ndarray], np.n
         for j, (Q, F, U_inverse) in enumerate(zip(solver.Q, factors, solver.U_inverse, strict=True)):
             made.setdefault((j, id(F)), Q.T @ F @ U_inverse)
     terms = [(a, [made[j, id(F)] for j, F in enumerate(factors)]) for a, factors in rows.terms]
-    return KronRows(terms, 1.0, np.zeros(solver.shape)).unweighted  # type: ignore[arg-type]
+    return KronRows(terms, 1.0, np.zeros(solver.shape)).unweighted
 
 
 def fast_solve(

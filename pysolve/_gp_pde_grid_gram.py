@@ -1,4 +1,4 @@
-"""The matrix of the normal equations, A^T W^2 A + diag(s^-2), built from small Gram matrices per axis.
+"""The matrix of the normal equations, A^T W^2 A and the prior, built from small Gram matrices per axis.
 
 A sum of T Kronecker products gives T^2 Kronecker products of (r_j, r_j) matrices, summed in n^2 T multiplications,
 whatever the number of grid points. A coefficient or a mask on a plane grid is split by its SVD into products first.
@@ -7,12 +7,14 @@ The equations are squared here, so the factor of this matrix is a preconditioner
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pysolve._gp_pde_grid_products import kron_all, mode_product, rowwise_kron
-from pysolve._gp_pde_grid_rows import KronRows, PointRows, RowSet
+from pysolve._gp_pde_grid_rows import KronRows, PointRows, Rows
 
 Piece = tuple[float, list[np.ndarray]]
 
@@ -29,7 +31,7 @@ def separable_pairs(block: KronRows) -> list[Piece]:
                 if key not in grams:
                     grams[key] = F.T @ H
                 factors.append(grams[key])
-            pieces.append((w * w * float(a) * float(b), factors))  # type: ignore[arg-type]
+            pieces.append((w * w * float(a) * float(b), factors))
     return pieces
 
 
@@ -85,12 +87,12 @@ def add_points(matrix: np.ndarray, block: PointRows, piece: int = 4096) -> None:
         matrix += rows.T @ rows
 
 
-def gram(system: RowSet) -> np.ndarray:
-    """A^T W^2 A + diag(s^-2); only the lower triangle is right. n^2 doubles, and as many multiplications per piece."""
-    n = system.s.size
+def gram(blocks: Sequence[Rows], prior: Sequence[np.ndarray]) -> np.ndarray:
+    """A^T W^2 A + prior_1 x ... x prior_d; only the lower triangle is right; n^2 multiplications per piece."""
+    n = math.prod(len(P) for P in prior)
     matrix = np.zeros((n, n))
-    pieces: list[Piece] = []
-    for block in system.blocks:
+    pieces: list[Piece] = [(1.0, list(prior))]
+    for block in blocks:
         if isinstance(block, PointRows):
             add_points(matrix, block)
         elif block.constant:
@@ -100,5 +102,4 @@ def gram(system: RowSet) -> np.ndarray:
         else:
             add_general(matrix, block)
     add_pieces(matrix, pieces)
-    matrix.flat[:: n + 1] += system.s.ravel() ** -2.0
     return matrix

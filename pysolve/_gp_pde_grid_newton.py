@@ -5,7 +5,8 @@ Each step solves the linear least-squares problem of the rows linearised at u_k,
     L u + sum_o (dN/du_o)(u_k) d^o u = f - N(u_k) + sum_o (dN/du_o)(u_k) d^o u_k,
 
 from z_k on, by conjugate gradients under a factor that is made once, with the slopes' means, and again with the slopes
-themselves only where conjugate gradients find it too far off. A line search halves the step until the sum of squares falls.
+themselves only where conjugate gradients find it too far off. A line search halves the step until the sum of squares
+falls.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from pysolve._gp_pde_grid_fast import TensorSolver, build, fast_solve
 from pysolve._gp_pde_grid_problem import GridProblem, Orders
 from pysolve._gp_pde_grid_refine import Preconditioner, refine
 from pysolve._gp_pde_grid_result import GridSolution, GridStatus
-from pysolve._gp_pde_grid_rows import KronRows, RowSet, Term
+from pysolve._gp_pde_grid_rows import KronRows, Term
+from pysolve._gp_pde_grid_system import RowSet
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,12 +63,12 @@ class Nonlinear:
 class Linearised:
     """The equation's rows of a problem, and what N adds to them at an iterate."""
 
-    def __init__(self, problem: GridProblem, nonlinear: Nonlinear, weigh_prior: bool) -> None:
+    def __init__(self, problem: GridProblem, nonlinear: Nonlinear, solver: TensorSolver | None) -> None:
         if len(problem.equations) != 1:
             raise ValueError(
                 f"a nonlinear problem needs exactly one grid of equations, got {len(problem.equations)}"
             )
-        self.problem, self.nonlinear, self.weigh_prior = problem, nonlinear, weigh_prior
+        self.problem, self.nonlinear, self.solver = problem, nonlinear, solver
         self.terms, self.rows = problem.equations[0]
         self.plain = problem.system()
         self.place = problem.blocks.index(self.rows)
@@ -85,18 +87,35 @@ class Linearised:
         with np.errstate(all="ignore"):
             return np.broadcast_to(self.nonlinear.value(*self.fields(Z)), self.problem.grid)
 
-    def objective(self, Z: np.ndarray) -> float:
-        """The sum of squares; infinite where N is not finite on a row that counts."""
+    def misfit(self, Z: np.ndarray) -> np.ndarray:
+        """Right minus left side of the equation at the grid points."""
         with np.errstate(all="ignore"):
-            misfit = self.rows.weight * (self.rows.unweighted(Z) + self.value(Z) - self.rows.values)
-            total = float(np.vdot(misfit, misfit))
-            if self.weigh_prior:
-                total += float(((Z / self.plain.s) ** 2).sum())
-            for i, block in enumerate(self.plain.blocks):
-                if i != self.place:
-                    other = block.right - block.forward(Z)
-                    total += float(np.vdot(other, other)) + block.outside
+            return self.rows.values - self.rows.unweighted(Z) - self.value(Z)
+
+    def objective(self, Z: np.ndarray) -> float:
+        """The sum of squares; infinite where N is not finite on a row that counts.
+
+        The fast method does not minimise it: there it is the square of the correction that the linear part asks for.
+        """
+        with np.errstate(all="ignore"):
+            misfit = self.misfit(Z)
+            if self.solver is not None:
+                total = self._correction(misfit, Z)
+            else:
+                total = float(((self.rows.weight * misfit) ** 2).sum()) + float(
+                    ((Z / self.plain.s) ** 2).sum()
+                )
+                for i, block in enumerate(self.plain.blocks):
+                    if i != self.place:
+                        other = block.right - block.forward(Z)
+                        total += float(np.vdot(other, other)) + block.outside
         return total if math.isfinite(total) else math.inf
+
+    def _correction(self, misfit: np.ndarray, Z: np.ndarray) -> float:
+        assert self.solver is not None
+        rows = [condition.rows for condition in self.problem.conditions]
+        g = [self.solver.project(part, part.values - part.unweighted(Z)) for part in rows]
+        return float(np.square(self.solver.apply(self.solver.project(self.rows, misfit), g)).sum())
 
     def slopes(self, Z: np.ndarray) -> tuple[list[np.ndarray], np.ndarray] | None:
         """The slopes and the right-hand side of the linearised rows; None where they are not finite."""
@@ -117,14 +136,14 @@ class Linearised:
     def system(self, rows: KronRows) -> RowSet:
         blocks = list(self.plain.blocks)
         blocks[self.place] = rows
-        return RowSet(blocks, self.plain.s)
+        return RowSet(blocks, self.plain.axis_s, self.plain.functionals)
 
 
 class LinearSteps:
     """Solves the linearised problems, and keeps the factor or the diagonalisation from one to the next."""
 
-    def __init__(self, linearised: Linearised, method: str, box_size: int) -> None:
-        self.linearised, self.method, self.box_size = linearised, method, box_size
+    def __init__(self, linearised: Linearised, method: str, leading_size: int) -> None:
+        self.linearised, self.method, self.leading_size = linearised, method, leading_size
         self.fast = method == "fast"
         self.inner: Preconditioner | None = None
         self.name, self.iterations, self.gradient = "fast", 0, math.nan
@@ -154,7 +173,7 @@ class LinearSteps:
         return found
 
     def factor(self, system: RowSet) -> None:
-        self.inner, self.name = preconditioner(system, self.method, self.box_size)
+        self.inner, self.name = preconditioner(system, self.method, self.leading_size)
 
     def _refined(self, system: RowSet, Z: np.ndarray, most: int, watch: Watch) -> np.ndarray:
         assert self.inner is not None
@@ -172,17 +191,14 @@ class LinearSteps:
 
 
 def line_search(
-    linearised: Linearised, Z: np.ndarray, step: np.ndarray, before: float, slack: float, halvings: int = 30
+    linearised: Linearised, Z: np.ndarray, step: np.ndarray, before: float, halvings: int = 30
 ) -> tuple[np.ndarray, float, float]:
-    """The next iterate, its sum of squares and the part of the step taken; part 0 where nothing lowers the sum.
-
-    A full step may leave it `slack` times as large.
-    """
+    """The next iterate, its sum of squares and the part of the step taken; part 0 where nothing lowers the sum."""
     part = 1.0
     for _ in range(halvings):
         new = Z + part * step
         after = linearised.objective(new)
-        if after < before or (part == 1.0 and after < slack * before):
+        if after < before:
             return new, after, part
         part /= 2
     return Z, before, 0.0
@@ -195,22 +211,22 @@ def solve_grid_nonlinear(
     start: np.ndarray | None = None,
     method: str = "auto",
     direct_size: int = 6000,
-    box_size: int = 3000,
+    leading_size: int = 3000,
     tol: float = 1e-12,
     maxiter: int = 50,
     callback: Callback | None = None,
 ) -> GridSolution:
     """Gauss-Newton with line search, from `start` (coefficients z) or from the solution without N.
 
-    Stops when a full step changes z by at most `tol` of its size, or when rounding leaves nothing to gain; `history` has the
+    Stops when a step changes z by at most `tol` of its size, or when rounding leaves nothing to gain; `history` has the
     sums of squares. A nonlinear term that is not finite ends it with `GridStatus.OVERFLOW` and the last finite iterate.
     """
     watch = Watch(callback)
     chosen, solver = choose(problem, method, direct_size)
-    linearised = Linearised(problem, nonlinear, weigh_prior=solver is None)
-    steps = LinearSteps(linearised, chosen, box_size)
+    linearised = Linearised(problem, nonlinear, solver)
+    steps = LinearSteps(linearised, chosen, leading_size)
     if start is None:
-        start = solve_grid(problem, method=chosen, box_size=box_size, callback=callback).z
+        start = solve_grid(problem, method=chosen, leading_size=leading_size, callback=callback).z
     Z = np.array(start, dtype=float)
     size, at_zero = linearised.objective(Z), linearised.objective(np.zeros_like(Z))
     if not size <= at_zero:
@@ -220,9 +236,7 @@ def solve_grid_nonlinear(
     while at is not None and taken < maxiter and math.isfinite(size):
         move = steps.step(Z, *at, watch) - Z
         change = float(np.linalg.norm(move)) / (float(np.linalg.norm(Z)) or 1.0)
-        # The fast method does not minimise the sum of squares: near the end its steps may not lower it.
-        slack = 4.0 if steps.fast and change < 1e-3 else 1.0
-        Z, size, part = line_search(linearised, Z, move, size, slack)
+        Z, size, part = line_search(linearised, Z, move, size)
         history.append(size)
         taken += 1
         if watch("newton", taken, change):
@@ -253,7 +267,7 @@ def finished(
     def posterior() -> Any:
         if steps.fast:
             return fast_posterior(problem, steps.tensor_solver(at[0] if at else []), rows)
-        return posterior_of(problem, system, preconditioner(system, steps.method, steps.box_size)[0])
+        return posterior_of(problem, system, preconditioner(system, steps.method, steps.leading_size)[0])
 
     return GridSolution(
         problem, Z, status, steps.name, steps.iterations, steps.gradient, system, posterior, taken, history

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
-import scipy.linalg
 
 from pysolve._gp_pde_grid_basis import AxisBasis
 from pysolve._gp_pde_grid_factor import Factor
@@ -40,8 +39,8 @@ def contracted_squares(rows: Sequence[np.ndarray], M: np.ndarray) -> np.ndarray:
     """
     inside = math.prod(M.shape[:-1])
     if M.shape[-1] > inside:
-        flat = np.linalg.qr(M.reshape(inside, -1).T, mode="r").T
-        M = flat.reshape(*M.shape[:-1], -1)
+        triangle = np.asarray(np.linalg.qr(M.reshape(inside, -1).T, mode="r"))
+        M = triangle.T.reshape(*M.shape[:-1], -1)
     if len(rows) == 1:
         return ((rows[0] @ M) ** 2).sum(axis=1)
     flat = M.reshape(M.shape[0], -1)
@@ -61,10 +60,9 @@ class ExactPosterior:
         return [basis.rows(F) for basis, F in zip(self.bases, rows, strict=True)]
 
     def inverse(self) -> np.ndarray:
-        """P^-1 = D R^-1, formed once: n^3 / 3 multiplications, n^2 doubles."""
+        """P^-1 = E D R^-1, formed once: n^3 / 3 multiplications, n^2 doubles."""
         if self._inverse is None:
-            n = self.factor.D.size
-            self._inverse = self.factor.D[:, None] * scipy.linalg.solve_triangular(self.factor.R, np.eye(n))
+            self._inverse = self.factor.solve(np.eye(self.factor.D.size))
         return self._inverse
 
     def variance(self, rows: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pysolve._gp_pde_grid_basis import AxisBasis, GridAxis, axis_basis
-from pysolve._gp_pde_grid_rows import Coefficient, KronRows, PointRows, RowSet, Term, weights
+from pysolve._gp_pde_grid_rows import Coefficient, KronRows, PointRows, Term, weights
+from pysolve._gp_pde_grid_system import RowSet
 
 Orders = tuple[int, ...]
 MOST_UNSEEN = 20000
@@ -32,14 +33,15 @@ class GridProblem:
     axes : sequence of GridAxis
         The features of each axis on its grid points, with the derivatives that the rows need.
     rtol : float
-        Functions of an axis that vanish on the grid to this part of their size are left out. Larger values cost accuracy:
-        the solution takes such functions with large coefficients, and the prior keeps rounding out of them.
+        Functions of an axis that vanish on the grid to this part of their size are left out. Larger values cost
+        accuracy: solutions take such functions with large coefficients, and the prior keeps rounding out of them.
 
     Notes
     -----
     Right-hand sides with NaN are rows that are not known. Each `sd` is a number or an array like the right-hand side; an
     infinite one is a row without weight. For a noise-free problem take sd some 1e-12 of the largest right-hand side for
-    the equation and some 100 times that part for the faces: a misfit of the equation is amplified by its low frequencies.
+    the equation and some 1e-10 of the largest u for the faces: low frequencies amplify a misfit of the equation. Beside
+    a noisy equation some 1e-5 of u is tight enough for the faces, and far easier for conjugate gradients.
     """
 
     def __init__(self, axes: Sequence[GridAxis], *, rtol: float = 1e-14) -> None:
@@ -123,15 +125,25 @@ class GridProblem:
         self.blocks.append(PointRows(turned, np.broadcast_to(w, values.shape), values))
 
     @property
+    def axis_s(self) -> list[np.ndarray]:
+        """The prior standard deviations along each axis."""
+        return [basis.s for basis in self.bases]
+
+    @property
     def s(self) -> np.ndarray:
         """The prior standard deviation of each coefficient z."""
-        total = np.ones(())
-        for basis in self.bases:
-            total = np.multiply.outer(total, basis.s)
-        # Products of tails would overflow when they are squared; at 1e-100 of the largest they are zero anyway.
-        return np.maximum(total, 1e-100 * total.max()) if total.size else total
+        return RowSet([], self.axis_s, []).s
+
+    @property
+    def functionals(self) -> list[np.ndarray]:
+        """The functionals (m_j, r_j) of the conditions of each axis."""
+        found = []
+        for j, basis in enumerate(self.bases):
+            mine = [condition.functional for condition in self.conditions if condition.axis == j]
+            found.append(np.vstack([np.zeros((0, basis.size)), *mine]))
+        return found
 
     def system(self) -> RowSet:
         """All rows, compressed where they are plain Kronecker products, and the prior."""
         blocks = [block.compressed() if isinstance(block, KronRows) else block for block in self.blocks]
-        return RowSet(blocks, self.s)
+        return RowSet(blocks, self.axis_s, self.functionals)

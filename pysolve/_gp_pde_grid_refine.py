@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pysolve._gp_pde_grid_rows import RowSet
+from pysolve._gp_pde_grid_system import RowSet
 
 
 class Preconditioner(Protocol):
@@ -45,7 +45,7 @@ def refine(
     """Minimise from Z on. Returns z, the steps made, and the gradient at the end relative to that at z = 0.
 
     `watch(step, gradient)` may stop it by returning True. Stops too where `patience` steps in a row did not halve the
-    gradient's square: rounding has been reached. Under a poor preconditioner the gradient swings, and needs more patience.
+    gradient's square: rounding has been reached. Under a poor preconditioner the gradient swings: have more patience.
     """
 
     def gradient(Y: list[np.ndarray]) -> np.ndarray:
@@ -77,3 +77,10 @@ def refine(
         if watch is not None and watch(step, math.sqrt(now) / scale):
             break
     return Z, step, math.sqrt(now) / scale
+
+
+def excess(system: RowSet, factor: Preconditioner, Z: np.ndarray) -> float:
+    """An estimate of the part of the sum of squares that further steps would take away, by one Newton step."""
+    residual = system.residual(Z)
+    g = factor.solve_transposed(system.adjoint(residual).ravel())
+    return float(g @ g) / (squares(residual) or 1.0)

@@ -13,7 +13,7 @@ import numpy as np
 from pysolve._gp_pde_grid_posterior import ExactPosterior, GridPosterior
 from pysolve._gp_pde_grid_problem import GridProblem
 from pysolve._gp_pde_grid_products import chain
-from pysolve._gp_pde_grid_rows import RowSet
+from pysolve._gp_pde_grid_system import RowSet
 
 
 class GridStatus(enum.Enum):

@@ -1,6 +1,6 @@
 """Rows of the least-squares problem: sums of Kronecker products, weighted, and rows at scattered points.
 
-Both kinds have the same face: ``forward(Z)`` is W A z, ``adjoint(Y)`` is A^T W y, ``right`` is W b, ``dense()`` is W A formed.
+Both kinds have ``forward(Z)``, which is W A z, ``adjoint(Y)``, A^T W y, ``right``, W b, and ``dense()``, W A formed.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def weights(sd: float | np.ndarray, right: np.ndarray) -> tuple[float | np.ndarr
 class KronRows:
     """W (sum_t a_t F_t1 x ... x F_td) z = W b on a grid of rows (m_1, ..., m_d); a_t a number or an array on that grid.
 
-    `outside` is the sum of squares of W b that no z can reach, taken away by `compressed`; `count` is the number of rows
-    that it stands for, and `log_weight` the sum of their log weights.
+    `outside` is the sum of squares of W b that no z can reach, taken away by `compressed`; `count` is the number of
+    rows that it stands for, and `log_weight` the sum of their log weights.
     """
 
     terms: list[Term]
@@ -84,7 +84,7 @@ class KronRows:
         return sum(
             np.reshape(np.broadcast_to(self.weight * a, self.values.shape), (-1, 1)) * kron_all(factors)
             for a, factors in self.terms
-        )  # type: ignore[return-value]
+        )
 
     def separated(self) -> KronRows:
         """Coefficients that vary along one axis only, or are a sum of few such products, moved into the factors."""
@@ -112,7 +112,7 @@ class KronRows:
 
 
 def common_range(factors: Sequence[np.ndarray], rtol: float) -> np.ndarray | None:
-    """An orthonormal basis of what the columns of the factors span to `rtol` of each factor's norm; None: everything."""
+    """An orthonormal basis of what the factors' columns span to `rtol` of each factor's norm; None: everything."""
     distinct = {id(F): F for F in factors}.values()
     stacked = np.hstack([F / (np.linalg.norm(F) or 1.0) for F in distinct])
     if stacked.shape[0] == 1:
@@ -179,44 +179,7 @@ class PointRows:
 
     def dense(self) -> np.ndarray:
         rows = sum(np.reshape(a, (-1, 1)) * rowwise_kron(factors) for a, factors in self.terms)
-        return self.weight[:, None] * rows  # type: ignore[no-any-return]
+        return self.weight[:, None] * rows
 
 
 Rows = KronRows | PointRows
-
-
-@dataclasses.dataclass(eq=False)
-class RowSet:
-    """All rows and the prior z ~ N(0, diag(s^2)): the least-squares problem min ||W (A z - b)||^2 + ||z / s||^2."""
-
-    blocks: list[Rows]
-    s: np.ndarray
-
-    def forward(self, Z: np.ndarray) -> list[np.ndarray]:
-        return [*(block.forward(Z) for block in self.blocks), Z / self.s]
-
-    def adjoint(self, Y: Sequence[np.ndarray]) -> np.ndarray:
-        total = Y[-1] / self.s
-        for block, y in zip(self.blocks, Y, strict=False):
-            total = total + block.adjoint(y)
-        return total
-
-    @property
-    def right(self) -> list[np.ndarray]:
-        return [*(block.right for block in self.blocks), np.zeros(self.s.shape)]
-
-    def residual(self, Z: np.ndarray) -> list[np.ndarray]:
-        return [b - r for b, r in zip(self.right, self.forward(Z), strict=True)]
-
-    def objective(self, Z: np.ndarray) -> float:
-        """The sum of squares, with what compression took away."""
-        squares = sum(float(np.vdot(r, r)) for r in self.residual(Z))
-        return squares + sum(block.outside for block in self.blocks)
-
-    @property
-    def count(self) -> int:
-        return sum(block.count for block in self.blocks)
-
-    @property
-    def log_weight(self) -> float:
-        return sum(block.log_weight for block in self.blocks)

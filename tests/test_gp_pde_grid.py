@@ -133,7 +133,7 @@ SIZES = {1: ((9,), (5,)), 2: ((9, 8), (5, 6)), 3: ((6, 5, 4), (3, 4, 2))}
 def test_coefficients_equal_the_dense_solve(kind, d, method):
     problem, dense, rng = both(*SIZES[d])
     fill(kind, problem, dense, rng)
-    found = solve_grid(problem, method=method, box_size=8)
+    found = solve_grid(problem, method=method, leading_size=8)
     c = dense.solve()[0].reshape(found.c.shape)
     assert found.status is GridStatus.CONVERGED
     np.testing.assert_allclose(found.c, c, rtol=1e-8, atol=1e-10 * np.abs(c).max())
@@ -176,7 +176,7 @@ def test_perturbed_solves_have_the_exact_variance():
     problem, dense, rng = both(*SIZES[2])
     fill("mask", problem, dense, rng)
     exact = solve_grid(problem, method="qr").posterior
-    sampled = solve_grid(problem, method="iterative", box_size=8).posterior
+    sampled = solve_grid(problem, method="iterative", leading_size=8).posterior
     assert not sampled.exact
     sampled.count = 600
     rows = [axis.features[0][:3] for axis in dense.axes]
@@ -190,13 +190,13 @@ def test_fewer_points_than_features_keeps_the_whole_prior():
     problem, dense, rng = both((3, 1), (5, 4))
     fill("plain", problem, dense, rng)
     found = solve_grid(problem)
-    c, covariance, evidence = dense.solve()
+    c, _, evidence = dense.solve()
     np.testing.assert_allclose(found.c.ravel(), c, rtol=1e-9, atol=1e-12)
     assert found.log_evidence == pytest.approx(evidence, rel=1e-10)
 
 
 def test_without_rows_the_prior_is_left():
-    problem, dense, rng = both((6, 5), (4, 3))
+    problem, dense, _ = both((6, 5), (4, 3))
     problem.equation(LAPLACE, np.full((6, 5), np.nan), 0.1)
     for found in (
         solve_grid(problem),
