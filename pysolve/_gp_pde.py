@@ -14,11 +14,12 @@ from pysolve._gallery_arguments import generator
 from pysolve._gp_pde_arguments import parse
 from pysolve._gp_pde_finish import finished_dense, finished_joint, finished_large
 from pysolve._gp_pde_joint import JointProblem, minimise_joint
-from pysolve._gp_pde_kernels import Kernel, as_kernel, axis_features, frequencies_from, widest_spread
+from pysolve._gp_pde_kernels import Kernel, as_kernel, axis_features, widest_spread
 from pysolve._gp_pde_large import solve_large
 from pysolve._gp_pde_newton import solve
 from pysolve._gp_pde_problem import Problem
 from pysolve._gp_pde_result import GPSolution
+from pysolve._gp_pde_signals import SPREAD, frequencies_from
 from pysolve._gp_pde_system import DenseSystem
 
 MOST_DENSE = 500  # features up to which rows are written out where another solver can do it too
@@ -159,9 +160,12 @@ def gp_pde(
     if options:
         raise ValueError(f"options are for method='joint', got {options!r:.80}")
     chosen = as_kernel(kernel, frequencies, problem)
-    mus = chosen.frequencies or frequencies_from(problem, refine)
+    if chosen.frequencies is None:
+        mus, spreads = frequencies_from(problem, refine)
+    else:
+        mus, spreads = chosen.frequencies, (SPREAD,) * len(problem.axes)
     timings = {"frequencies": time.perf_counter() - started}
-    result = _solved(problem, chosen, mus, report, timings, rng)
+    result = _solved(problem, chosen, mus, spreads, report, timings, rng)
     timings["solve"] = time.perf_counter() - started - timings["frequencies"]
     if return_std:
         _ = result.std
@@ -173,19 +177,23 @@ def _solved(
     problem: Problem,
     kernel: Kernel,
     mus: Any,
+    spreads: tuple[float, ...],
     report: Callable[[str], Any],
     timings: dict[str, float],
     rng: Any,
 ) -> GPSolution:
     """By the dense or the large solver; of several spreads the one of the highest evidence."""
-    features = axis_features(kernel, problem, mus, kernel.spreads[0])
+    d = len(problem.axes)
+    choice = spreads if len(kernel.spreads) == 1 else (kernel.spreads[0],) * d
+    features = axis_features(kernel, problem, mus, choice)
     if not is_dense(problem, features):
         if len(kernel.spreads) > 1:
-            features = axis_features(kernel, problem, mus, widest_spread(problem))
+            features = axis_features(kernel, problem, mus, (widest_spread(problem),) * d)
         return finished_large(problem, features, solve_large(problem, features, report), timings, rng)
     best = None
-    for spread in kernel.spreads:
-        system = DenseSystem(problem, axis_features(kernel, problem, mus, spread))
+    choices = [(spread,) * d for spread in kernel.spreads] if len(kernel.spreads) > 1 else [choice]
+    for choice in choices:
+        system = DenseSystem(problem, axis_features(kernel, problem, mus, choice))
         solved = solve(system, report)
         if best is None or solved.posterior.log_evidence > best[1].posterior.log_evidence:
             best = system, solved

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +10,10 @@ import numpy as np
 
 from pysolve._gp_pde_arguments import real_array
 from pysolve._gp_pde_features import Features, KernelFeatures, OscillatoryFeatures
-from pysolve._gp_pde_frequencies import find_frequencies
 from pysolve._gp_pde_problem import Problem
+from pysolve._gp_pde_signals import SPREAD, frequencies_from
 from pysolve._spectral_mixture import SpectralMixture
 
-SPREAD = 4.0  # rho times the length of the axis: how fast the amplitude of a frequency may change along it
 SPREADS = (
     2.0,
     4.0,
@@ -25,7 +23,6 @@ SPREADS = (
     64.0,
     128.0,
 )  # tried for kernels whose length scale carries the solution
-FIBRES = 16  # combinations of an axis's columns of f that its frequencies are looked for in
 KINDS = ("gm", "stm", "se", "matern52")
 
 
@@ -104,13 +101,13 @@ def _check_orders(kernel: Kernel, problem: Problem) -> None:
 
 
 def axis_features(
-    kernel: Kernel, problem: Problem, frequencies: Sequence[Sequence[float]], spread: float
+    kernel: Kernel, problem: Problem, frequencies: Sequence[Sequence[float]], spreads: Sequence[float]
 ) -> tuple:
-    """Features of every axis at a spread."""
+    """Features of every axis at its spread."""
     if kernel.mixtures is not None:
         return tuple(_of_mixture(part, x) for part, x in zip(kernel.mixtures, problem.axes, strict=True))
     made: list[Features] = []
-    for x, mus in zip(problem.axes, frequencies, strict=True):
+    for x, mus, spread in zip(problem.axes, frequencies, spreads, strict=True):
         rho = spread / (x[-1] - x[0])
         if kernel.kind in ("gm", "se"):
             made.append(OscillatoryFeatures(x[0], x[-1], tuple(mus), (rho,) * len(mus)))
@@ -132,89 +129,6 @@ def _of_mixture(mixture: SpectralMixture, x: np.ndarray) -> Features:
 def widest_spread(problem: Problem) -> float:
     """A spread whose envelope alone covers the highest frequency of the data, for kernels without lines."""
     reach = [
-        max(mus) * (x[-1] - x[0]) for mus, x in zip(frequencies_from(problem), problem.axes, strict=True)
+        max(mus) * (x[-1] - x[0]) for mus, x in zip(frequencies_from(problem)[0], problem.axes, strict=True)
     ]
     return float(max(SPREAD, np.pi * max(reach)))
-
-
-def frequencies_from(problem: Problem, refine: bool = False) -> tuple[tuple[float, ...], ...]:
-    """The frequencies of every axis, from f, the values at the sides, the measurements, and the operator itself."""
-    found = [_axis_frequencies(problem, axis, refine) for axis in range(len(problem.axes))]
-    free = [free_frequencies(problem, axis, found) for axis in range(len(found))]
-    ends = [0.5 / (x[-1] - x[0]) for x in problem.axes]
-    return tuple(_merged(pair, end) for pair, end in zip(zip(found, free, strict=True), ends, strict=True))
-
-
-def free_frequencies(problem: Problem, axis: int, found: Sequence[Sequence[float]]) -> tuple[float, ...]:
-    """Frequencies at which the operator is 0: those of waves that need no f, as in Helmholtz' equation.
-
-    With the coefficients' means, and the other axes at every combination of the frequencies found there.
-    """
-    x = problem.axes[axis]
-    highest = (len(x) - 1) / (2 * (x[-1] - x[0]))
-    lines: list[float] = []
-    for others in itertools.product(*(mus if j != axis else (0.0,) for j, mus in enumerate(found))):
-        polynomial = np.zeros(1 + max(term.orders[axis] for term in problem.terms), dtype=complex)
-        for term in problem.terms:
-            factor = 1.0 if term.unknown is None else problem.starts[term.unknown]
-            waves = [
-                (2j * np.pi * mu) ** k
-                for j, (mu, k) in enumerate(zip(others, term.orders, strict=True))
-                if j != axis
-            ]
-            polynomial[term.orders[axis]] += (
-                factor * np.mean(term.coefficient) * np.prod(waves) * 1j ** term.orders[axis]
-            )
-        roots = np.roots(polynomial[::-1]) / (2 * np.pi)
-        lines += [float(abs(root.real)) for root in roots if abs(root.imag) <= 1e-6 * abs(root.real)]
-    return tuple(sorted(mu for mu in set(lines) if mu * (x[-1] - x[0]) >= 0.5 and mu <= highest))
-
-
-def _axis_frequencies(problem: Problem, axis: int, refine: bool) -> tuple[float, ...]:
-    x = problem.axes[axis]
-    fibres, rows = _fibres(np.moveaxis(problem.f, axis, 0))
-    columns = [fibres] if len(rows) == len(x) else []
-    found = (
-        [] if columns or len(rows) < 4 else [find_frequencies(x[rows], fibres, SPREAD, refine).frequencies]
-    )
-    for face in problem.faces:
-        if face.axis != axis and np.isfinite(face.g).all():
-            across = np.moveaxis(face.g, axis - (face.axis < axis), 0)
-            columns.append(_fibres(across)[0])
-    if columns:
-        scaled = [part / (np.abs(part).max(initial=0) or 1.0) for part in columns]
-        found.append(find_frequencies(x, np.hstack(scaled), SPREAD, refine).frequencies)
-    if problem.data is not None and len(problem.axes) == 1:
-        order = np.argsort(problem.data.points[:, 0])
-        points, values = problem.data.points[order, 0], problem.data.values[order]
-        distinct = np.append(True, np.diff(points) > 0)
-        found.append(find_frequencies(points[distinct], values[distinct, None], SPREAD, refine).frequencies)
-    return _merged(found, 0.5 / (x[-1] - x[0]))
-
-
-def _fibres(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Columns along the first axis, combined into a few that span them; and the rows that are known.
-
-    Columns with unknown entries are left out, unless all have some: then the rows that one column knows are taken.
-    """
-    columns = values.reshape(len(values), -1)
-    whole = np.isfinite(columns).all(axis=0)
-    if whole.any():
-        columns = columns[:, whole]
-        rows = np.arange(len(values))
-    else:
-        best = int(np.isfinite(columns).sum(axis=0).argmax())
-        rows = np.flatnonzero(np.isfinite(columns[:, best]))
-        columns = columns[rows, best][:, None]
-    if columns.shape[1] > FIBRES:
-        columns = columns @ np.random.default_rng(0).standard_normal((columns.shape[1], FIBRES))
-    return columns, rows
-
-
-def _merged(found: Sequence[Sequence[float]], nearest: float) -> tuple[float, ...]:
-    """One list of all frequencies, 0 among them, without those that another one stands for."""
-    merged = [0.0]
-    for mu in (mu for part in found for mu in part):
-        if all(abs(mu - other) >= nearest for other in merged):
-            merged.append(mu)
-    return tuple(merged)
