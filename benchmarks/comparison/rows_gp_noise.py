@@ -69,8 +69,8 @@ def scattered_section(quick: bool) -> Section:
     add(made, "polynomial of as many coefficients", polynomial, case.test_grid, truth, quick)
     made.bars = figures(f"{N_SCATTERED} scattered points, 100 periods", SCATTER_REACH, errors, shares)
     made.notes.append(
-        "no grid: the points are drawn evenly over the domain, the ends among them; without noise the standard deviation "
-        "is the prior's, and may hold the truth everywhere"
+        "no grid: the points are drawn evenly over the domain, the ends among them; without noise the standard "
+        "deviation is the prior's, and may hold the truth everywhere"
     )
     return made
 
