@@ -12,6 +12,7 @@ import numpy as np
 from pysolve._gp_pde_arguments import real_array
 from pysolve._gp_pde_features import Features
 from pysolve._gp_pde_outcome import GPStatus
+from pysolve._gp_pde_problem import Measurements
 from pysolve._result import ConvergenceError
 
 
@@ -68,6 +69,7 @@ class GPSolution:
     _features: tuple[Features, ...]
     _c: np.ndarray
     _posterior: Any
+    _measurements: Measurements | None = None
     losses: np.ndarray | None = None
 
     @property

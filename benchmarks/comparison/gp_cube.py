@@ -3,6 +3,7 @@
 python gp_cube.py POINTS
 """
 
+import functools
 import json
 import sys
 import time
@@ -18,14 +19,14 @@ WAVES = ((1.0, (6, 0), (20, 1), (10, 0)), (0.5, (15, 1), (4, 0), (12, 0)), (0.1,
 HIGH = 2 * np.pi
 
 
-def u(x, y, z):
+def u(*where, waves=len(WAVES)):
     """Mixed frequencies: up to 30, at 128 points four points to the shortest wave."""
-    return sum(amplitude * product(parts, (x, y, z)) for amplitude, *parts in WAVES)
+    return sum(amplitude * product(parts, where) for amplitude, *parts in WAVES[:waves])
 
 
-def f(x, y, z):
+def f(*where, waves=len(WAVES)):
     """The Laplacian of u."""
-    return sum(-sum(k * k for k, _ in parts) * a * product(parts, (x, y, z)) for a, *parts in WAVES)
+    return sum(-sum(k * k for k, _ in parts) * a * product(parts, where) for a, *parts in WAVES[:waves])
 
 
 def product(parts, where):
@@ -41,7 +42,7 @@ def test_grid():
     return [np.linspace(0, HIGH, N_TEST)] * 3
 
 
-def sides():
+def sides(u):
     """u on all six sides."""
     return [
         (lambda y, z: u(0.0, y, z), lambda y, z: u(HIGH, y, z)),
@@ -52,17 +53,18 @@ def sides():
 
 def main():
     """One call after a tiny one, which loads what is loaded late."""
-    n = int(sys.argv[1])
+    n, waves = map(int, sys.argv[1:])
+    truth, right = functools.partial(u, waves=waves), functools.partial(f, waves=waves)
     operator = {(2, 0, 0): 1.0, (0, 2, 0): 1.0, (0, 0, 2): 1.0}
     x = np.linspace(0, HIGH, n)
     pysolve.gp_pde({(2,): 1.0}, -1.0, np.linspace(0, 1, 20), (0.0, 0.0))
     before = peak_bytes()
     start = time.process_time()
-    solution = pysolve.gp_pde(operator, f, [x] * 3, sides())
+    solution = pysolve.gp_pde(operator, right, [x] * 3, sides(truth))
     seconds = time.process_time() - start
     peak = peak_bytes()
     grid = test_grid()
-    exact = u(*np.meshgrid(*grid, indexing="ij"))
+    exact = truth(*np.meshgrid(*grid, indexing="ij"))
     error = float(np.linalg.norm(solution.predict(grid) - exact) / np.linalg.norm(exact))
     found = {"seconds": seconds, "error": error, "peak": peak, "before": before}
     print(json.dumps({**found, "status": solution.status.name.lower(), "timings": solution.timings}))

@@ -60,7 +60,7 @@ def helmholtz_line(n: int = 300) -> Problem:
     return Problem("Helmholtz, k = 64 pi, Dirichlet and Neumann", str(n), call, u, grid, peer)
 
 
-def helmholtz_square(n: int = 160) -> Problem:
+def helmholtz_square(n: int = 300) -> Problem:
     """A wave that goes through the square, and a driven part; Dirichlet: 64^2 is no sum of two squares but 64^2 + 0."""
 
     def u(x: Any, y: Any) -> Any:
