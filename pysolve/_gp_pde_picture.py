@@ -22,19 +22,19 @@ EDGE = 0.08  # the share of a map that its edge is, where the values at the side
 DECADES = 10  # of a logarithmic scale at most: what is smaller is rounding
 
 
-def draw(solution: Any, path: Any, truth: Any) -> Any:
-    """The figure, saved where there is a path; nothing is drawn where it could not be saved."""
+def draw(solution: Any, path: Any, truth: Any, figure: Any) -> Any:
+    """The figure, a new one where none is given; saved where there is a path, which is looked at first."""
     where = None if path is None else _checked(path)
     exact = None if truth is None else real_array(truth, "truth")
     if exact is not None and exact.shape != solution.u.shape:
         raise ValueError(f"truth must have the grid's shape {solution.u.shape}, got {exact.shape}")
     d = solution.u.ndim
     if d == 1:
-        figure = _curves(solution, exact)
+        figure = _curves(solution, exact, figure)
     elif d == 2:
-        figure = _maps(solution, exact)
+        figure = _maps(solution, exact, figure)
     else:
-        figure = _slices(solution, exact)
+        figure = _slices(solution, exact, figure)
     figure.suptitle(f"{solution!r}", fontsize="small")
     if where is not None:
         kind = os.path.splitext(where)[1][1:].lower()
@@ -50,13 +50,13 @@ def _checked(path: Any) -> str:
 
 
 # ---- one dimension: curves -------------------------------------------------------------------------------------
-def _curves(solution: Any, exact: np.ndarray | None) -> Any:
+def _curves(solution: Any, exact: np.ndarray | None, figure: Any) -> Any:
     """The solution with its band above, the standard deviation and the error below; many waves once more, enlarged."""
     x = solution.axes[0]
     fine = np.unique(np.concatenate([x, np.linspace(x[0], x[-1], POINTS)]))
     mean, std = solution.predict([fine], return_std=True)
     window = _window(solution, fine, std)
-    figure = new_figure(9, 5.5) if window is None else new_figure(11, 5.5)
+    figure = figure or new_figure(9 if window is None else 11, 5.5)
     columns = 1 if window is None else 2
     axes = figure.subplots(2, columns, sharex="col", height_ratios=[3, 2], squeeze=False)
     for column in range(columns):
@@ -123,20 +123,20 @@ def _logarithmic(ax: Any, values: np.ndarray) -> None:
 
 
 # ---- two dimensions: maps --------------------------------------------------------------------------------------
-def _maps(solution: Any, exact: np.ndarray | None) -> Any:
+def _maps(solution: Any, exact: np.ndarray | None, figure: Any) -> Any:
     """The solution, its standard deviation, and the error."""
     x, y = solution.axes
     thin = [_thinned(part) for part in (x, y)]
     std = solution.predict(thin, return_std=True)[1]
     count = 2 + (exact is not None)
-    figure = new_figure(4.6 * count, 4.2)
+    figure = figure or new_figure(4.6 * count, 4.2)
     panels = iter(figure.subplots(1, count, squeeze=False)[0])
     ax = next(panels)
     _map(figure, ax, x, y, solution.u, "mean", False)
     measured = solution._measurements
     if measured is not None:
         ax.plot(*measured.points.T, "o", markersize=3, color=MEASURED, markerfacecolor="white")
-    _map(figure, next(panels), *thin, std, "standard deviation", True)
+    _map(figure, next(panels), thin[0], thin[1], std, "standard deviation", True)
     if exact is not None:
         _map(figure, next(panels), x, y, np.abs(solution.u - exact), "|error|", True)
     return figure
@@ -175,10 +175,10 @@ def _positive_colours(values: np.ndarray) -> dict[str, Any]:
 
 
 # ---- three dimensions: slices ----------------------------------------------------------------------------------
-def _slices(solution: Any, exact: np.ndarray | None) -> Any:
+def _slices(solution: Any, exact: np.ndarray | None, figure: Any) -> Any:
     """The middle slice across every axis: the solution above, the error or the standard deviation below."""
     names = "xyz"
-    figure = new_figure(12, 7)
+    figure = figure or new_figure(12, 7)
     panels = figure.subplots(2, 3)
     for axis in range(3):
         others = [j for j in range(3) if j != axis]

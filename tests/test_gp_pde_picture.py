@@ -144,3 +144,10 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install pysolve\[plot\]"):
         solution.plot()
+
+
+def test_a_figure_that_is_given_is_drawn_into():
+    figures = pytest.importorskip("matplotlib.figure")
+    figure = figures.Figure()
+    assert line()[0].plot(figure=figure) is figure
+    assert len(figure.axes) == 2

@@ -19,12 +19,12 @@ WAVES = ((1.0, (6, 0), (20, 1), (10, 0)), (0.5, (15, 1), (4, 0), (12, 0)), (0.1,
 HIGH = 2 * np.pi
 
 
-def u(*where, waves=len(WAVES)):
+def u(*where, waves=None):
     """Mixed frequencies: up to 30, at 128 points four points to the shortest wave."""
     return sum(amplitude * product(parts, where) for amplitude, *parts in WAVES[:waves])
 
 
-def f(*where, waves=len(WAVES)):
+def f(*where, waves=None):
     """The Laplacian of u."""
     return sum(-sum(k * k for k, _ in parts) * a * product(parts, where) for a, *parts in WAVES[:waves])
 
