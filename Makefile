@@ -15,7 +15,7 @@ OPTIONS := PYSOLVE_CUDA=$(PYSOLVE_CUDA) PYSOLVE_OPENMP=$(PYSOLVE_OPENMP) CXX=$(C
 CXX_FILES := $(wildcard csrc/*.hpp csrc/*.cpp csrc/*.cu csrc/*.cuh tools/*.cpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test doctest bench bench-multilevel bench-relaxation bench-sequences bench-completion bench-kron bench-full asv bench-check docs lint format tidy cuda-check cuda-compiled asan tsan clean FORCE
+.PHONY: help install demo test doctest bench bench-multilevel bench-relaxation bench-sequences bench-completion bench-kron bench-gp-pde bench-full asv bench-check docs lint format tidy cuda-check cuda-compiled asan tsan clean FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make bench-sequences    omega learned over sequences of systems (TABLE_ARGS="--rows low"); bench-full: hours'
 	@echo 'make bench-completion   matrix completion beside cmfrec     (TABLE_ARGS="--ratings u.data")'
 	@echo 'make bench-kron  Kronecker products beside NumPy, pykronecker and linear_operator (TABLE_ARGS="--rows cubes")'
+	@echo 'make bench-gp-pde        PDE solves with Gaussian processes     (TABLE_ARGS="--rows lines noise")'
 	@echo 'make asv         the asv benchmarks, kept for tracking     (BENCH=bench_stencil)'
 	@echo 'make docs        the documentation, in docs/_build/html'
 	@echo 'make lint        style and types; make format mends the style; make tidy runs clang-tidy'
@@ -77,7 +78,7 @@ doctest: $(STAMPS)/core $(STAMPS)/extra-test
 	$(BIN)/pytest $(DOCTESTS)
 
 # libgomp spins while it waits, which stalls the others whenever a core is shared.
-bench bench-multilevel bench-relaxation bench-sequences bench-completion bench-kron bench-full asv bench-check: export OMP_WAIT_POLICY ?= passive
+bench bench-multilevel bench-relaxation bench-sequences bench-completion bench-kron bench-gp-pde bench-full asv bench-check: export OMP_WAIT_POLICY ?= passive
 bench: $(STAMPS)/core $(STAMPS)/extra-bench
 	$(BIN)/python benchmarks/table.py $(TABLE_ARGS)
 
@@ -95,6 +96,9 @@ bench-completion: $(STAMPS)/core $(STAMPS)/extra-bench
 
 bench-kron: $(STAMPS)/core $(STAMPS)/extra-bench
 	$(BIN)/python benchmarks/kron.py $(TABLE_ARGS)
+
+bench-gp-pde: $(STAMPS)/core $(STAMPS)/extra-bench
+	$(BIN)/python benchmarks/gp_pde.py $(TABLE_ARGS)
 
 bench-full: $(STAMPS)/core $(STAMPS)/extra-bench
 	$(BIN)/python benchmarks/sequences.py --full $(TABLE_ARGS)
@@ -114,6 +118,7 @@ bench-check: $(STAMPS)/core $(STAMPS)/extra-bench
 	$(BIN)/python benchmarks/sequences.py --quick
 	$(BIN)/python benchmarks/completion.py --quick
 	$(BIN)/python benchmarks/kron.py --quick
+	$(BIN)/python benchmarks/gp_pde.py --quick
 
 docs: $(STAMPS)/core $(STAMPS)/extra-docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

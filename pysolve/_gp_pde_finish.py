@@ -149,6 +149,7 @@ def common(
         "frequencies": tuple(part.frequencies for part in features),
         "timings": timings,
         "axes": problem.axes,
+        "_measurements": problem.data,
         "_features": tuple(features),
     }
 

@@ -12,6 +12,7 @@ import numpy as np
 from pysolve._gp_pde_arguments import real_array
 from pysolve._gp_pde_features import Features
 from pysolve._gp_pde_outcome import GPStatus
+from pysolve._gp_pde_problem import Measurements
 from pysolve._result import ConvergenceError
 
 
@@ -68,6 +69,7 @@ class GPSolution:
     _features: tuple[Features, ...]
     _c: np.ndarray
     _posterior: Any
+    _measurements: Measurements | None = None
     losses: np.ndarray | None = None
 
     @property
@@ -194,7 +196,7 @@ class GPSolution:
         made = [on_grid_values(c, matrices) for c in draws]
         return np.stack(made) if made else np.zeros((0, *(len(x) for x in grid)))
 
-    def plot(self, path: Any = None, truth: Any = None) -> Any:
+    def plot(self, path: Any = None, truth: Any = None, figure: Any = None) -> Any:
         """Draw the solution and the band of two standard deviations; needs matplotlib (``pip install pysolve[plot]``).
 
         Parameters
@@ -203,6 +205,8 @@ class GPSolution:
             Where to save a PNG, SVG or PDF; written whole or not at all.
         truth : ndarray, shape of the grid, optional
             Values to draw the error against.
+        figure : matplotlib.figure.Figure, optional
+            Where to draw; a new one if omitted.
 
         Returns
         -------
@@ -211,7 +215,7 @@ class GPSolution:
         """
         from pysolve._gp_pde_picture import draw
 
-        return draw(self, path, truth)
+        return draw(self, path, truth, figure)
 
     def __repr__(self) -> str:
         grid = " x ".join(str(len(x)) for x in self.axes)

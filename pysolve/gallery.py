@@ -4,7 +4,7 @@ All are 5-point (2-D) or 7-point (3-D) operators with unit spacing; `scenes` map
 functions. *Up* is along axis 0: index 0 is the floor. Scenes are drawn in coordinates in which the longest
 side of the box is 1, so that the same `rng` gives the same scene at every resolution; ``rng=None`` is one
 fixed scene. `Smoke` and `HeatEquation` are simulations that ask for one solve a step, and `ShiftedLaplacians` is
-a sequence of small systems.
+a sequence of small systems. `pde_case` gives equations with known solutions to `gp_pde`, which needs no operator.
 """
 
 import math
@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 from pysolve._gallery_arguments import check_axis, check_finite, check_number, check_positive, generator
 from pysolve._gallery_geometry import centres, fill_ball, gaussian_field, obstacles, waves
 from pysolve._gallery_heat import HeatEquation
+from pysolve._gallery_pde import PDECase, pde_case
 from pysolve._gallery_poisson import close, finish, poisson
 from pysolve._gallery_shifted_laplacians import ShiftedLaplacians
 from pysolve._gallery_smoke import Smoke
@@ -25,6 +26,7 @@ from pysolve._stencil_faces import above, along, below, check_shape, face_weight
 
 __all__ = [
     "HeatEquation",
+    "PDECase",
     "ShiftedLaplacians",
     "Smoke",
     "anisotropic",
@@ -32,6 +34,7 @@ __all__ = [
     "free_surface",
     "log_normal",
     "obstacle_box",
+    "pde_case",
     "poisson",
     "scenes",
 ]
