@@ -21,8 +21,8 @@ EM_TOLERANCE = 1e-2  # relative change of the weights at which they are good eno
 class Block:
     """Rows of one kind, compressed to a triangle: A^T A and A^T r are those of all `count` rows.
 
-    `floor` is the least standard deviation; `fixed` blocks keep theirs, the others are given what the
-    residual shows.
+    `floor` is the least standard deviation: that of rounding. `fixed` blocks keep theirs, the others are given
+    what the residual shows.
     """
 
     A: np.ndarray
@@ -31,22 +31,23 @@ class Block:
     sd: float
     floor: float
     fixed: bool
+    log_units: float = 0.0  # sum of the logarithms of what the rows were divided by
 
 
-def compress(A: np.ndarray, r: np.ndarray, sd: float, fixed: bool) -> Block:
+def compress(A: np.ndarray, r: np.ndarray, sd: float, fixed: bool, floor: float | None = None) -> Block:
     """The block of rows with the same sums of squares, of at most one row more than columns."""
     count = len(r)
     if count > A.shape[1] + 1:
         triangle = scipy.linalg.qr(np.column_stack([A, r]), mode="r", overwrite_a=True, check_finite=False)[0]
         triangle = triangle[: A.shape[1] + 1]
         A, r = triangle[:, :-1], triangle[:, -1]
-    return Block(A, r, count, sd, sd, fixed)
+    return Block(A, r, count, sd, sd if floor is None else floor, fixed)
 
 
 def joined(first: Block, second: Block) -> Block:
     """The rows of both, which have one standard deviation."""
     both = compress(
-        np.vstack([first.A, second.A]), np.concatenate([first.r, second.r]), first.sd, first.fixed
+        np.vstack([first.A, second.A]), np.concatenate([first.r, second.r]), first.sd, first.fixed, first.floor
     )
     return dataclasses.replace(both, count=first.count + second.count)
 
@@ -90,7 +91,7 @@ def fit(blocks: list[Block], weights: np.ndarray, centre: np.ndarray | None = No
     c = weights * z
     left = triangle[size, size] ** 2 if len(triangle) > size else 0.0
     n = sum(block.count for block in blocks)
-    log_sd = sum(block.count * np.log(block.sd) for block in blocks)
+    log_sd = sum(block.count * np.log(block.sd) + block.log_units for block in blocks)
     log_det = np.log(np.abs(np.diag(R))).sum()
     evidence = -0.5 * left - log_det - log_sd - 0.5 * n * np.log(2 * np.pi)
     return Fit(c, weights, R, float(evidence), tuple(block.r - block.A @ c for block in blocks))
@@ -117,10 +118,11 @@ def fit_by_evidence(
     groups: np.ndarray,
     centre: np.ndarray | None = None,
     steps: int = EM_STEPS,
+    least: np.ndarray | None = None,
 ) -> Fit:
     """Weights of the groups, and the standard deviations of blocks that are not fixed, by maximal evidence.
 
-    Coefficients beyond the groups' keep their weights.
+    Coefficients beyond the groups' keep their weights, and none falls below `least`.
     """
     found = fit(blocks, weights, centre)
     size = len(groups)
@@ -129,6 +131,8 @@ def fit_by_evidence(
         weights = found.weights.copy()
         weights[:size] *= np.clip(factor[groups], 1e-3, 1e3)
         weights[:size] = np.maximum(weights[:size], LEAST_WEIGHT * weights[:size].max(initial=0))
+        if least is not None:
+            weights = np.maximum(weights, least)
         change = _update_noise(blocks, found, gamma.sum())
         change = max(change, float(np.abs(np.log(weights / found.weights)).max(initial=0)))
         found = fit(blocks, weights, centre)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import scipy.linalg
 
+from pysolve._gp_pde_determined import has_null_space, is_open
 from pysolve._gp_pde_evidence import Block, Fit, fit, fit_by_evidence
 from pysolve._gp_pde_outcome import GPStatus
-from pysolve._gp_pde_posterior import DensePosterior
 from pysolve._gp_pde_system import NUGGET, DenseSystem
 
 NEWTON_STEPS = 60
@@ -18,9 +18,6 @@ NEWTON_TOLERANCE = 1e-11  # relative change of u at which Gauss-Newton is at its
 ROUNDING = 1e-6  # a change below this that no longer falls is rounding
 HALVINGS = 14
 LOOSEST = 1e-2  # relative noise of the equations at which a search for unknown numbers begins
-UNDETERMINED = 0.03  # standard deviation relative to the largest u that is no knowledge, were all data exact
-EXACTLY = 1e-8  # what the noise of data is multiplied by to make them exact
-PROBES = 12  # points of every axis at which that is looked at
 TIGHTER = 0.1  # and what it is multiplied by from step to step
 
 
@@ -42,32 +39,25 @@ def solve(system: DenseSystem, report: Callable[[str], None] = lambda text: None
     sd = NUGGET * system.f_scale if system.exact else 1.0
     if system.problem.nonlinear is None and not bilinear:
         block = system.equations(np.zeros(system.size), system.starts, sd)
-        found, open_ = best_fit(system, [block, *system.conditions], system.weights)
+        found, open_ = best_fit(system, [block, *system.conditions], system.centre, system.weights)
         return _split(system, found, 1, GPStatus.SOLVED, open_)
     return GaussNewton(system, sd, LOOSEST if bilinear else 0.0, report).run()
 
 
-def best_fit(system: DenseSystem, blocks: list[Block], weights: np.ndarray) -> tuple[Fit, bool]:
-    """The posterior with weights by evidence, but for what the data say nothing of; and whether there is such.
+def best_fit(system: DenseSystem, blocks: list[Block], c: np.ndarray, weights: np.ndarray) -> tuple[Fit, bool]:
+    """The posterior with weights by evidence, and whether something of u is open.
 
     The evidence prunes what the data do not ask for. Where they could not have asked for it, as for a slope of which
     no boundary value tells, that would be a certainty out of nothing: then no weight falls below its first one.
     """
-    if undetermined(system, blocks):
-        return fit(blocks, np.maximum(weights, system.weights), system.centre), True
-    return fit_by_evidence(blocks, weights, system.groups, system.centre), False
-
-
-def undetermined(system: DenseSystem, blocks: list[Block]) -> bool:
-    """Whether u would be open somewhere even if all data were exact."""
-    exact = [dataclasses.replace(block, sd=EXACTLY * block.sd) if block.fixed else block for block in blocks]
-    found = fit(exact, system.weights, system.centre)
-    posterior = DensePosterior(found, tuple(part.size for part in system.rows.features))
-    matrices = []
-    for part, x in zip(system.rows.features, system.problem.axes, strict=True):
-        matrices.append(part.matrix(np.linspace(x[0], x[-1], min(PROBES, len(x)))))
-    u = np.abs(system.values(found.c[: system.size])).max(initial=0)
-    return bool(posterior.variance_grid(matrices).max() > (UNDETERMINED * max(u, 1e-3 * system.u_scale)) ** 2)
+    size = system.size
+    if has_null_space(system, c[:size], c[size:]):
+        found = fit_by_evidence(
+            blocks, np.maximum(weights, system.weights), system.groups, system.centre, least=system.weights
+        )
+        return found, True
+    found = fit_by_evidence(blocks, weights, system.groups, system.centre)
+    return found, is_open(system, blocks, found)
 
 
 def _split(system: DenseSystem, found: Fit, iterations: int, status: GPStatus, open_: bool) -> Solved:
@@ -170,7 +160,7 @@ class GaussNewton:
         if blocks is None:
             blocks = self.system.conditions
         try:
-            found, open_ = best_fit(self.system, blocks, self.weights)
+            found, open_ = best_fit(self.system, blocks, self.c, self.weights)
         except (scipy.linalg.LinAlgError, ValueError):
             found, open_ = fit(self.system.conditions, self.system.weights, self.system.centre), True
         return _split(self.system, dataclasses.replace(found, c=self.c), step, status, open_)
