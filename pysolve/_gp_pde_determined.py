@@ -1,4 +1,4 @@
-"""Whether a problem leaves its solution open: whether equations and conditions with right sides 0 have others than 0."""
+"""Whether a problem leaves its solution open: whether with right sides 0 it has solutions that are not 0."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def has_null_space(system: DenseSystem, c: np.ndarray, unknowns: np.ndarray) -> 
 
 def is_open(system: DenseSystem, blocks: list[Block], found: Fit) -> bool:
     """Whether u is open somewhere under the weights found, not for noise but even if all data were exact."""
-    most = UNDETERMINED * max(np.abs(system.values(found.c[: system.size])).max(initial=0), 1e-3 * system.u_scale)
+    most = UNDETERMINED * max(
+        np.abs(system.values(found.c[: system.size])).max(initial=0), 1e-3 * system.u_scale
+    )
     if _largest_sd(system, found) <= most:
         return False
     exact = [

@@ -114,7 +114,9 @@ def axis_features(
         if kernel.kind in ("gm", "se"):
             made.append(OscillatoryFeatures(x[0], x[-1], tuple(mus), (rho,) * len(mus), trend=True))
         else:
-            made.append(KernelFeatures(x, SpectralMixture(np.array(mus), rho=np.array(rho), kind=kernel.kind)))
+            made.append(
+                KernelFeatures(x, SpectralMixture(np.array(mus), rho=np.array(rho), kind=kernel.kind))
+            )
     return tuple(made)
 
 

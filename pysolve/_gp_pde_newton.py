@@ -10,6 +10,7 @@ import scipy.linalg
 
 from pysolve._gp_pde_determined import has_null_space, is_open
 from pysolve._gp_pde_evidence import Block, Fit, fit, fit_by_evidence
+from pysolve._gp_pde_inverse import VariableProjection
 from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_system import NUGGET, DenseSystem
 
@@ -17,8 +18,6 @@ NEWTON_STEPS = 60
 NEWTON_TOLERANCE = 1e-11  # relative change of u at which Gauss-Newton is at its end
 ROUNDING = 1e-6  # a change below this that no longer falls is rounding
 HALVINGS = 14
-LOOSEST = 1e-2  # relative noise of the equations at which a search for unknown numbers begins
-TIGHTER = 0.1  # and what it is multiplied by from step to step
 
 
 @dataclasses.dataclass
@@ -41,10 +40,39 @@ def solve(system: DenseSystem, report: Callable[[str], None] = lambda text: None
         block = system.equations(np.zeros(system.size), system.starts, sd)
         found, open_ = best_fit(system, [block, *system.conditions], system.centre, system.weights)
         return _split(system, found, 1, GPStatus.SOLVED, open_)
-    return GaussNewton(system, sd, LOOSEST if bilinear else 0.0, report).run()
+    if bilinear:
+        return with_unknown_coefficients(system, sd, report)
+    return GaussNewton(system, sd, report).run()
 
 
-def best_fit(system: DenseSystem, blocks: list[Block], c: np.ndarray, weights: np.ndarray) -> tuple[Fit, bool]:
+def with_unknown_coefficients(system: DenseSystem, sd: float, report: Callable[[str], None]) -> Solved:
+    """The posterior where numbers in the operator are unknown: that of the problem linearised at the best ones."""
+    search = VariableProjection(system, sd, report)
+    status = search.run()
+    found, open_ = posterior_at(system, search.c, search.weights, search.sd)
+    if status in (GPStatus.SOLVED, GPStatus.MAXITER):
+        search.weights = found.weights
+        with np.errstate(all="ignore"):
+            last = search.project(search.c[system.size :], search.c[: system.size])
+        if last.finite:
+            search.c = np.concatenate([last.c, last.theta])
+    return _split(system, dataclasses.replace(found, c=search.c), search.steps, status, open_)
+
+
+def posterior_at(system: DenseSystem, c: np.ndarray, weights: np.ndarray, sd: float) -> tuple[Fit, bool]:
+    """The posterior of the problem linearised at c, and whether something is open; of the conditions if that fails."""
+    with np.errstate(all="ignore"):
+        block = system.equations(c[: system.size], c[system.size :], sd)
+    finite = np.isfinite(block.A).all() and np.isfinite(block.r).all()
+    try:
+        return best_fit(system, [block, *system.conditions] if finite else system.conditions, c, weights)
+    except (scipy.linalg.LinAlgError, ValueError):
+        return fit(system.conditions, system.weights, system.centre), True
+
+
+def best_fit(
+    system: DenseSystem, blocks: list[Block], c: np.ndarray, weights: np.ndarray
+) -> tuple[Fit, bool]:
     """The posterior with weights by evidence, and whether something of u is open.
 
     The evidence prunes what the data do not ask for. Where they could not have asked for it, as for a slope of which
@@ -65,25 +93,20 @@ def _split(system: DenseSystem, found: Fit, iterations: int, status: GPStatus, o
 
 
 class GaussNewton:
-    """Gauss-Newton with line search; with unknown numbers the equations' noise falls from step to step.
-
-    Unknown coefficients multiply derivatives of u. With exact equations a wrong coefficient forces a wrong u, and
-    the measurements can only be met along a narrow curved valley; with loose ones u is fitted first.
+    """Gauss-Newton with line search, for a nonlinear term.
 
     Parameters
     ----------
     system : DenseSystem
         The problem with its features.
     sd : float
-        Noise of the equations at the end.
-    loose : float
-        Relative noise of the equations at the start, 0 for none.
+        Noise of the equations.
     report : callable
         Called with a sentence after every step.
     """
 
-    def __init__(self, system: DenseSystem, sd: float, loose: float, report: Callable[[str], None]) -> None:
-        self.system, self.sd, self.loose, self.report = system, sd, loose, report
+    def __init__(self, system: DenseSystem, sd: float, report: Callable[[str], None]) -> None:
+        self.system, self.sd, self.report = system, sd, report
         self.c = system.centre
         self.weights = system.weights
         self.change = np.inf
@@ -99,8 +122,7 @@ class GaussNewton:
         return self._finished(step, status)
 
     def _step(self) -> GPStatus:
-        sd = max(self.sd, self.loose * (self.system.f_scale if self.system.exact else 1e3))
-        blocks = self._blocks(self.c, sd)
+        blocks = self._blocks(self.c, self.sd)
         if blocks is None:
             return GPStatus.BREAKDOWN
         found = fit_by_evidence(blocks, self.weights, self.system.groups, self.system.centre, steps=2)
@@ -110,9 +132,6 @@ class GaussNewton:
         before, self.change = self.change, length * self._relative(found.c - self.c)
         self.c = self.c + length * (found.c - self.c)
         self.weights = found.weights
-        if self.loose > 0:
-            self.loose = self.loose * TIGHTER if self.loose > 1e-12 else 0.0
-            return GPStatus.MAXITER
         if length == 0:
             return GPStatus.SOLVED if self._relative(found.c - self.c) < ROUNDING else GPStatus.STAGNATED
         done = self.change < NEWTON_TOLERANCE or (self.change < ROUNDING and self.change > before / 2)
@@ -137,30 +156,14 @@ class GaussNewton:
 
     def _step_length(self, found: Fit, sd: float) -> float:
         """The longest of 1, 1/2, 1/4, ... that makes the sum of squares smaller; 0 where none does."""
-        start = self._merit(self.c, found.weights, sd)
+        start = self.system.squares(self.c, found.weights, sd)
         for halvings in range(HALVINGS):
             length = 0.5**halvings
-            if self._merit(self.c + length * (found.c - self.c), found.weights, sd) < start:
+            if self.system.squares(self.c + length * (found.c - self.c), found.weights, sd) < start:
                 return length
         return 0.0
 
-    def _merit(self, c: np.ndarray, weights: np.ndarray, sd: float) -> float:
-        """Sum of squares of all residuals over their noise, and of the prior; infinite where it is not finite."""
-        system, size = self.system, self.system.size
-        left = system.residual(c[:size], c[size:])
-        each = 1.0 if system.exact else system.noise[system.known]
-        total = np.sum((left / each) ** 2) / sd**2 + np.sum(((c - system.centre) / weights) ** 2)
-        total += sum(np.sum((block.A @ c - block.r) ** 2) / block.sd**2 for block in system.conditions)
-        return float(total) if np.isfinite(total) else np.inf
-
     def _finished(self, step: int, status: GPStatus) -> Solved:
         """The posterior at the last iterate, without another step."""
-        with np.errstate(all="ignore"):
-            blocks = self._blocks(self.c, self.sd)
-        if blocks is None:
-            blocks = self.system.conditions
-        try:
-            found, open_ = best_fit(self.system, blocks, self.c, self.weights)
-        except (scipy.linalg.LinAlgError, ValueError):
-            found, open_ = fit(self.system.conditions, self.system.weights, self.system.centre), True
+        found, open_ = posterior_at(self.system, self.c, self.weights, self.sd)
         return _split(self.system, dataclasses.replace(found, c=self.c), step, status, open_)

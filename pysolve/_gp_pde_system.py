@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from pysolve._gp_pde_evidence import Block, compress, joined
 from pysolve._gp_pde_equations import Equations, at_known
+from pysolve._gp_pde_evidence import Block, compress, joined
 from pysolve._gp_pde_features import Features
 from pysolve._gp_pde_problem import Face, Problem
 from pysolve._gp_pde_rows import GridRows
 
 NUGGET = 1e-13  # noise of exact equations and boundary values, relative to the largest
+TOO_SMALL = 1e-14  # products of features whose size is below this part of the largest are left out
 WIDEST_WEIGHTS = 1e6  # of the frequencies' first weights, relative to u
 UNKNOWNS_SD = (
     1e4  # of the prior of the unknown numbers, relative to where they start: no knowledge to speak of
@@ -60,7 +62,13 @@ class DenseSystem:
         weights = np.maximum(trace, f / np.maximum(norms, 1e-300)) if max(f, trace) > 0 else u
         weights = np.clip(weights, 1e-3 * u, WIDEST_WEIGHTS * u) * np.ones(len(norms))
         f = f or largest * u
-        return np.concatenate([weights[self.groups], UNKNOWNS_SD * self._unknowns_scales(u, f)]), u, f
+        first = np.where(self._sizes() > TOO_SMALL, weights[self.groups], 0.0)
+        return np.concatenate([first, UNKNOWNS_SD * self._unknowns_scales(u, f)]), u, f
+
+    def _sizes(self) -> np.ndarray:
+        """Largest value of every product of features, of the axes' relative to their largest."""
+        sizes = [np.abs(self.rows.matrix(axis, 0)).max(axis=0) for axis in range(len(self.problem.axes))]
+        return functools.reduce(np.kron, [each / (each.max(initial=0) or 1.0) for each in sizes])
 
     def _group_norms(self, parts: list[np.ndarray]) -> np.ndarray:
         """Root mean square over the equations of every group's rows, those of features of size 1."""
@@ -104,6 +112,16 @@ class DenseSystem:
         if self.problem.nonlinear is not None:
             total = total + self.problem.nonlinear[0](self.values(c)[self.known])
         return total
+
+    def squares(self, c: np.ndarray, weights: np.ndarray, sd: float) -> float:
+        """Sum of squares of all residuals over their noise, and of the prior; infinite where it is not finite."""
+        left = self.residual(c[: self.size], c[self.size :])
+        each = 1.0 if self.exact else self.noise[self.known]
+        total = np.sum((left / each) ** 2) / sd**2 + np.sum(
+            ((c - self.centre)[weights > 0] / weights[weights > 0]) ** 2
+        )
+        total += sum(np.sum((block.A @ c - block.r) ** 2) / block.sd**2 for block in self.conditions)
+        return float(total) if np.isfinite(total) else np.inf
 
     def values(
         self, c: np.ndarray, part: slice = slice(None), orders: Sequence[int] | None = None
