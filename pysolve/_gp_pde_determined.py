@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.interpolate
 
+from pysolve._gp_pde_equations import nonlinear_at
 from pysolve._gp_pde_evidence import Block, Fit, fit
 from pysolve._gp_pde_features import Features, OscillatoryFeatures
 from pysolve._gp_pde_posterior import DensePosterior
@@ -85,8 +86,7 @@ def _homogeneous(system: DenseSystem, c: np.ndarray, unknowns: np.ndarray) -> Pr
         for term in problem.terms
     ]
     if problem.nonlinear is not None:
-        u = system.values(c)
-        slope = np.broadcast_to(problem.nonlinear[1](u), u.shape)
+        slope = nonlinear_at(problem, system.values(c))[1]
         if not np.isfinite(slope).all():
             return None
         terms.append(Term((0,) * len(axes), _moved(slope, problem.axes, axes)))
@@ -121,7 +121,7 @@ def _moved(
 
 def _face(face: Face, old: Sequence[np.ndarray], new: Sequence[np.ndarray]) -> Face:
     """The same side with value 0 wherever the nearest point's is known."""
-    others = [[x for j, x in enumerate(axes) if j != face.axis] for axes in (old, new)]
-    known = _moved(np.where(np.isfinite(face.g), 1.0, 0.0), *others, method="nearest")
+    before, after = ([x for j, x in enumerate(axes) if j != face.axis] for axes in (old, new))
+    known = _moved(np.where(np.isfinite(face.g), 1.0, 0.0), before, after, "nearest")
     g = np.where(np.asarray(known) > 0.5, 0.0, np.nan)
     return dataclasses.replace(face, g=g)

@@ -54,11 +54,10 @@ class Piece:
             if part is not None:
                 r += theta * (part @ c)
         if problem.nonlinear is not None and self.values is not None:
-            N, slope = problem.nonlinear
             u = (self.values @ c) * self.each
-            by_u = np.broadcast_to(slope(u), u.shape)
+            N, by_u = nonlinear_at(problem, u)
             A += by_u[:, None] * self.values
-            r += (by_u * u - N(u)) / self.each
+            r += (by_u * u - N) / self.each
         return A, D, r
 
 
@@ -143,6 +142,23 @@ class Equations:
         moving = tuple(next(blocks) if used else None for used in uses)
         flat = gathered[:, n * (1 + sum(uses)) :]
         return [Piece(fixed, moving, flat[:, :k], flat[:, k], None, np.ones(len(gathered)))]
+
+
+def nonlinear_at(problem: Problem, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """N and its derivative at u, as arrays of u's shape."""
+    assert problem.nonlinear is not None
+    made = []
+    for name, function in zip(("N", "dN"), problem.nonlinear, strict=True):
+        with np.errstate(all="ignore"):
+            value = np.asarray(function(u.copy()))
+        if value.dtype.kind not in "fiub":
+            raise TypeError(f"nonlinear: {name} must return real numbers, got dtype {value.dtype}")
+        if value.shape not in ((), u.shape):
+            raise ValueError(
+                f"nonlinear: {name} must return an array of the shape {u.shape} of u, got {value.shape}"
+            )
+        made.append(np.broadcast_to(value, u.shape).astype(np.float64))
+    return made[0], made[1]
 
 
 def at_known(values: float | np.ndarray, part: slice, known: np.ndarray) -> np.ndarray:

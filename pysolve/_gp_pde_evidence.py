@@ -132,8 +132,8 @@ def weight_factors(
     """MacKay's update of the groups' prior standard deviations, sqrt(|z_g|^2 / gamma_g), and gamma.
 
     With rows that are exact beside noisy ones, of the evidence of the noisy ones alone, log p(all) - log p(exact): an
-    equation that holds exactly says which functions there are, not how large they are, and a thousand zeros on its right
-    side would make them small. `constrained` is the posterior of the exact rows.
+    equation that holds exactly says which functions there are, not how large they are, and a thousand zeros on its
+    right side would make them small. `constrained` is the posterior of the exact rows.
     """
     squares, gamma = group_weights(found, groups)
     total = gamma.sum()

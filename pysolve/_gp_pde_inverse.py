@@ -98,10 +98,16 @@ class VariableProjection:
     def matched(self, c: np.ndarray) -> np.ndarray:
         """The numbers with which the equations hold best for given u."""
         system = self.system
-        D = np.vstack([piece.by_unknowns(c) for piece in system.pieces])
-        r = np.concatenate([piece.f - piece.fixed @ c for piece in system.pieces])
+        at = np.zeros_like(system.starts)
+        lines = [piece.linearised(system.problem, c, at) for piece in system.pieces]
+        D = np.vstack([columns for _, columns, _ in lines])
+        r = np.concatenate([value - A @ c for A, _, value in lines])
         wide = system.weights[system.size :]
-        theta = np.linalg.lstsq(D * wide, r, rcond=1e-8)[0] * wide if np.isfinite(D).all() else system.starts
+        theta = (
+            np.linalg.lstsq(D * wide, r, rcond=1e-8)[0] * wide
+            if np.isfinite(D).all() and np.isfinite(r).all()
+            else system.starts
+        )
         return theta if np.isfinite(theta).all() else system.starts
 
     def _descend(self, best: Projection) -> tuple[Projection, GPStatus]:
@@ -138,9 +144,7 @@ class VariableProjection:
         if not np.isfinite(found.c).all():
             return False
         self.weights, self.sd = found.weights, block.sd
-        counted = self.weights > 1e-3 * self.weights[: system.size].max()
-        change = np.abs(np.log(self.weights[counted] / before[0][counted])).max(initial=0)
-        return bool(max(change, abs(np.log(self.sd / before[1]))) > SETTLED)
+        return has_moved(before, (self.weights, self.sd), system.size)
 
     def project(self, theta: np.ndarray, near: np.ndarray) -> Projection:
         """The best c for these numbers; N is linearised near c."""
@@ -181,6 +185,13 @@ class VariableProjection:
         step = wide * scipy.linalg.solve_triangular(T, Q.T @ rest)
         sds = wide * np.linalg.norm(scipy.linalg.solve_triangular(T, np.eye(len(T))), axis=1)
         return Projection(theta, c, float(rest @ rest), step, sds)
+
+
+def has_moved(before: tuple[np.ndarray, float], after: tuple[np.ndarray, float], size: int) -> bool:
+    """Whether the weights that count, of the first `size` coefficients, or the noise are others than before."""
+    counted = np.flatnonzero(after[0][:size] > 1e-3 * after[0][:size].max(initial=0))
+    change = np.abs(np.log(after[0][counted] / before[0][counted])).max(initial=0)
+    return bool(max(change, abs(np.log(after[1] / before[1]))) > SETTLED)
 
 
 def rotated(h: np.ndarray, tau: np.ndarray, columns: np.ndarray) -> np.ndarray:

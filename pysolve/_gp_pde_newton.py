@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
-import scipy.linalg
 
 from pysolve._gp_pde_determined import has_null_space, is_open
 from pysolve._gp_pde_evidence import Block, Fit, fit, fit_by_evidence
-from pysolve._gp_pde_inverse import VariableProjection
+from pysolve._gp_pde_inverse import ROUNDS, VariableProjection, has_moved
 from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_system import NUGGET, DenseSystem
 
@@ -18,6 +17,7 @@ NEWTON_STEPS = 60
 NEWTON_TOLERANCE = 1e-11  # relative change of u at which Gauss-Newton is at its end
 ROUNDING = 1e-6  # a change below this that no longer falls is rounding
 HALVINGS = 14
+LOOSER = 2.0  # times more noise of the equations is worth another try
 
 
 @dataclasses.dataclass
@@ -60,14 +60,15 @@ def with_unknown_coefficients(system: DenseSystem, sd: float, report: Callable[[
 
 
 def posterior_at(system: DenseSystem, c: np.ndarray, weights: np.ndarray, sd: float) -> tuple[Fit, bool]:
-    """The posterior of the problem linearised at c, and whether something is open; of the conditions if that fails."""
+    """The posterior of the problem linearised at c, and whether something is open.
+
+    Where that is not finite, the posterior of the conditions alone.
+    """
     with np.errstate(all="ignore"):
         block = system.equations(c[: system.size], c[system.size :], sd)
-    finite = np.isfinite(block.A).all() and np.isfinite(block.r).all()
-    try:
-        return best_fit(system, [block, *system.conditions] if finite else system.conditions, c, weights)
-    except (scipy.linalg.LinAlgError, ValueError):
+    if not (np.isfinite(block.A).all() and np.isfinite(block.r).all()):
         return fit(system.conditions, system.weights, system.centre), True
+    return best_fit(system, [block, *system.conditions], c, weights)
 
 
 def best_fit(
@@ -110,32 +111,66 @@ class GaussNewton:
         self.c = system.centre
         self.weights = system.weights
         self.change = np.inf
+        self.steps = 0
 
     def run(self) -> Solved:
-        """Steps until u no longer changes; the last finite iterate whatever happens."""
-        status, step = GPStatus.MAXITER, 0
-        while step < NEWTON_STEPS and status is GPStatus.MAXITER:
-            step += 1
-            with np.errstate(all="ignore"):
-                status = self._step()
-            self.report(f"Gauss-Newton step {step}: relative change {self.change:.1e}")
-        return self._finished(step, status)
+        """Steps at fixed weights and evidence in turn; the last finite iterate whatever happens."""
+        status = GPStatus.MAXITER
+        with np.errstate(all="ignore"):
+            for _ in range(ROUNDS):
+                status = self._descend()
+                if status is not GPStatus.SOLVED or not self._reweigh():
+                    break
+        return self._finished(self.steps, status)
+
+    def _descend(self) -> GPStatus:
+        """Steps until u no longer changes."""
+        self.change = np.inf
+        status = GPStatus.MAXITER
+        while self.steps < NEWTON_STEPS and status is GPStatus.MAXITER:
+            self.steps += 1
+            status = self._step()
+            self.report(f"Gauss-Newton step {self.steps}: relative change {self.change:.1e}")
+        return status
 
     def _step(self) -> GPStatus:
         blocks = self._blocks(self.c, self.sd)
         if blocks is None:
             return GPStatus.BREAKDOWN
-        found = fit_by_evidence(blocks, self.weights, self.system.groups, self.system.centre, steps=2)
+        found = fit(blocks, self.weights, self.system.centre)
         if not np.isfinite(found.c).all():
             return GPStatus.BREAKDOWN
-        length = self._step_length(found, blocks[0].sd)
+        length, finite = self._step_length(found)
         before, self.change = self.change, length * self._relative(found.c - self.c)
         self.c = self.c + length * (found.c - self.c)
-        self.weights = found.weights
         if length == 0:
-            return GPStatus.SOLVED if self._relative(found.c - self.c) < ROUNDING else GPStatus.STAGNATED
+            if self._relative(found.c - self.c) < ROUNDING:
+                return GPStatus.SOLVED
+            if self._loosen(blocks[0], found):
+                return GPStatus.MAXITER
+            return GPStatus.STAGNATED if finite else GPStatus.BREAKDOWN
         done = self.change < NEWTON_TOLERANCE or (self.change < ROUNDING and self.change > before / 2)
         return GPStatus.SOLVED if done else GPStatus.MAXITER
+
+    def _loosen(self, block: Block, found: Fit) -> bool:
+        """Give exact equations the noise that the features leave of the linearised ones; whether that was more.
+
+        A solution that the features do not resolve would otherwise drive the coefficients up without bound.
+        """
+        if block.fixed or block.count == 0:
+            return False
+        before, self.sd = self.sd, float(np.linalg.norm(found.residuals[0])) / np.sqrt(block.count)
+        return self.sd > LOOSER * before
+
+    def _reweigh(self) -> bool:
+        """Weights and noise by evidence at the solution; whether they changed by much."""
+        blocks = self._blocks(self.c, self.sd)
+        if blocks is None:
+            return False
+        before = self.weights, self.sd
+        found = fit_by_evidence(blocks, self.weights, self.system.groups, self.system.centre)
+        self.weights, self.sd = found.weights, blocks[0].sd
+        return has_moved(before, (self.weights, self.sd), self.system.size)
 
     def _blocks(self, c: np.ndarray, sd: float) -> list[Block] | None:
         """The system linearised at c; None where that is not finite."""
@@ -154,14 +189,20 @@ class GaussNewton:
         others = np.abs(step[size:]) / np.maximum(np.abs(self.c[size:]), 1e-8)
         return float(max(moved, others.max(initial=0)))
 
-    def _step_length(self, found: Fit, sd: float) -> float:
-        """The longest of 1, 1/2, 1/4, ... that makes the sum of squares smaller; 0 where none does."""
-        start = self.system.squares(self.c, found.weights, sd)
+    def _step_length(self, found: Fit) -> tuple[float, bool]:
+        """The longest of 1, 1/2, 1/4, ... that makes the sum of squares smaller, 0 where none does.
+
+        And whether all that were tried were finite.
+        """
+        start = self.system.squares(self.c, self.weights, self.sd)
+        finite = True
         for halvings in range(HALVINGS):
             length = 0.5**halvings
-            if self.system.squares(self.c + length * (found.c - self.c), found.weights, sd) < start:
-                return length
-        return 0.0
+            tried = self.system.squares(self.c + length * (found.c - self.c), self.weights, self.sd)
+            finite = finite and bool(np.isfinite(tried))
+            if tried < start:
+                return length, finite
+        return 0.0, finite
 
     def _finished(self, step: int, status: GPStatus) -> Solved:
         """The posterior at the last iterate, without another step."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._gp_pde_equations import Equations, at_known
+from pysolve._gp_pde_equations import Equations, at_known, nonlinear_at
 from pysolve._gp_pde_evidence import Block, compress, joined
 from pysolve._gp_pde_features import Features
 from pysolve._gp_pde_problem import Face, Problem
@@ -92,7 +92,7 @@ class DenseSystem:
     def equations(self, c: np.ndarray, unknowns: np.ndarray, sd: float) -> Block:
         """The equations linearised at (c, unknowns), with noise sd (times the one given, where one was)."""
         gathered = None
-        floor = sd if self.exact else min(sd, NUGGET * self.f_scale / self.noise.max())
+        floor = NUGGET * self.f_scale if self.exact else min(sd, NUGGET * self.f_scale / self.noise.max())
         for piece in self.pieces:
             A, columns, r = piece.linearised(self.problem, c, unknowns)
             block = compress(np.hstack([A, columns]), r, sd, not self.exact, floor)
@@ -101,7 +101,7 @@ class DenseSystem:
         return dataclasses.replace(gathered, count=self.pieces.count, log_units=self.log_units)
 
     def residual(self, c: np.ndarray, unknowns: np.ndarray) -> np.ndarray:
-        """Left side minus right side of the equation where f is known, shape (n,)."""
+        """Left side minus right side of the equation where f is known, shape (n,); inf where it is not finite."""
         total: Any = -self.problem.f[self.known]
         for term in self.problem.terms:
             factor = 1.0 if term.unknown is None else unknowns[self.place[term.unknown]]
@@ -110,8 +110,8 @@ class DenseSystem:
         for source in self.problem.sources:
             total = total - unknowns[self.place[source.unknown]] * source.shape[self.known]
         if self.problem.nonlinear is not None:
-            total = total + self.problem.nonlinear[0](self.values(c)[self.known])
-        return total
+            total = total + nonlinear_at(self.problem, self.values(c)[self.known])[0]
+        return np.where(np.isfinite(total), total, np.inf)
 
     def squares(self, c: np.ndarray, weights: np.ndarray, sd: float) -> float:
         """Sum of squares of all residuals over their noise, and of the prior; infinite where it is not finite."""
