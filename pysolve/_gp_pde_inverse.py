@@ -26,7 +26,8 @@ ROUNDS = 4  # of steps and evidence
 PART_OF_SD = 0.02  # a step below this part of the standard deviation is none
 RELATIVE = 1e-10  # and one below this part of the number itself, of data without noise
 SETTLED = 0.1  # change of the logarithm of a weight at which the evidence has settled
-LINEARISATIONS = 2  # of N for every theta that is tried
+LINEARISATIONS = 8  # of N, at most, for every theta that is tried
+UNMOVED = 1e-9  # change of u relative to its size at which they are enough
 JITTER = 1e-5  # relative noise at least, in the smooth fit
 SMOOTH_SCALES = np.logspace(-2, 2, 9)
 
@@ -147,14 +148,22 @@ class VariableProjection:
         return has_moved(before, (self.weights, self.sd), system.size)
 
     def project(self, theta: np.ndarray, near: np.ndarray) -> Projection:
-        """The best c for these numbers; N is linearised near c."""
+        """The best c for these numbers; N is linearised near c, again and again until u no longer changes.
+
+        Where it goes on changing, J is that of the equations as they are, which is large.
+        """
         found = self._projected(theta, near)
-        if self.system.problem.nonlinear is not None:
-            for _ in range(LINEARISATIONS - 1):
-                found = self._projected(theta, found.c) if found.finite else found
-            squares = self.system.squares(np.concatenate([found.c, theta]), self.weights, self.sd)
-            found = dataclasses.replace(found, squares=squares)
-        return found
+        if self.system.problem.nonlinear is None:
+            return found
+        for _ in range(LINEARISATIONS):
+            if not found.finite:
+                break
+            before, found = found, self._projected(theta, found.c)
+            moved = np.abs(self.system.values(found.c - before.c)).max(initial=0)
+            if moved <= UNMOVED * self.system.u_scale:
+                return found
+        squares = self.system.squares(np.concatenate([found.c, theta]), self.weights, self.sd)
+        return dataclasses.replace(found, squares=squares)
 
     def _projected(self, theta: np.ndarray, near: np.ndarray) -> Projection:
         system, size = self.system, self.system.size
