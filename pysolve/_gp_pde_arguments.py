@@ -207,9 +207,19 @@ def as_faces(boundary: Any, axes: tuple[np.ndarray, ...]) -> tuple[tuple[Face, .
                 raise ValueError(
                     f"boundary[{axis}] must be a pair (low, high), None or 'periodic', got {pair!r:.80}"
                 )
-            sides = [_face(side, axis, end, axes) for end, side in enumerate(pair) if side is not None]
+            sides = [
+                _face(side, axis, end, axes) for end, given in enumerate(pair) for side in _conditions(given)
+            ]
             faces += [face for face in sides if np.isfinite(face.g).any()]
     return tuple(faces), tuple(periodic)
+
+
+def _conditions(given: Any) -> list[Any]:
+    """What is asked for on one side: nothing, one condition, or several, as u and its velocity where time begins."""
+    if given is None:
+        return []
+    several = isinstance(given, (list, tuple)) and any(isinstance(part, Robin) for part in given)
+    return list(given) if several else [given]
 
 
 def _face(side: Any, axis: int, end: int, axes: tuple[np.ndarray, ...]) -> Face:

@@ -21,8 +21,8 @@ EM_TOLERANCE = 1e-2  # relative change of the weights at which they are good eno
 class Block:
     """Rows of one kind, compressed to a triangle: A^T A and A^T r are those of all `count` rows.
 
-    `floor` is the least standard deviation; `fixed` blocks keep theirs, the others are given what the
-    residual shows.
+    `floor` is the least standard deviation: that of rounding. `fixed` blocks keep theirs, the others are given
+    what the residual shows.
     """
 
     A: np.ndarray
@@ -31,29 +31,37 @@ class Block:
     sd: float
     floor: float
     fixed: bool
+    log_units: float = 0.0  # sum of the logarithms of what the rows were divided by
 
 
-def compress(A: np.ndarray, r: np.ndarray, sd: float, fixed: bool) -> Block:
+def compress(A: np.ndarray, r: np.ndarray, sd: float, fixed: bool, floor: float | None = None) -> Block:
     """The block of rows with the same sums of squares, of at most one row more than columns."""
     count = len(r)
     if count > A.shape[1] + 1:
         triangle = scipy.linalg.qr(np.column_stack([A, r]), mode="r", overwrite_a=True, check_finite=False)[0]
         triangle = triangle[: A.shape[1] + 1]
         A, r = triangle[:, :-1], triangle[:, -1]
-    return Block(A, r, count, sd, sd, fixed)
+    return Block(A, r, count, sd, sd if floor is None else floor, fixed)
 
 
 def joined(first: Block, second: Block) -> Block:
     """The rows of both, which have one standard deviation."""
     both = compress(
-        np.vstack([first.A, second.A]), np.concatenate([first.r, second.r]), first.sd, first.fixed
+        np.vstack([first.A, second.A]),
+        np.concatenate([first.r, second.r]),
+        first.sd,
+        first.fixed,
+        first.floor,
     )
     return dataclasses.replace(both, count=first.count + second.count)
 
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """The posterior at given weights: mean c, triangle R with covariance of z = (R^T R)^-1, evidence."""
+    """The posterior at given weights: mean c, triangle R with covariance of z = (R^T R)^-1, evidence.
+
+    Coefficients of weight 0 are 0, and R is without them.
+    """
 
     c: np.ndarray
     weights: np.ndarray  # w, the prior standard deviation of every coefficient
@@ -61,9 +69,15 @@ class Fit:
     log_evidence: float
     residuals: tuple[np.ndarray, ...]  # of every block, compressed
 
+    @property
+    def used(self) -> np.ndarray:
+        """The coefficients of a weight that is not 0."""
+        return np.flatnonzero(self.weights)
+
     def half(self, rows: np.ndarray) -> np.ndarray:
         """H with rows Cov(c) rows^T = H^T H."""
-        return scipy.linalg.solve_triangular(self.R, (rows * self.weights).T, trans="T", check_finite=False)
+        weighted = rows[:, self.used] * self.weights[self.used]
+        return scipy.linalg.solve_triangular(self.R, weighted.T, trans="T", check_finite=False)
 
     def variance(self, rows: np.ndarray) -> np.ndarray:
         """Posterior variance of rows @ c, shape (n,)."""
@@ -73,42 +87,61 @@ class Fit:
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draws of c from the posterior, shape (n, size)."""
         z = rng.standard_normal((len(self.R), n))
-        return (
-            self.c + (self.weights[:, None] * scipy.linalg.solve_triangular(self.R, z, check_finite=False)).T
-        )
+        draws = np.tile(self.c, (n, 1))
+        spread = scipy.linalg.solve_triangular(self.R, z, check_finite=False)
+        draws[:, self.used] += (self.weights[self.used, None] * spread).T
+        return draws
 
 
 def fit(blocks: list[Block], weights: np.ndarray, centre: np.ndarray | None = None) -> Fit:
     """The posterior for the prior N(centre, weights^2) of c; the centre is 0 by default."""
-    size = len(weights)
-    rows = np.vstack([*(block.A * (weights / block.sd) for block in blocks), np.eye(size)])
-    prior = np.zeros(size) if centre is None else centre / weights
+    used = np.flatnonzero(weights)
+    w, size = weights[used], len(used)
+    rows = np.vstack([*(block.A[:, used] * (w / block.sd) for block in blocks), np.eye(size)])
+    prior = np.zeros(size) if centre is None else centre[used] / w
     r = np.concatenate([*(block.r / block.sd for block in blocks), prior])
     triangle = scipy.linalg.qr(np.column_stack([rows, r]), mode="r", overwrite_a=True, check_finite=False)[0]
     R, z = triangle[:size, :size], triangle[:size, size]
-    z = scipy.linalg.solve_triangular(R, z, check_finite=False)
-    c = weights * z
+    c = np.zeros(len(weights))
+    c[used] = w * scipy.linalg.solve_triangular(R, z, check_finite=False)
     left = triangle[size, size] ** 2 if len(triangle) > size else 0.0
     n = sum(block.count for block in blocks)
-    log_sd = sum(block.count * np.log(block.sd) for block in blocks)
     log_det = np.log(np.abs(np.diag(R))).sum()
+    log_sd = sum(block.count * np.log(block.sd) + block.log_units for block in blocks)
     evidence = -0.5 * left - log_det - log_sd - 0.5 * n * np.log(2 * np.pi)
     return Fit(c, weights, R, float(evidence), tuple(block.r - block.A @ c for block in blocks))
 
 
 def group_weights(found: Fit, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """MacKay's update of the groups' prior standard deviations, and how many coefficients each determines.
+    """|z_g|^2 of every group, and how many of its coefficients the rows determine.
 
-    w_g^2 = w_g^2 |z_g|^2 / gamma_g with gamma_g = size_g - trace of the posterior covariance of z_g.
+    That is gamma_g = size_g - trace of the posterior covariance of z_g.
     """
-    size = len(groups)
-    inverse = scipy.linalg.solve_triangular(found.R, np.eye(len(found.R)), check_finite=False)[:size]
+    used = found.used[found.used < len(groups)]
+    inverse = scipy.linalg.solve_triangular(found.R, np.eye(len(found.R)), check_finite=False)[: len(used)]
     variances = np.einsum("ij,ij->i", inverse, inverse)
-    z = found.c[:size] / found.weights[:size]
-    counts = np.bincount(groups)
-    gamma = np.maximum(counts - np.bincount(groups, variances), 1e-3)
-    factor = np.sqrt(np.bincount(groups, z * z) / gamma)
-    return factor, gamma
+    z = found.c[used] / found.weights[used]
+    count = int(groups.max(initial=-1)) + 1
+    squares = np.bincount(groups[used], z * z, minlength=count)
+    return squares, np.bincount(groups[used], 1 - variances, minlength=count)
+
+
+def weight_factors(
+    found: Fit, groups: np.ndarray, constrained: Fit | None = None
+) -> tuple[np.ndarray, float]:
+    """MacKay's update of the groups' prior standard deviations, sqrt(|z_g|^2 / gamma_g), and gamma.
+
+    With rows that are exact beside noisy ones, of the evidence of the noisy ones alone, log p(all) - log p(exact): an
+    equation that holds exactly says which functions there are, not how large they are, and a thousand zeros on its
+    right side would make them small. `constrained` is the posterior of the exact rows.
+    """
+    squares, gamma = group_weights(found, groups)
+    total = gamma.sum()
+    if constrained is not None:
+        squares_of_exact, gamma_of_exact = group_weights(constrained, groups)
+        squares, gamma = np.maximum(squares - squares_of_exact, 0), gamma - gamma_of_exact
+    gamma = np.maximum(gamma, 1e-3)
+    return np.sqrt(squares / gamma), total
 
 
 def fit_by_evidence(
@@ -117,20 +150,29 @@ def fit_by_evidence(
     groups: np.ndarray,
     centre: np.ndarray | None = None,
     steps: int = EM_STEPS,
+    least: np.ndarray | None = None,
 ) -> Fit:
     """Weights of the groups, and the standard deviations of blocks that are not fixed, by maximal evidence.
 
-    Coefficients beyond the groups' keep their weights.
+    Coefficients beyond the groups' keep their weights, and none falls below `least`.
     """
     found = fit(blocks, weights, centre)
     size = len(groups)
     for _ in range(steps):
-        factor, gamma = group_weights(found, groups)
+        exact = [block for block in blocks if block.count and block.sd <= block.floor]
+        exact_equations = any(not block.fixed for block in exact)
+        noisy = len(exact) < sum(block.count > 0 for block in blocks)
+        constrained = fit(exact, found.weights, centre) if exact_equations and noisy else None
+        factor, determined = weight_factors(found, groups, constrained)
         weights = found.weights.copy()
         weights[:size] *= np.clip(factor[groups], 1e-3, 1e3)
-        weights[:size] = np.maximum(weights[:size], LEAST_WEIGHT * weights[:size].max(initial=0))
-        change = _update_noise(blocks, found, gamma.sum())
-        change = max(change, float(np.abs(np.log(weights / found.weights)).max(initial=0)))
+        least_now = np.full(size, LEAST_WEIGHT * weights[:size].max(initial=0))
+        if least is not None:
+            least_now = np.maximum(least_now, least[:size])
+        used = found.weights > 0
+        weights[:size] = np.where(used[:size], np.maximum(weights[:size], least_now), 0)
+        change = _update_noise(blocks, found, determined)
+        change = max(change, float(np.abs(np.log(weights[used] / found.weights[used])).max(initial=0)))
         found = fit(blocks, weights, centre)
         if change < EM_TOLERANCE:
             break

@@ -90,6 +90,10 @@ class OscillatoryFeatures:
         Features of an envelope at most: the first ones, which are the smoothest. Default: all.
     amplitudes : tuple of float, optional
         Square roots of the frequencies' weights. Default: 1.
+    trend : bool, default False
+        Whether 1 is a feature too, times the waves of every frequency, and x (scaled to [-1, 1]). The envelope's
+        features only come near to them, so that equations known exactly would rule out what solves them with
+        f = 0: a constant, a slope, a wave.
     """
 
     low: float
@@ -98,14 +102,18 @@ class OscillatoryFeatures:
     rho: tuple[float, ...]
     most: int | None = None
     amplitudes: tuple[float, ...] | None = None
+    trend: bool = False
 
     @functools.cached_property
     def _envelopes(self) -> tuple[np.ndarray, ...]:
         amplitudes = self.amplitudes or (1.0,) * len(self.rho)
         length = self.high - self.low
-        return tuple(
-            a * envelope(rho * length)[:, : self.most] for a, rho in zip(amplitudes, self.rho, strict=True)
-        )
+        made = []
+        for a, rho, mu in zip(amplitudes, self.rho, self.frequencies, strict=True):
+            e = envelope(rho * length)[:, : self.most]
+            polynomials = np.eye(len(e), (2 if mu == 0 else 1) if self.trend else 0)
+            made.append(a * np.hstack([polynomials, e]))
+        return tuple(made)
 
     @functools.cached_property
     def groups(self) -> np.ndarray:

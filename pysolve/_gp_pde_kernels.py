@@ -110,7 +110,7 @@ def axis_features(
     for x, mus, spread in zip(problem.axes, frequencies, spreads, strict=True):
         rho = spread / (x[-1] - x[0])
         if kernel.kind in ("gm", "se"):
-            made.append(OscillatoryFeatures(x[0], x[-1], tuple(mus), (rho,) * len(mus)))
+            made.append(OscillatoryFeatures(x[0], x[-1], tuple(mus), (rho,) * len(mus), trend=True))
         else:
             made.append(
                 KernelFeatures(x, SpectralMixture(np.array(mus), rho=np.array(rho), kind=kernel.kind))

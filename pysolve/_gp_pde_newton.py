@@ -6,22 +6,18 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
-import scipy.linalg
 
+from pysolve._gp_pde_determined import has_null_space, is_open
 from pysolve._gp_pde_evidence import Block, Fit, fit, fit_by_evidence
+from pysolve._gp_pde_inverse import ROUNDS, VariableProjection, has_moved
 from pysolve._gp_pde_outcome import GPStatus
-from pysolve._gp_pde_posterior import DensePosterior
 from pysolve._gp_pde_system import NUGGET, DenseSystem
 
 NEWTON_STEPS = 60
 NEWTON_TOLERANCE = 1e-11  # relative change of u at which Gauss-Newton is at its end
 ROUNDING = 1e-6  # a change below this that no longer falls is rounding
 HALVINGS = 14
-LOOSEST = 1e-2  # relative noise of the equations at which a search for unknown numbers begins
-UNDETERMINED = 0.03  # standard deviation relative to the largest u that is no knowledge, were all data exact
-EXACTLY = 1e-8  # what the noise of data is multiplied by to make them exact
-PROBES = 12  # points of every axis at which that is looked at
-TIGHTER = 0.1  # and what it is multiplied by from step to step
+LOOSER = 2.0  # times more noise of the equations is worth another try
 
 
 @dataclasses.dataclass
@@ -42,32 +38,55 @@ def solve(system: DenseSystem, report: Callable[[str], None] = lambda text: None
     sd = NUGGET * system.f_scale if system.exact else 1.0
     if system.problem.nonlinear is None and not bilinear:
         block = system.equations(np.zeros(system.size), system.starts, sd)
-        found, open_ = best_fit(system, [block, *system.conditions], system.weights)
+        found, open_ = best_fit(system, [block, *system.conditions], system.centre, system.weights)
         return _split(system, found, 1, GPStatus.SOLVED, open_)
-    return GaussNewton(system, sd, LOOSEST if bilinear else 0.0, report).run()
+    if bilinear:
+        return with_unknown_coefficients(system, sd, report)
+    return GaussNewton(system, sd, report).run()
 
 
-def best_fit(system: DenseSystem, blocks: list[Block], weights: np.ndarray) -> tuple[Fit, bool]:
-    """The posterior with weights by evidence, but for what the data say nothing of; and whether there is such.
+def with_unknown_coefficients(system: DenseSystem, sd: float, report: Callable[[str], None]) -> Solved:
+    """The posterior where numbers in the operator are unknown: that of the problem linearised at the best ones."""
+    search = VariableProjection(system, sd, report)
+    status = search.run()
+    found, open_ = posterior_at(system, search.c, search.weights, search.sd)
+    if status in (GPStatus.SOLVED, GPStatus.MAXITER):
+        search.weights = found.weights
+        with np.errstate(all="ignore"):
+            last = search.project(search.c[system.size :], search.c[: system.size])
+        if last.finite:
+            search.c = np.concatenate([last.c, last.theta])
+    return _split(system, dataclasses.replace(found, c=search.c), search.steps, status, open_)
+
+
+def posterior_at(system: DenseSystem, c: np.ndarray, weights: np.ndarray, sd: float) -> tuple[Fit, bool]:
+    """The posterior of the problem linearised at c, and whether something is open.
+
+    Where that is not finite, the posterior of the conditions alone.
+    """
+    with np.errstate(all="ignore"):
+        block = system.equations(c[: system.size], c[system.size :], sd)
+    if not (np.isfinite(block.A).all() and np.isfinite(block.r).all()):
+        return fit(system.conditions, system.weights, system.centre), True
+    return best_fit(system, [block, *system.conditions], c, weights)
+
+
+def best_fit(
+    system: DenseSystem, blocks: list[Block], c: np.ndarray, weights: np.ndarray
+) -> tuple[Fit, bool]:
+    """The posterior with weights by evidence, and whether something of u is open.
 
     The evidence prunes what the data do not ask for. Where they could not have asked for it, as for a slope of which
     no boundary value tells, that would be a certainty out of nothing: then no weight falls below its first one.
     """
-    if undetermined(system, blocks):
-        return fit(blocks, np.maximum(weights, system.weights), system.centre), True
-    return fit_by_evidence(blocks, weights, system.groups, system.centre), False
-
-
-def undetermined(system: DenseSystem, blocks: list[Block]) -> bool:
-    """Whether u would be open somewhere even if all data were exact."""
-    exact = [dataclasses.replace(block, sd=EXACTLY * block.sd) if block.fixed else block for block in blocks]
-    found = fit(exact, system.weights, system.centre)
-    posterior = DensePosterior(found, tuple(part.size for part in system.rows.features))
-    matrices = []
-    for part, x in zip(system.rows.features, system.problem.axes, strict=True):
-        matrices.append(part.matrix(np.linspace(x[0], x[-1], min(PROBES, len(x)))))
-    u = np.abs(system.values(found.c[: system.size])).max(initial=0)
-    return bool(posterior.variance_grid(matrices).max() > (UNDETERMINED * max(u, 1e-3 * system.u_scale)) ** 2)
+    size = system.size
+    if has_null_space(system, c[:size], c[size:]):
+        found = fit_by_evidence(
+            blocks, np.maximum(weights, system.weights), system.groups, system.centre, least=system.weights
+        )
+        return found, True
+    found = fit_by_evidence(blocks, weights, system.groups, system.centre)
+    return found, is_open(system, blocks, found)
 
 
 def _split(system: DenseSystem, found: Fit, iterations: int, status: GPStatus, open_: bool) -> Solved:
@@ -75,58 +94,83 @@ def _split(system: DenseSystem, found: Fit, iterations: int, status: GPStatus, o
 
 
 class GaussNewton:
-    """Gauss-Newton with line search; with unknown numbers the equations' noise falls from step to step.
-
-    Unknown coefficients multiply derivatives of u. With exact equations a wrong coefficient forces a wrong u, and
-    the measurements can only be met along a narrow curved valley; with loose ones u is fitted first.
+    """Gauss-Newton with line search, for a nonlinear term.
 
     Parameters
     ----------
     system : DenseSystem
         The problem with its features.
     sd : float
-        Noise of the equations at the end.
-    loose : float
-        Relative noise of the equations at the start, 0 for none.
+        Noise of the equations.
     report : callable
         Called with a sentence after every step.
     """
 
-    def __init__(self, system: DenseSystem, sd: float, loose: float, report: Callable[[str], None]) -> None:
-        self.system, self.sd, self.loose, self.report = system, sd, loose, report
+    def __init__(self, system: DenseSystem, sd: float, report: Callable[[str], None]) -> None:
+        self.system, self.sd, self.report = system, sd, report
         self.c = system.centre
         self.weights = system.weights
         self.change = np.inf
+        self.steps = 0
 
     def run(self) -> Solved:
-        """Steps until u no longer changes; the last finite iterate whatever happens."""
-        status, step = GPStatus.MAXITER, 0
-        while step < NEWTON_STEPS and status is GPStatus.MAXITER:
-            step += 1
-            with np.errstate(all="ignore"):
-                status = self._step()
-            self.report(f"Gauss-Newton step {step}: relative change {self.change:.1e}")
-        return self._finished(step, status)
+        """Steps at fixed weights and evidence in turn; the last finite iterate whatever happens."""
+        status = GPStatus.MAXITER
+        with np.errstate(all="ignore"):
+            for _ in range(ROUNDS):
+                status = self._descend()
+                if status is not GPStatus.SOLVED or not self._reweigh():
+                    break
+        return self._finished(self.steps, status)
+
+    def _descend(self) -> GPStatus:
+        """Steps until u no longer changes."""
+        self.change = np.inf
+        status = GPStatus.MAXITER
+        while self.steps < NEWTON_STEPS and status is GPStatus.MAXITER:
+            self.steps += 1
+            status = self._step()
+            self.report(f"Gauss-Newton step {self.steps}: relative change {self.change:.1e}")
+        return status
 
     def _step(self) -> GPStatus:
-        sd = max(self.sd, self.loose * (self.system.f_scale if self.system.exact else 1e3))
-        blocks = self._blocks(self.c, sd)
+        blocks = self._blocks(self.c, self.sd)
         if blocks is None:
             return GPStatus.BREAKDOWN
-        found = fit_by_evidence(blocks, self.weights, self.system.groups, self.system.centre, steps=2)
+        found = fit(blocks, self.weights, self.system.centre)
         if not np.isfinite(found.c).all():
             return GPStatus.BREAKDOWN
-        length = self._step_length(found, blocks[0].sd)
+        length, finite = self._step_length(found)
         before, self.change = self.change, length * self._relative(found.c - self.c)
         self.c = self.c + length * (found.c - self.c)
-        self.weights = found.weights
-        if self.loose > 0:
-            self.loose = self.loose * TIGHTER if self.loose > 1e-12 else 0.0
-            return GPStatus.MAXITER
         if length == 0:
-            return GPStatus.SOLVED if self._relative(found.c - self.c) < ROUNDING else GPStatus.STAGNATED
+            if self._relative(found.c - self.c) < ROUNDING:
+                return GPStatus.SOLVED
+            if self._loosen(blocks[0], found):
+                return GPStatus.MAXITER
+            return GPStatus.STAGNATED if finite else GPStatus.BREAKDOWN
         done = self.change < NEWTON_TOLERANCE or (self.change < ROUNDING and self.change > before / 2)
         return GPStatus.SOLVED if done else GPStatus.MAXITER
+
+    def _loosen(self, block: Block, found: Fit) -> bool:
+        """Give exact equations the noise that the features leave of the linearised ones; whether that was more.
+
+        A solution that the features do not resolve would otherwise drive the coefficients up without bound.
+        """
+        if block.fixed or block.count == 0:
+            return False
+        before, self.sd = self.sd, float(np.linalg.norm(found.residuals[0])) / np.sqrt(block.count)
+        return self.sd > LOOSER * before
+
+    def _reweigh(self) -> bool:
+        """Weights and noise by evidence at the solution; whether they changed by much."""
+        blocks = self._blocks(self.c, self.sd)
+        if blocks is None:
+            return False
+        before = self.weights, self.sd
+        found = fit_by_evidence(blocks, self.weights, self.system.groups, self.system.centre)
+        self.weights, self.sd = found.weights, blocks[0].sd
+        return has_moved(before, (self.weights, self.sd), self.system.size)
 
     def _blocks(self, c: np.ndarray, sd: float) -> list[Block] | None:
         """The system linearised at c; None where that is not finite."""
@@ -145,32 +189,22 @@ class GaussNewton:
         others = np.abs(step[size:]) / np.maximum(np.abs(self.c[size:]), 1e-8)
         return float(max(moved, others.max(initial=0)))
 
-    def _step_length(self, found: Fit, sd: float) -> float:
-        """The longest of 1, 1/2, 1/4, ... that makes the sum of squares smaller; 0 where none does."""
-        start = self._merit(self.c, found.weights, sd)
+    def _step_length(self, found: Fit) -> tuple[float, bool]:
+        """The longest of 1, 1/2, 1/4, ... that makes the sum of squares smaller, 0 where none does.
+
+        And whether all that were tried were finite.
+        """
+        start = self.system.squares(self.c, self.weights, self.sd)
+        finite = True
         for halvings in range(HALVINGS):
             length = 0.5**halvings
-            if self._merit(self.c + length * (found.c - self.c), found.weights, sd) < start:
-                return length
-        return 0.0
-
-    def _merit(self, c: np.ndarray, weights: np.ndarray, sd: float) -> float:
-        """Sum of squares of all residuals over their noise, and of the prior; infinite where it is not finite."""
-        system, size = self.system, self.system.size
-        left = system.residual(c[:size], c[size:])
-        each = 1.0 if system.exact else system.noise[system.known]
-        total = np.sum((left / each) ** 2) / sd**2 + np.sum(((c - system.centre) / weights) ** 2)
-        total += sum(np.sum((block.A @ c - block.r) ** 2) / block.sd**2 for block in system.conditions)
-        return float(total) if np.isfinite(total) else np.inf
+            tried = self.system.squares(self.c + length * (found.c - self.c), self.weights, self.sd)
+            finite = finite and bool(np.isfinite(tried))
+            if tried < start:
+                return length, finite
+        return 0.0, finite
 
     def _finished(self, step: int, status: GPStatus) -> Solved:
         """The posterior at the last iterate, without another step."""
-        with np.errstate(all="ignore"):
-            blocks = self._blocks(self.c, self.sd)
-        if blocks is None:
-            blocks = self.system.conditions
-        try:
-            found, open_ = best_fit(self.system, blocks, self.weights)
-        except (scipy.linalg.LinAlgError, ValueError):
-            found, open_ = fit(self.system.conditions, self.system.weights, self.system.centre), True
+        found, open_ = posterior_at(self.system, self.c, self.weights, self.sd)
         return _split(self.system, dataclasses.replace(found, c=self.c), step, status, open_)

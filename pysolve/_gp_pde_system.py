@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from pysolve._gp_pde_equations import Equations, at_known, nonlinear_at
 from pysolve._gp_pde_evidence import Block, compress, joined
 from pysolve._gp_pde_features import Features
-from pysolve._gp_pde_problem import Face, Problem, Term
+from pysolve._gp_pde_problem import Face, Problem
 from pysolve._gp_pde_rows import GridRows
 
 NUGGET = 1e-13  # noise of exact equations and boundary values, relative to the largest
+TOO_SMALL = 1e-14  # products of features whose size is below this part of the largest are left out
 WIDEST_WEIGHTS = 1e6  # of the frequencies' first weights, relative to u
 UNKNOWNS_SD = (
     1e4  # of the prior of the unknown numbers, relative to where they start: no knowledge to speak of
@@ -42,73 +46,62 @@ class DenseSystem:
         self.noise = np.broadcast_to(np.asarray(problem.noise, dtype=np.float64), problem.shape)
         self.exact = not bool(np.any(self.noise > 0))
         self.centre = np.concatenate([np.zeros(self.size), self.starts])
+        each = np.ones(problem.shape) if self.exact else self.noise
+        self.pieces = Equations(problem, self.rows, each)
+        self.unit = float(1 / np.sqrt(np.mean(each[self.known] ** -2.0))) if self.known.any() else 1.0
+        self.log_units = float(np.log(each[self.known]).sum())
         self.weights, self.u_scale, self.f_scale = self._scales()
         self.conditions = self._conditions()
 
     def _scales(self) -> tuple[np.ndarray, float, float]:
         """First weights of the features, and what u and the equation are about as large as."""
-        sums = np.zeros(self.size)
-        for part in self.rows.slices():
-            sums += (self._linear(part, self.starts) ** 2).sum(axis=0)
-        counts = np.maximum(1, np.bincount(self.groups))
-        norms = np.sqrt(np.bincount(self.groups, sums / max(1, self.known.sum())) / counts)
+        norms = self._group_norms([piece.operator(self.starts) for piece in self.pieces])
         largest = norms.max(initial=0) or 1.0
         f, trace = self.problem.f_scale, self.problem.trace_scale
         u = max(trace, f / largest) or 1.0
-        weights = np.clip(np.maximum(trace, f / np.maximum(norms, 1e-300)), 1e-3 * u, WIDEST_WEIGHTS * u)
-        wide = UNKNOWNS_SD * np.where(self.starts == 0, 1.0, np.abs(self.starts))
-        return np.concatenate([weights[self.groups], wide]), u, f or largest * u
+        weights = np.maximum(trace, f / np.maximum(norms, 1e-300)) if max(f, trace) > 0 else u
+        weights = np.clip(weights, 1e-3 * u, WIDEST_WEIGHTS * u) * np.ones(len(norms))
+        f = f or largest * u
+        first = np.where(self._sizes() > TOO_SMALL, weights[self.groups], 0.0)
+        return np.concatenate([first, UNKNOWNS_SD * self._unknowns_scales(u, f)]), u, f
+
+    def _sizes(self) -> np.ndarray:
+        """Largest value of every product of features, of the axes' relative to their largest."""
+        sizes = [np.abs(self.rows.matrix(axis, 0)).max(axis=0) for axis in range(len(self.problem.axes))]
+        return functools.reduce(np.kron, [each / (each.max(initial=0) or 1.0) for each in sizes])
+
+    def _group_norms(self, parts: list[np.ndarray]) -> np.ndarray:
+        """Root mean square over the equations of every group's rows, those of features of size 1."""
+        sums = self.unit**2 * sum(((part**2).sum(axis=0) for part in parts), np.zeros(self.size))
+        counts = np.maximum(1, np.bincount(self.groups))
+        return np.sqrt(np.bincount(self.groups, sums / max(1, self.pieces.count)) / counts)
+
+    def _unknowns_scales(self, u: float, f: float) -> np.ndarray:
+        """What every unknown number is about as large as: its start, or what makes its term as large as the others."""
+        scales = np.abs(self.starts)
+        others = max(f, u * self._group_norms([piece.fixed for piece in self.pieces]).max(initial=0))
+        for i in range(self.flat):
+            moving = [part for part in (piece.moving[i] for piece in self.pieces) if part is not None]
+            columns = np.concatenate([piece.sources[:, i] for piece in self.pieces])
+            size = u * self._group_norms(moving).max(initial=0)
+            size += self.unit * np.linalg.norm(columns) / np.sqrt(max(1, self.pieces.count))
+            scales[i] = max(scales[i], others / size if size > 0 else 0.0)
+        return np.where(scales == 0, 1.0, scales)
 
     # ---- rows of the equation ------------------------------------------------------------------------------------
-    def _term(self, term: Term, part: slice) -> np.ndarray:
-        rows = self.rows.derivative(term.orders, part)[self.known[part].ravel()]
-        return at_known(term.coefficient, part, self.known)[:, None] * rows
-
-    def _linear(self, part: slice, unknowns: np.ndarray) -> np.ndarray:
-        """Rows of the linear operator where f is known."""
-        A = np.zeros((int(self.known[part].sum()), self.size))
-        for term in self.problem.terms:
-            A += (1.0 if term.unknown is None else unknowns[self.place[term.unknown]]) * self._term(
-                term, part
-            )
-        return A
-
-    def _by_unknowns(self, part: slice, c: np.ndarray) -> np.ndarray:
-        """Derivatives of the residual by the unknown numbers, at the coefficients c."""
-        columns = np.zeros((int(self.known[part].sum()), self.flat))
-        for term in self.problem.terms:
-            if term.unknown is not None:
-                columns[:, self.place[term.unknown]] += self._term(term, part) @ c
-        for source in self.problem.sources:
-            columns[:, self.place[source.unknown]] -= at_known(source.shape, part, self.known)
-        return columns
-
     def equations(self, c: np.ndarray, unknowns: np.ndarray, sd: float) -> Block:
         """The equations linearised at (c, unknowns), with noise sd (times the one given, where one was)."""
         gathered = None
-        for part in self.rows.slices():
-            A, columns = self._linear(part, unknowns), self._by_unknowns(part, c)
-            r = self.problem.f[part][self.known[part]]
-            for term in self.problem.terms:
-                if term.unknown is not None:
-                    r = r + unknowns[self.place[term.unknown]] * (self._term(term, part) @ c)
-            if self.problem.nonlinear is not None:
-                N, slope = self.problem.nonlinear
-                u = self.values(c, part)[self.known[part]]
-                by_u = np.broadcast_to(slope(u), u.shape)
-                A += (
-                    by_u[:, None]
-                    * self.rows.derivative((0,) * len(self.problem.axes), part)[self.known[part].ravel()]
-                )
-                r = r + by_u * u - N(u)
-            each = np.ones(len(r)) if self.exact else self.noise[part][self.known[part]]
-            block = compress(np.hstack([A, columns]) / each[:, None], r / each, sd, not self.exact)
+        floor = NUGGET * self.f_scale if self.exact else min(sd, NUGGET * self.f_scale / self.noise.max())
+        for piece in self.pieces:
+            A, columns, r = piece.linearised(self.problem, c, unknowns)
+            block = compress(np.hstack([A, columns]), r, sd, not self.exact, floor)
             gathered = block if gathered is None else joined(gathered, block)
         assert gathered is not None
-        return gathered
+        return dataclasses.replace(gathered, count=self.pieces.count, log_units=self.log_units)
 
     def residual(self, c: np.ndarray, unknowns: np.ndarray) -> np.ndarray:
-        """Left side minus right side of the equation where f is known, shape (n,)."""
+        """Left side minus right side of the equation where f is known, shape (n,); inf where it is not finite."""
         total: Any = -self.problem.f[self.known]
         for term in self.problem.terms:
             factor = 1.0 if term.unknown is None else unknowns[self.place[term.unknown]]
@@ -117,8 +110,18 @@ class DenseSystem:
         for source in self.problem.sources:
             total = total - unknowns[self.place[source.unknown]] * source.shape[self.known]
         if self.problem.nonlinear is not None:
-            total = total + self.problem.nonlinear[0](self.values(c)[self.known])
-        return total
+            total = total + nonlinear_at(self.problem, self.values(c)[self.known])[0]
+        return np.where(np.isfinite(total), total, np.inf)
+
+    def squares(self, c: np.ndarray, weights: np.ndarray, sd: float) -> float:
+        """Sum of squares of all residuals over their noise, and of the prior; infinite where it is not finite."""
+        left = self.residual(c[: self.size], c[self.size :])
+        each = 1.0 if self.exact else self.noise[self.known]
+        total = np.sum((left / each) ** 2) / sd**2 + np.sum(
+            ((c - self.centre)[weights > 0] / weights[weights > 0]) ** 2
+        )
+        total += sum(np.sum((block.A @ c - block.r) ** 2) / block.sd**2 for block in self.conditions)
+        return float(total) if np.isfinite(total) else np.inf
 
     def values(
         self, c: np.ndarray, part: slice = slice(None), orders: Sequence[int] | None = None
@@ -142,11 +145,14 @@ class DenseSystem:
         if self.problem.data is not None:
             sd = np.maximum(self.problem.data.sd, NUGGET * self.u_scale)
             A = self.rows.points(self.problem.data.points) / sd[:, None]
-            blocks.append(self._block(A, self.problem.data.values / sd, 1.0))
+            floor = NUGGET * self.u_scale / sd.min(initial=np.inf)
+            block = self._block(A, self.problem.data.values / sd, 1.0, floor)
+            blocks.append(dataclasses.replace(block, log_units=float(np.log(sd).sum())))
         return blocks
 
-    def _block(self, A: np.ndarray, r: np.ndarray, sd: float) -> Block:
-        return compress(np.hstack([A, np.zeros((len(A), self.flat))]), r, sd, True)
+    def _block(self, A: np.ndarray, r: np.ndarray, sd: float, floor: float | None = None) -> Block:
+        """Rows of features only, without noise but for the nugget (floor None) or with it (sd in units of it)."""
+        return compress(np.hstack([A, np.zeros((len(A), self.flat))]), r, sd, True, floor)
 
     def _face(self, face: Face) -> Block:
         A, r = self.rows.face(face)
@@ -157,11 +163,6 @@ class DenseSystem:
         A = self.rows.period(axis, order)
         length = self.problem.axes[axis][-1] - self.problem.axes[axis][0]
         return self._block(A, np.zeros(len(A)), NUGGET * self.u_scale / length**order)
-
-
-def at_known(values: float | np.ndarray, part: slice, known: np.ndarray) -> np.ndarray:
-    """A number or an array on the grid where f is known, on a slice of the first axis."""
-    return np.broadcast_to(values, known.shape)[part][known[part]]
 
 
 def tensor_groups(features: Sequence[Features]) -> np.ndarray:
