@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -216,7 +217,8 @@ def solve_fast(problem: GridProblem, solver: TensorSolver, watch: Watch) -> Grid
         if wider is not None and not wider.singular:
             other = solve_fast_once(problem, wider, watch)
             if other.residual_norms[0] < found.residual_norms[0]:
-                return other
+                # Without a prior the wider basis amplifies noise: draws stay in the narrower one.
+                return dataclasses.replace(other, make_posterior=found.make_posterior)
     return found
 
 
