@@ -40,12 +40,12 @@ def mean(a: Coefficient) -> float:
     return float(np.mean(a))
 
 
-def orthonormal(basis: AxisBasis) -> tuple[np.ndarray, np.ndarray]:
+def orthonormal(basis: AxisBasis, impossible: float) -> tuple[np.ndarray, np.ndarray]:
     """Q and U^-1 with F U^-1 = Q: the basis, orthonormal to rounding and not just to its root.
 
     Without the prior nothing holds back functions that it calls impossible and that the grid hardly sees: they go.
     """
-    kept = np.flatnonzero(basis.s > IMPOSSIBLE * basis.s.max())
+    kept = np.flatnonzero(basis.s > impossible * basis.s.max())
     Q, U = np.linalg.qr(basis.features[0][:, kept])
     U_inverse = np.zeros((basis.size, kept.size))
     U_inverse[kept] = scipy.linalg.solve_triangular(U, np.eye(kept.size))
@@ -55,9 +55,9 @@ def orthonormal(basis: AxisBasis) -> tuple[np.ndarray, np.ndarray]:
 class TensorSolver:
     """The solver of one problem; `build` says whether the problem has the form."""
 
-    def __init__(self, problem: GridProblem, terms: Terms) -> None:
+    def __init__(self, problem: GridProblem, terms: Terms, impossible: float) -> None:
         self.problem, self.d = problem, len(problem.size)
-        made = [orthonormal(basis) for basis in problem.bases]
+        made = [orthonormal(basis, impossible) for basis in problem.bases]
         self.Q, self.U_inverse = [Q for Q, _ in made], [U_inverse for _, U_inverse in made]
         self.shape = tuple(Q.shape[1] for Q in self.Q)
         self.L = [self._operator(j, terms) for j in range(self.d)]
@@ -112,11 +112,14 @@ class TensorSolver:
         return chain([None if one else Q.T for one, Q in zip(single, self.Q, strict=True)], values)
 
 
-def build(problem: GridProblem, terms: Terms | None = None) -> TensorSolver | None:
+def build(
+    problem: GridProblem, terms: Terms | None = None, impossible: float = IMPOSSIBLE
+) -> TensorSolver | None:
     """A solver, if the problem has the form.
 
     That is one equation known everywhere, and on each axis as many conditions as the order of the equation along it.
-    `terms` stand in for the problem's own (those of a linearised equation).
+    `terms` stand in for the problem's own (those of a linearised equation); `impossible` is the part of the largest
+    prior deviation below which functions are left out.
     """
     plain = len(problem.equations) == 1 and len(problem.blocks) == 1 + len(problem.conditions)
     if not plain or len(problem.size) < 2 or not all(basis.orthonormal for basis in problem.bases):
@@ -130,10 +133,10 @@ def build(problem: GridProblem, terms: Terms | None = None) -> TensorSolver | No
         count = sum(c.axis == j for c in problem.conditions)
         if count != order or problem.grid[j] == 1:
             return None
-    kept = [int((basis.s > IMPOSSIBLE * basis.s.max()).sum()) for basis in problem.bases]
+    kept = [int((basis.s > impossible * basis.s.max()).sum()) for basis in problem.bases]
     if any(k <= len(B) for k, B in zip(kept, problem.functionals, strict=True)):
         return None
-    solver = TensorSolver(problem, terms)
+    solver = TensorSolver(problem, terms, impossible)
     return None if solver.worst > WORST_EIGENVECTORS else solver
 
 

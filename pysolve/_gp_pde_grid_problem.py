@@ -38,10 +38,10 @@ class GridProblem:
 
     Notes
     -----
-    Right-hand sides with NaN are rows that are not known. Each `sd` is a number or an array like the right-hand side; an
-    infinite one is a row without weight. For a noise-free problem take sd some 1e-12 of the largest right-hand side for
-    the equation and some 1e-10 of the largest u for the faces: low frequencies amplify a misfit of the equation. Beside
-    a noisy equation some 1e-5 of u is tight enough for the faces, and far easier for conjugate gradients.
+    Right-hand sides with NaN are rows that are not known. Each `sd` is a number or an array like the right-hand side;
+    an infinite one is a row without weight. For a noise-free problem take sd some 1e-12 of the largest right-hand side
+    for the equation and some 1e-10 of the largest u for the faces: low frequencies amplify a misfit of the equation.
+    Beside a noisy equation some 1e-5 of u is tight enough for the faces, and far easier for conjugate gradients.
     """
 
     def __init__(self, axes: Sequence[GridAxis], *, rtol: float = 1e-14) -> None:
