@@ -15,7 +15,7 @@ SPEED = 200.0  # of ADV
 TWO_PI = 2 * np.pi
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class PDECase:
     """A problem for `gp_pde` with its solution.
 
@@ -76,6 +76,10 @@ class PDECase:
         if values.shape != exact.shape:
             raise ValueError(f"solution must have the test grid's shape {exact.shape}, got {values.shape}")
         return float(np.linalg.norm(values - exact) / np.linalg.norm(exact))
+
+    def __repr__(self) -> str:
+        grid = " x ".join(str(len(x)) for x in self.axes)
+        return f"PDECase({self.name!r}: {self.title}; grid {grid})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return pde_case, (

@@ -188,7 +188,8 @@ def _solved(
     features = axis_features(kernel, problem, mus, choice)
     if not is_dense(problem, features):
         if len(kernel.spreads) > 1:
-            features = axis_features(kernel, problem, mus, (widest_spread(problem),) * d)
+            choice = (widest_spread(problem),) * d
+        features = axis_features(kernel, problem, mus, choice, large=True)
         return finished_large(problem, features, solve_large(problem, features, report), timings, rng)
     best = None
     choices = [(spread,) * d for spread in kernel.spreads] if len(kernel.spreads) > 1 else [choice]

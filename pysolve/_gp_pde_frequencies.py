@@ -11,8 +11,7 @@ from pysolve._gp_pde_features import OscillatoryFeatures
 
 MOST_FREQUENCIES = 24  # of an axis
 MOST_FEATURES = 0.9  # of the points of an axis: more would fit anything
-POINTS_PER_FEATURE = 3  # of one envelope, at least
-SCATTERED_POINTS_PER_FEATURE = 12  # more would leave nothing for the periodogram
+SCATTERED_POINTS_PER_FEATURE = 12  # of one envelope: more would leave nothing for the periodogram
 EXACT = 2e-12  # a remainder below this part of the signals is rounding
 OVERSAMPLING = 4  # points of the periodogram for every 1/length
 SPARSE_RANGE = 2.5  # highest frequency looked for at scattered points, in points per length
@@ -103,7 +102,7 @@ def _features(
     x: np.ndarray, frequencies: list[float], spread: float, stiff: int | None
 ) -> OscillatoryFeatures:
     rho = spread / (x[-1] - x[0])
-    most = max(2, len(x) // (POINTS_PER_FEATURE if _is_uniform(x) else SCATTERED_POINTS_PER_FEATURE))
+    most = max(2, int(MOST_FEATURES * len(x)) if _is_uniform(x) else len(x) // SCATTERED_POINTS_PER_FEATURE)
     return OscillatoryFeatures(
         x[0], x[-1], tuple(frequencies), (rho,) * len(frequencies), min(most, stiff or most)
     )

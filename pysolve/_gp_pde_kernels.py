@@ -10,6 +10,7 @@ import numpy as np
 
 from pysolve._gp_pde_arguments import real_array
 from pysolve._gp_pde_features import Features, KernelFeatures, OscillatoryFeatures
+from pysolve._gp_pde_frequencies import MOST_FEATURES
 from pysolve._gp_pde_problem import Problem
 from pysolve._gp_pde_signals import SPREAD, frequencies_from
 from pysolve._spectral_mixture import SpectralMixture
@@ -23,6 +24,7 @@ SPREADS = (
     64.0,
     128.0,
 )  # tried for kernels whose length scale carries the solution
+FEWEST = 4  # features of an envelope, however few points an axis has
 KINDS = ("gm", "stm", "se", "matern52")
 
 
@@ -101,21 +103,43 @@ def _check_orders(kernel: Kernel, problem: Problem) -> None:
 
 
 def axis_features(
-    kernel: Kernel, problem: Problem, frequencies: Sequence[Sequence[float]], spreads: Sequence[float]
+    kernel: Kernel,
+    problem: Problem,
+    frequencies: Sequence[Sequence[float]],
+    spreads: Sequence[float],
+    large: bool = False,
 ) -> tuple:
-    """Features of every axis at its spread."""
+    """Features of every axis at its spread.
+
+    The grid solver takes no more of them than the points of an axis tell apart, and a trend only where the conditions
+    may leave one open.
+    """
     if kernel.mixtures is not None:
         return tuple(_of_mixture(part, x) for part, x in zip(kernel.mixtures, problem.axes, strict=True))
     made: list[Features] = []
+    trend = not large or not is_closed(problem)
     for x, mus, spread in zip(problem.axes, frequencies, spreads, strict=True):
         rho = spread / (x[-1] - x[0])
         if kernel.kind in ("gm", "se"):
-            made.append(OscillatoryFeatures(x[0], x[-1], tuple(mus), (rho,) * len(mus), trend=True))
+            waves = sum(1 if mu == 0 else 2 for mu in mus)
+            most = max(FEWEST, int(MOST_FEATURES * len(x)) // waves) if large else None
+            made.append(
+                OscillatoryFeatures(x[0], x[-1], tuple(mus), (rho,) * len(mus), most, trend=not large)
+            )
         else:
             made.append(
                 KernelFeatures(x, SpectralMixture(np.array(mus), rho=np.array(rho), kind=kernel.kind))
             )
     return tuple(made)
+
+
+def is_closed(problem: Problem) -> bool:
+    """Whether every axis has as many conditions as the equation has derivatives along it."""
+    for axis in range(len(problem.axes)):
+        given = sum(face.axis == axis and bool(np.isfinite(face.g).all()) for face in problem.faces)
+        if axis in problem.periodic or given < max(term.orders[axis] for term in problem.terms):
+            return False
+    return bool(np.isfinite(problem.f).all())
 
 
 def _of_mixture(mixture: SpectralMixture, x: np.ndarray) -> Features:
