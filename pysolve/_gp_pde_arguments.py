@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from pysolve._gp_pde_boundary import Robin
-from pysolve._gp_pde_problem import Face, Measurements, Problem, Source, Term
-
-MOST_AXES = 3
-CORNER_TOLERANCE = 1e-6  # relative difference of two sides' values at a corner that is worth a warning
+from pysolve._gp_pde_coordinates import as_axes, on_grid, real_array
+from pysolve._gp_pde_problem import Measurements, Problem, Source, Term
+from pysolve._gp_pde_sides import as_faces, warn_of_corners
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,62 +57,6 @@ def parse(operator: Any, f: Any, axes: Any, boundary: Any, noise: Any, data: Any
             "f is NaN everywhere and there is no data: expected equations or measurements to solve for"
         )
     return problem
-
-
-def as_axes(axes: Any) -> tuple[np.ndarray, ...]:
-    """One array of increasing points for each dimension."""
-    if isinstance(axes, np.ndarray) and axes.ndim == 1 and axes.dtype != object:
-        axes = [axes]
-    if not isinstance(axes, Sequence) or len(axes) == 0:
-        raise TypeError(f"axes must be a 1-D array for each dimension, got {type(axes).__name__}")
-    if all(np.ndim(x) == 0 for x in axes):
-        axes = [axes]
-    if len(axes) > MOST_AXES:
-        raise ValueError(f"axes must be 1 to {MOST_AXES} arrays, got {len(axes)}")
-    return tuple(_axis(x, j) for j, x in enumerate(axes))
-
-
-def _axis(x: Any, j: int) -> np.ndarray:
-    x = real_array(x, f"axes[{j}]").copy()
-    if x.ndim != 1 or len(x) < 2:
-        raise ValueError(f"axes[{j}] must be a 1-D array of at least 2 points, got shape {x.shape}")
-    if not np.isfinite(x).all():
-        raise ValueError(
-            f"axes[{j}] must be finite, got {x[~np.isfinite(x)][0]} at {np.argmin(np.isfinite(x))}"
-        )
-    steps = np.diff(x)
-    if (steps <= 0).any():
-        at = int(np.argmax(steps <= 0))
-        raise ValueError(f"axes[{j}] must increase, got {x[at]} and then {x[at + 1]} at {at}")
-    x.setflags(write=False)
-    return x
-
-
-def real_array(value: Any, name: str) -> np.ndarray:
-    """A float64 array of real numbers."""
-    if hasattr(value, "__cuda_array_interface__"):
-        raise TypeError(f"{name} is an array on a device ({type(value).__name__}); gp_pde takes NumPy arrays")
-    try:
-        found = np.asarray(value)
-    except ValueError as error:
-        raise TypeError(f"{name} must be an array of numbers: {error}") from None
-    if found.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold real numbers, got dtype {found.dtype}")
-    return found.astype(np.float64)
-
-
-def on_grid(value: Any, axes: Sequence[np.ndarray], name: str) -> np.ndarray:
-    """A number, array or function of the coordinates as an array on the grid."""
-    shape = tuple(len(x) for x in axes)
-    if callable(value):
-        found = real_array(value(*np.meshgrid(*axes, indexing="ij", copy=True)), f"what {name} returns")
-    else:
-        found = real_array(value, name)
-    if found.ndim not in (0, len(shape)) or any(
-        a not in (1, n) for a, n in zip(found.shape, shape, strict=False)
-    ):
-        raise ValueError(f"{name} must be a number or fit the grid {shape}, got shape {found.shape}")
-    return np.broadcast_to(found, shape)
 
 
 # ---- the operator and the right side -------------------------------------------------------------------------
@@ -186,83 +127,6 @@ def as_right_side(
     if np.isinf(total).any():
         raise ValueError("f must be finite, or NaN where it is unknown; got inf")
     return total, tuple(sources)
-
-
-# ---- the sides -----------------------------------------------------------------------------------------------
-def as_faces(boundary: Any, axes: tuple[np.ndarray, ...]) -> tuple[tuple[Face, ...], tuple[int, ...]]:
-    """Faces with what is known there, and the periodic axes."""
-    if len(axes) == 1 and not (isinstance(boundary, (list, tuple)) and len(boundary) == 1):
-        boundary = [boundary]
-    if not isinstance(boundary, (list, tuple)) or len(boundary) != len(axes):
-        raise ValueError(
-            f"boundary must have one pair for each of the {len(axes)} axes, got {boundary!r:.80}"
-        )
-    faces: list[Face] = []
-    periodic = []
-    for axis, pair in enumerate(boundary):
-        if isinstance(pair, str) and pair == "periodic":
-            periodic.append(axis)
-        elif pair is not None:
-            if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-                raise ValueError(
-                    f"boundary[{axis}] must be a pair (low, high), None or 'periodic', got {pair!r:.80}"
-                )
-            sides = [
-                _face(side, axis, end, axes) for end, given in enumerate(pair) for side in _conditions(given)
-            ]
-            faces += [face for face in sides if np.isfinite(face.g).any()]
-    return tuple(faces), tuple(periodic)
-
-
-def _conditions(given: Any) -> list[Any]:
-    """What is asked for on one side: nothing, one condition, or several, as u and its velocity where time begins."""
-    if given is None:
-        return []
-    several = isinstance(given, (list, tuple)) and any(isinstance(part, Robin) for part in given)
-    return list(given) if several else [given]
-
-
-def _face(side: Any, axis: int, end: int, axes: tuple[np.ndarray, ...]) -> Face:
-    name = f"boundary[{axis}][{end}]"
-    if isinstance(side, str):
-        raise TypeError(f"{name} must be a number, array, function, Neumann, Robin or None, got {side!r}")
-    side = side if isinstance(side, Robin) else Robin(1.0, 0.0, side)
-    for letter, value in (("a", side.a), ("b", side.b)):
-        if not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
-            raise ValueError(f"{name}: {letter} must be a finite number, got {value!r}")
-    if side.a == 0 and side.b == 0:
-        raise ValueError(f"{name}: a and b must not both be 0")
-    others = [x for j, x in enumerate(axes) if j != axis]
-    if others:
-        g = on_grid(side.g, others, name)
-    else:
-        g = real_array(side.g() if callable(side.g) else side.g, name)
-        if g.size != 1:
-            raise ValueError(f"{name} must be a number, got shape {g.shape}")
-        g = g.reshape(())
-    if np.isinf(g).any():
-        raise ValueError(f"{name} must be finite, or NaN where it is unknown; got inf")
-    return Face(axis, end, float(side.a), float(side.b), g)
-
-
-def warn_of_corners(faces: Sequence[Face]) -> None:
-    """Sides of Dirichlet's kind that give a corner or an edge two values."""
-    fixed = [face for face in faces if face.b == 0]
-    for i, first in enumerate(fixed):
-        for second in fixed[i + 1 :]:
-            if first.axis == second.axis:
-                continue
-            low, high = sorted((first, second), key=lambda face: face.axis)
-            ours = np.take(low.g / low.a, -high.end, axis=high.axis - 1)
-            theirs = np.take(high.g / high.a, -low.end, axis=low.axis)
-            scale = max(np.nanmax(np.abs(first.g / first.a)), np.nanmax(np.abs(second.g / second.a)), 1e-300)
-            gap = float(np.nanmax(np.append(np.abs(ours - theirs), 0.0)))
-            if gap > CORNER_TOLERANCE * scale:
-                text = f"boundary[{low.axis}][{low.end}] and boundary[{high.axis}][{high.end}] contradict each other"
-                warnings.warn(
-                    f"{text} where they meet, by up to {gap:.3g}; both are met as well as possible",
-                    stacklevel=4,
-                )
 
 
 # ---- noise, measurements, the nonlinear term -------------------------------------------------------------------

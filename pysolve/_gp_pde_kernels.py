@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._gp_pde_arguments import real_array
+from pysolve._gp_pde_coordinates import real_array
 from pysolve._gp_pde_features import Features, KernelFeatures, OscillatoryFeatures
 from pysolve._gp_pde_frequencies import MOST_FEATURES
 from pysolve._gp_pde_problem import Problem

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._gp_pde_arguments import real_array
+from pysolve._gp_pde_coordinates import real_array
 from pysolve._pictures import new_figure
 from pysolve._writing import check_path, write_whole
 

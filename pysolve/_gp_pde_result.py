@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._gp_pde_arguments import real_array
+from pysolve._gp_pde_coordinates import real_array
 from pysolve._gp_pde_features import Features
 from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_problem import Measurements

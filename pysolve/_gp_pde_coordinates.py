@@ -1,0 +1,66 @@
+"""Axes, and numbers, arrays and functions of the coordinates as arrays on their grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+MOST_AXES = 3
+
+
+def as_axes(axes: Any) -> tuple[np.ndarray, ...]:
+    """One array of increasing points for each dimension."""
+    if isinstance(axes, np.ndarray) and axes.ndim == 1 and axes.dtype != object:
+        axes = [axes]
+    if not isinstance(axes, Sequence) or len(axes) == 0:
+        raise TypeError(f"axes must be a 1-D array for each dimension, got {type(axes).__name__}")
+    if all(np.ndim(x) == 0 for x in axes):
+        axes = [axes]
+    if len(axes) > MOST_AXES:
+        raise ValueError(f"axes must be 1 to {MOST_AXES} arrays, got {len(axes)}")
+    return tuple(_axis(x, j) for j, x in enumerate(axes))
+
+
+def _axis(x: Any, j: int) -> np.ndarray:
+    x = real_array(x, f"axes[{j}]").copy()
+    if x.ndim != 1 or len(x) < 2:
+        raise ValueError(f"axes[{j}] must be a 1-D array of at least 2 points, got shape {x.shape}")
+    if not np.isfinite(x).all():
+        raise ValueError(
+            f"axes[{j}] must be finite, got {x[~np.isfinite(x)][0]} at {np.argmin(np.isfinite(x))}"
+        )
+    steps = np.diff(x)
+    if (steps <= 0).any():
+        at = int(np.argmax(steps <= 0))
+        raise ValueError(f"axes[{j}] must increase, got {x[at]} and then {x[at + 1]} at {at}")
+    x.setflags(write=False)
+    return x
+
+
+def real_array(value: Any, name: str) -> np.ndarray:
+    """A float64 array of real numbers."""
+    if hasattr(value, "__cuda_array_interface__"):
+        raise TypeError(f"{name} is an array on a device ({type(value).__name__}); gp_pde takes NumPy arrays")
+    try:
+        found = np.asarray(value)
+    except ValueError as error:
+        raise TypeError(f"{name} must be an array of numbers: {error}") from None
+    if found.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {found.dtype}")
+    return found.astype(np.float64)
+
+
+def on_grid(value: Any, axes: Sequence[np.ndarray], name: str) -> np.ndarray:
+    """A number, array or function of the coordinates as an array on the grid."""
+    shape = tuple(len(x) for x in axes)
+    if callable(value):
+        found = real_array(value(*np.meshgrid(*axes, indexing="ij", copy=True)), f"what {name} returns")
+    else:
+        found = real_array(value, name)
+    if found.ndim not in (0, len(shape)) or any(
+        a not in (1, n) for a, n in zip(found.shape, shape, strict=False)
+    ):
+        raise ValueError(f"{name} must be a number or fit the grid {shape}, got shape {found.shape}")
+    return np.broadcast_to(found, shape)
