@@ -12,6 +12,7 @@ falls.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -251,6 +252,11 @@ def solve_grid_nonlinear(
     return finished(linearised, steps, Z, status, taken, history)
 
 
+def factored_posterior(problem: GridProblem, system: RowSet, method: str, size: int) -> Any:
+    """The posterior of the rows linearised at the end, by a factor of their own."""
+    return posterior_of(problem, system, preconditioner(system, method, size)[0])
+
+
 def finished(
     linearised: Linearised,
     steps: LinearSteps,
@@ -264,11 +270,10 @@ def finished(
     rows = linearised.rows if at is None else linearised.at(*at)
     system = linearised.system(rows)
 
-    def posterior() -> Any:
-        if steps.fast:
-            return fast_posterior(problem, steps.tensor_solver(at[0] if at else []), rows)
-        return posterior_of(problem, system, preconditioner(system, steps.method, steps.leading_size)[0])
-
+    if steps.fast:
+        posterior = functools.partial(fast_posterior, problem, steps.tensor_solver(at[0] if at else []), rows)
+    else:
+        posterior = functools.partial(factored_posterior, problem, system, steps.method, steps.leading_size)
     return GridSolution(
         problem, Z, status, steps.name, steps.iterations, steps.gradient, system, posterior, taken, history
     )

@@ -109,6 +109,11 @@ class SampledPosterior:
         self.rng = np.random.default_rng(0) if rng is None else rng
         self._kept: list[np.ndarray] = []
 
+    @property
+    def drawn(self) -> bool:
+        """Whether the draws have been made."""
+        return bool(self._kept)
+
     def _draws(self) -> list[np.ndarray]:
         while len(self._kept) < self.count:
             self._kept.append(self.draw(self.rng))

@@ -7,6 +7,7 @@ import enum
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -57,6 +58,10 @@ class GridSolution:
     make_posterior: Callable[[], GridPosterior]
     newton_steps: int = 0
     history: list[float] = dataclasses.field(default_factory=list)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the posterior, which may hold closures and is made again at the first use."""
+        return {name: value for name, value in self.__dict__.items() if name != "posterior"}
 
     @property
     def c(self) -> np.ndarray:

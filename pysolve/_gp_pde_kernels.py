@@ -71,6 +71,8 @@ def as_frequencies(frequencies: Any, kind: str, d: int) -> tuple[tuple[float, ..
         return ((0.0,),) * d if kind in ("se", "matern52") else None
     if kind in ("se", "matern52"):
         raise ValueError(f"frequencies must be left 'auto' for kernel={kind!r}, which has none")
+    if isinstance(frequencies, str) or not isinstance(frequencies, (Sequence, np.ndarray)):
+        raise ValueError(f"frequencies must be 'auto' or a list for each of the {d} axes, got {frequencies!r}")
     given = (
         [frequencies] if d == 1 and np.ndim(frequencies[0] if len(frequencies) else 0) == 0 else frequencies
     )

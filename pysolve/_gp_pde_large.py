@@ -13,6 +13,7 @@ from pysolve._gp_pde_features import Features
 from pysolve._gp_pde_grid import solve_grid
 from pysolve._gp_pde_grid_basis import GridAxis
 from pysolve._gp_pde_grid_newton import Nonlinear, solve_grid_nonlinear
+from pysolve._gp_pde_grid_posterior import SampledPosterior
 from pysolve._gp_pde_grid_problem import GridProblem
 from pysolve._gp_pde_grid_result import GridSolution, GridStatus
 from pysolve._gp_pde_outcome import GPStatus
@@ -60,20 +61,27 @@ class LargePosterior:
     def __init__(self, solution: GridSolution, amplitude: float, rng: Any) -> None:
         self.solution, self.amplitude, self.rng = solution, amplitude, rng
 
+    def _posterior(self) -> Any:
+        """The solver's, which makes its draws with this generator if it needs some."""
+        posterior = self.solution.posterior
+        if isinstance(posterior, SampledPosterior) and not posterior.drawn:
+            posterior.rng = np.random.default_rng(0 if self.rng is None else self.rng)
+        return posterior
+
     def variance_grid(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
         """Variance on a grid; `matrices` are the axes' features there."""
-        return np.asarray(self.solution.posterior.variance([self.amplitude * matrices[0], *matrices[1:]]))
+        return np.asarray(self._posterior().variance([self.amplitude * matrices[0], *matrices[1:]]))
 
     def variance_points(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
         """Variance at points; row i of every matrix is the axis's features at point i."""
-        return np.asarray(self.solution.posterior.variance_at([self.amplitude * matrices[0], *matrices[1:]]))
+        return np.asarray(self._posterior().variance_at([self.amplitude * matrices[0], *matrices[1:]]))
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draws of the features' coefficients, shape (n, *shape)."""
         from pysolve._gp_pde_grid_products import chain
 
         bases = [basis.T for basis in self.solution.problem.bases]
-        draws = self.solution.posterior.samples(n, rng) if n else np.zeros(0)
+        draws = self._posterior().samples(n, rng) if n else np.zeros(0)
         made = [self.amplitude * chain(bases, self.solution.z + draw) for draw in draws]
         return np.stack(made) if made else np.zeros((0, *(T.shape[0] for T in bases)))
 

@@ -225,6 +225,10 @@ PUBLIC = {
     "ConvergenceError": lambda: pysolve.ConvergenceError(a_failure()),
     "DirectionNet": a_network,
     "GridGP": lambda: pysolve.grid_gp([np.arange(5.0)], vector()[:5], noise=0.1),
+    "GPSolution": lambda: pysolve.gp_pde({2: 1.0}, 1.0, np.arange(9.0), (0.0, 0.0), return_std=True),
+    "GPStatus": lambda: pysolve.GPStatus.UNRESOLVED,
+    "Robin": lambda: pysolve.Neumann(3.0),
+    "Unknown": lambda: pysolve.Unknown("kappa", 0.5),
     "Jacobi": lambda: pysolve.Jacobi(dense()),
     "Multilevel": lambda: pysolve.Multilevel(KINDS["StencilOperator"](dense())),
     "PackedMatrix": lambda: pysolve.PackedMatrix(sp.csr_array(dense())),
@@ -259,7 +263,7 @@ def test_public_object_pickles(name):
     made = PUBLIC[name]()
     again = pickle.loads(pickle.dumps(made))
     assert type(again) is type(made)
-    if isinstance(made, pysolve.Status | pysolve.CompletionStatus):
+    if isinstance(made, pysolve.Status | pysolve.CompletionStatus | pysolve.GPStatus):
         assert again is made
     elif name == "MatrixCompletion":
         assert again.get_params() == made.get_params()
@@ -268,6 +272,9 @@ def test_public_object_pickles(name):
         np.testing.assert_array_equal(np.append(again.rows, again.cols), np.append(made.rows, made.cols))
     elif name == "GridGP":
         np.testing.assert_array_equal(again.predict(), made.predict())
+    elif name == "GPSolution":
+        np.testing.assert_array_equal([again.u, again.std], [made.u, made.std])
+        np.testing.assert_array_equal(again.sample(2, rng=0), made.sample(2, rng=0))
     elif name == "CompletionResult":
         assert (again.status, again.message) == (made.status, made.message)
         np.testing.assert_array_equal(again.to_dense(), made.to_dense())
@@ -275,7 +282,7 @@ def test_public_object_pickles(name):
         context = None if name == "SolveSequence" else 0.5
         drawn = [[policy.ask(context).value for _ in range(20)] for policy in map(asked, (made, again))]
         assert drawn[0] == drawn[1]
-    elif name in ("Call", "SpectralMixture"):
+    elif name in ("Call", "SpectralMixture", "Robin", "Unknown"):
         assert again == made
     elif name == "Trial":
         assert (again.value, again.index, again.context) == (1.9, 2, 0.5)

@@ -269,6 +269,17 @@ def test_result_figures_and_pickle():
     assert again.status is GPStatus.SOLVED
 
 
+@pytest.mark.parametrize("name", ["P6", "P7"])
+def test_large_solutions_pickle_with_their_posterior(name):
+    solution = gp_pde(**pysolve.gallery.pde_case(name).arguments, rng=3)
+    grid = [np.linspace(0.1, 0.9, 5)] * 2
+    mean, std = solution.predict(grid, return_std=True)
+    assert np.all(std > 0)
+    again = pickle.loads(pickle.dumps(solution))
+    assert np.array_equal(again.predict(grid, return_std=True), (mean, std))
+    assert np.allclose(solution.sample(1, rng=0, where=grid)[0], mean, atol=20 * std.max())
+
+
 def test_std_covers_the_error_of_exact_equations():
     solution = gp_pde({2: 1.0}, pull, X, (0.0, 0.0))
     assert np.mean(np.abs(solution.u - wave(X)) <= 2 * solution.std + 1e-12) > 0.95
