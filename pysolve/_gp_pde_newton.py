@@ -152,7 +152,8 @@ class GaussNewton:
             if self._loosen(blocks[0], found):
                 return GPStatus.MAXITER
             return GPStatus.STAGNATED if finite else GPStatus.BREAKDOWN
-        done = self.change < NEWTON_TOLERANCE or (self.change < ROUNDING and self.change > before / 2)
+        no_less = length < 1 or self.change > before / 2
+        done = self.change < NEWTON_TOLERANCE or (self.change < ROUNDING and no_less)
         return GPStatus.SOLVED if done else GPStatus.MAXITER
 
     def _is_still(self, found: Fit) -> bool:
