@@ -118,8 +118,7 @@ class GaussNewton:
         """Steps at fixed weights and evidence in turn; the last finite iterate whatever happens."""
         status = GPStatus.MAXITER
         with np.errstate(all="ignore"):
-            if not self.system.exact:
-                self._reweigh()  # or noise at frequencies that f lacks would lead the search astray
+            self._reweigh()  # or frequencies that f lacks would lead the search astray
             for _ in range(ROUNDS):
                 status = self._descend()
                 if status is not GPStatus.SOLVED or not self._reweigh():
