@@ -212,7 +212,9 @@ def is_dense(problem: Problem, features: tuple) -> bool:
         )
     if len(problem.axes) == 1 or problem.unknowns:
         return True
-    noisy = bool(np.any(np.asarray(problem.noise) > 0))
+    noisy = np.any(np.asarray(problem.noise) > 0) or (
+        problem.data is not None and np.any(problem.data.sd > 0)
+    )
     return size <= (MOST_WITH_EVIDENCE if noisy else MOST_DENSE)
 
 

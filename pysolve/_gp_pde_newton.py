@@ -16,6 +16,7 @@ from pysolve._gp_pde_system import NUGGET, DenseSystem
 NEWTON_STEPS = 60
 NEWTON_TOLERANCE = 1e-11  # relative change of u at which Gauss-Newton is at its end
 ROUNDING = 1e-6  # a change below this that no longer falls is rounding
+SMALL = 1e-3  # a change below this is rounding too where the sum of squares stays the same
 HALVINGS = 14
 LOOSER = 2.0  # times more noise of the equations is worth another try
 
@@ -117,6 +118,7 @@ class GaussNewton:
         """Steps at fixed weights and evidence in turn; the last finite iterate whatever happens."""
         status = GPStatus.MAXITER
         with np.errstate(all="ignore"):
+            self._reweigh()  # or frequencies that f lacks would lead the search astray
             for _ in range(ROUNDS):
                 status = self._descend()
                 if status is not GPStatus.SOLVED or not self._reweigh():
@@ -144,13 +146,21 @@ class GaussNewton:
         before, self.change = self.change, length * self._relative(found.c - self.c)
         self.c = self.c + length * (found.c - self.c)
         if length == 0:
-            if self._relative(found.c - self.c) < ROUNDING:
+            if self._is_still(found):
                 return GPStatus.SOLVED
             if self._loosen(blocks[0], found):
                 return GPStatus.MAXITER
             return GPStatus.STAGNATED if finite else GPStatus.BREAKDOWN
-        done = self.change < NEWTON_TOLERANCE or (self.change < ROUNDING and self.change > before / 2)
+        no_less = length < 1 or self.change > before / 2
+        done = self.change < NEWTON_TOLERANCE or (self.change < ROUNDING and no_less)
         return GPStatus.SOLVED if done else GPStatus.MAXITER
+
+    def _is_still(self, found: Fit) -> bool:
+        """Whether a step that makes nothing smaller is one of rounding, in u or in the sum of squares."""
+        change = self._relative(found.c - self.c)
+        before = self.system.squares(self.c, self.weights, self.sd)
+        rise = self.system.squares(found.c, self.weights, self.sd) - before
+        return change < ROUNDING or (change < SMALL and rise <= ROUNDING * before)
 
     def _loosen(self, block: Block, found: Fit) -> bool:
         """Give exact equations the noise that the features leave of the linearised ones; whether that was more.
