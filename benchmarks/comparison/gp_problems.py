@@ -159,7 +159,7 @@ def sine_gordon(n: int = 48) -> Problem:
 HEATERS, STRENGTHS, WIDTH, KAPPA = (0.2, 0.45, 0.75), (3.0, -1.5, 2.0), 0.08, 0.05
 
 
-def heat_source(seed: int, n: int = 40, sensors: int = 50) -> Problem:
+def heat_source(seed: int, n: int = 24, sensors: int = 50) -> Problem:
     """Strengths of three heaters from sensors at random places and times, with 2% noise."""
 
     def shape(place: float) -> Callable:
