@@ -1,4 +1,5 @@
-"""`pysolve demo`: scipy's cg beside pysolve's on built-in problems, in a simulation, and in a sequence that is learned.
+"""`pysolve demo`: scipy's cg beside pysolve's on built-in problems, in a simulation, in a sequence that is learned,
+and on a differential equation.
 
 Same system, tolerance and threads.
 """
@@ -16,6 +17,7 @@ from scipy import ndimage
 import pysolve
 from pysolve import gallery
 from pysolve._cli_files import InputError
+from pysolve._cli_pde import equation
 from pysolve._cli_peers import (
     Outcome,
     Problem,
@@ -69,16 +71,22 @@ def demo(arguments: Namespace) -> int:
     if (code := rerun(arguments)) is not None:
         return code
     cases = [make(arguments.size) for make in CASES]
-    n_parts = len(cases) + 2
+    n_parts = len(cases) + 3
     results = [_measure(case, f"[{i}/{n_parts}] {case.title}") for i, case in enumerate(cases, 1)]
-    flow, report, residual = simulate(arguments.size, RTOL, f"[{n_parts - 1}/{n_parts}] smoke around a ball")
-    sequence, learned, worst = learn(arguments.size, RTOL, f"[{n_parts}/{n_parts}] heat equation")
+    flow, report, residual = simulate(arguments.size, RTOL, f"[{n_parts - 2}/{n_parts}] smoke around a ball")
+    sequence, learned, worst = learn(arguments.size, RTOL, f"[{n_parts - 1}/{n_parts}] heat equation")
+    solution, truth, noisy, solved = equation(f"[{n_parts}/{n_parts}] an equation with noise")
     print(f"scipy's cg beside pysolve's, rtol {RTOL:g}, medians of {REPEAT}, interleaved; {threads_text()}\n")
     print(aligned(HEADER, [_row(case, *pair) for case, pair in zip(cases, results, strict=True)]))
-    print(f"\n{NOTE}\n\n{report}\n\n{learned}\n")
-    _draw(arguments.plot, cases, results, flow, sequence)
+    print(f"\n{NOTE}\n\n{report}\n\n{learned}\n\n{noisy}\n")
+    _draw(
+        arguments.plot,
+        cases,
+        results,
+        [lambda: frame(flow), sequence.plot, lambda: solution.plot(truth=truth)],
+    )
     worst = max(worst, residual, *(side.residual for pair in results for side in pair))
-    return 0 if worst <= 1.01 * RTOL else 1
+    return 0 if worst <= 1.01 * RTOL and solved else 1
 
 
 def _poisson_csr(size: int) -> Case:
@@ -155,12 +163,12 @@ def _row(case: Case, scipy: Measured, own: Measured) -> list[str]:
 
 
 def _beside(path: str) -> list[str]:
-    """The pictures of the simulation and of the sequence lie beside that of the table."""
-    return [name.join(os.path.splitext(path)) for name in ("_smoke", "_sequence")]
+    """The pictures of the simulation, the sequence and the equation lie beside that of the table."""
+    return [name.join(os.path.splitext(path)) for name in ("_smoke", "_sequence", "_equation")]
 
 
 def _draw(
-    plot: str | None, cases: list[Case], results: list[list[Measured]], flow: Any, sequence: Any
+    plot: str | None, cases: list[Case], results: list[list[Measured]], others: list[Callable[[], Any]]
 ) -> None:
     path = plot or "demo.png"
     paths = [path, *_beside(path)]
@@ -176,7 +184,7 @@ def _draw(
     A = cases[chosen].problems[0].operator
     pressure, solid = _best_slice(results[chosen][1].x.reshape(A.grid_shape), A.decoupled)
     rows = [(case.title, scipy.time, own.time) for case, (scipy, own) in zip(cases, results, strict=True)]
-    figures = demo_picture(pressure, solid, rows), frame(flow), sequence.plot()
+    figures = demo_picture(pressure, solid, rows), *(make() for make in others)
     for each, figure in zip(paths, figures, strict=True):
         write_picture(each, figure)
     print(f"drawn: {', '.join(paths)}")

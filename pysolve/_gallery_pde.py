@@ -1,4 +1,4 @@
-"""Partial differential equations whose solutions are known: high frequencies, several scales, one and two dimensions."""
+"""Partial differential equations of known solution: high frequencies, several scales, one and two dimensions."""
 
 from __future__ import annotations
 

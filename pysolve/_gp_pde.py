@@ -125,7 +125,7 @@ def gp_pde(
     References
     ----------
     .. [1] S. Fang, M. Cooley, D. Long, S. Li, R. Kirby and S. Zhe, "Solving High Frequency and Multi-Scale PDEs with
-       Gaussian Processes", ICLR 2024, :arxiv:`2311.04465`.
+       Gaussian Processes", ICLR 2024, arXiv:2311.04465.
 
     Examples
     --------

@@ -193,7 +193,13 @@ def _slices(solution: Any, exact: np.ndarray | None, figure: Any) -> Any:
         else:
             thin = [_thinned(part) for part in (x, y)]
             _map(
-                figure, bottom, *thin, _std_of_slice(solution, axis, value, thin), "standard deviation", True
+                figure,
+                bottom,
+                thin[0],
+                thin[1],
+                _std_of_slice(solution, axis, value, thin),
+                "standard deviation",
+                True,
             )
         for ax in (top, bottom):
             ax.set(xlabel=names[others[0]], ylabel=names[others[1]])

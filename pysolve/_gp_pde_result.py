@@ -185,7 +185,7 @@ class GPSolution:
 
         Returns
         -------
-        ndarray, shape (n, *grid)
+        ndarray, shape (n, ...)
             Functions that fit the data as well as the posterior says.
         """
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:

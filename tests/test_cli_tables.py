@@ -145,7 +145,7 @@ def test_demo_shows_both_sides_of_five_problems(run):
         assert line.startswith(name)
         cells = line.split()[-8:]
         assert max(float(cells[3]), float(cells[6])) <= 1.01e-6
-    assert [f"[{i}/7]" in err for i in range(1, 8)] == [True] * 7
+    assert [f"[{i}/8]" in err for i in range(1, 9)] == [True] * 8
 
 
 def simulated(out):
@@ -179,10 +179,19 @@ def test_demo_learns_the_parameter_of_a_sequence(run):
     assert all(0 < float(cells[2]) <= 1.01e-6 for cells in table.values())
 
 
+def test_demo_solves_an_equation_with_noise_that_integration_amplifies(run):
+    lines = run("demo", "--size", "8")[1].split("u = sin 100x")[1].splitlines()[2:4]
+    integrated, own = (float(re.split(r"  +", line)[2]) for line in lines)
+    assert own < 0.01 < 1 < integrated
+
+
 def test_demo_draws_the_simulation_beside_the_table(run, tmp_path):
     image = pytest.importorskip("matplotlib.image")
-    assert "drawn: a.png, a_smoke.png, a_sequence.png" in run("demo", "--size", "8", "--plot", "a.png")[1]
-    for name in ("a_smoke.png", "a_sequence.png"):
+    assert (
+        "drawn: a.png, a_smoke.png, a_sequence.png, a_equation.png"
+        in run("demo", "--size", "8", "--plot", "a.png")[1]
+    )
+    for name in ("a_smoke.png", "a_sequence.png", "a_equation.png"):
         assert np.ptp(image.imread(name)) > 0.3
     (tmp_path / "b_smoke.png").mkdir()
     code, _, err = run("demo", "--size", "8", "--plot", "b.png")

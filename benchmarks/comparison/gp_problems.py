@@ -144,12 +144,12 @@ def sine_gordon(n: int = 48) -> Problem:
         return 4 * width / np.cosh(width * x)
 
     x, t = np.linspace(-high, high, n), unit(n, high)
-    start = (np.column_stack([x, np.zeros(n)]), np.zeros(n), 0.0)
-    sides = [(lambda t: u(-high, t), lambda t: u(high, t)), (Neumann(lambda x: -speed(x)), None)]
+    start = [0.0, Neumann(lambda x: -speed(x))]
+    sides = [(lambda t: u(-high, t), lambda t: u(high, t)), (start, None)]
     operator = {(0, 2): 1.0, (2, 0): -1.0}
 
     def call() -> Any:
-        return pysolve.gp_pde(operator, 0.0, [x, t], sides, data=start, nonlinear=(np.sin, np.cos))
+        return pysolve.gp_pde(operator, 0.0, [x, t], sides, nonlinear=(np.sin, np.cos))
 
     grid = [np.linspace(-high, high, 100), unit(100, high)]
     return Problem("sine-Gordon, a breather, all times at once", f"{n} x {n}", call, u, grid)
@@ -159,7 +159,7 @@ def sine_gordon(n: int = 48) -> Problem:
 HEATERS, STRENGTHS, WIDTH, KAPPA = (0.2, 0.45, 0.75), (3.0, -1.5, 2.0), 0.08, 0.05
 
 
-def heat_source(seed: int, n: int = 40, sensors: int = 50) -> Problem:
+def heat_source(seed: int, n: int = 24, sensors: int = 50) -> Problem:
     """Strengths of three heaters from sensors at random places and times, with 2% noise."""
 
     def shape(place: float) -> Callable:
