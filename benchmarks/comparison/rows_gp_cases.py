@@ -49,8 +49,8 @@ def section(title: str, names: tuple[str, ...], n: int | None) -> Section:
     )
     made.notes.append(
         f"reference: the paper's code, measured beforehand at {STEP_SECONDS} CPU-s a step on P1 (two cores, 2.2 GB), "
-        "and at the checkpoint that is best by the true solution; not repeated here; the seconds to 1e-4 are taken as 15k "
-        "such steps, on P3 too, where it is not there yet"
+        "and at the checkpoint that is best by the true solution; not repeated here; the seconds to 1e-4 are those "
+        "of 15k such steps, on P3 too, where it is not there yet"
     )
     return made
 
