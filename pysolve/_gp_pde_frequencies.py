@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.optimize
@@ -19,6 +20,7 @@ STIFF = 4  # features of an envelope in the first pass
 CONSTANT = 1e-3  # a spread whose envelope hardly changes
 LINES = 1e-3  # remainder, relative to the signals, at which the first pass ends
 APART = 2.0  # a line this near to another one, over the length, is that one's change of amplitude
+FEWEST = 4  # features of an envelope: with fewer, a further frequency is refused
 NEAREST = 0.5  # lines closer than this over the length are one
 
 
@@ -62,7 +64,7 @@ def _pursued(
     rest = remainder(x, signals, found, spread, stiff)
     while len(found) < MOST_FREQUENCIES and np.abs(rest).max() > max(EXACT, least):
         line = _strongest_line(x, rest, found)
-        if line is None or _features(x, [*found, line], spread, None).size > MOST_FEATURES * len(x):
+        if line is None or columns_for(len(x), [*found, line]) < FEWEST:
             break
         if stiff and min(abs(line - other) for other in found) < APART / (x[-1] - x[0]):
             break
@@ -93,6 +95,12 @@ def _scaled(signals: np.ndarray) -> np.ndarray:
     return signals[:, largest > 0] / max(largest.max(initial=0), np.finfo(float).tiny)
 
 
+def columns_for(n: int, frequencies: Sequence[float]) -> int:
+    """Features of each envelope that n points of an axis tell apart, with these frequencies."""
+    waves = sum(1 if mu == 0 else 2 for mu in frequencies)
+    return max(1, int(MOST_FEATURES * n) // waves)
+
+
 def _is_uniform(x: np.ndarray) -> bool:
     gaps = np.diff(x)
     return bool(np.ptp(gaps) <= 1e-6 * gaps.mean())
@@ -102,7 +110,9 @@ def _features(
     x: np.ndarray, frequencies: list[float], spread: float, stiff: int | None
 ) -> OscillatoryFeatures:
     rho = spread / (x[-1] - x[0])
-    most = max(2, int(MOST_FEATURES * len(x)) if _is_uniform(x) else len(x) // SCATTERED_POINTS_PER_FEATURE)
+    most = columns_for(len(x), frequencies)
+    if not _is_uniform(x):
+        most = max(2, min(most, len(x) // SCATTERED_POINTS_PER_FEATURE))
     return OscillatoryFeatures(
         x[0], x[-1], tuple(frequencies), (rho,) * len(frequencies), min(most, stiff or most)
     )

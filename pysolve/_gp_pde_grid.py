@@ -182,7 +182,14 @@ def solve_grid(
     if name == "iterative" and status is GridStatus.CONVERGED and excess(system, inner, z) > 1e-4:
         status = GridStatus.MAXITER if steps >= maxiter else GridStatus.STAGNATED
     return GridSolution(
-        problem, z, status, name, steps, gradient, system, functools.partial(posterior_of, problem, system, inner)
+        problem,
+        z,
+        status,
+        name,
+        steps,
+        gradient,
+        system,
+        functools.partial(posterior_of, problem, system, inner),
     )
 
 
@@ -232,5 +239,12 @@ def solve_fast_once(problem: GridProblem, solver: TensorSolver, watch: Watch) ->
     status = GridStatus.CONVERGED if size <= 1e-8 else GridStatus.STAGNATED
     system = RowSet(problem.blocks, problem.axis_s, problem.functionals)
     return GridSolution(
-        problem, z, status, "fast", steps, size, system, functools.partial(fast_posterior, problem, solver, rows)
+        problem,
+        z,
+        status,
+        "fast",
+        steps,
+        size,
+        system,
+        functools.partial(fast_posterior, problem, solver, rows),
     )

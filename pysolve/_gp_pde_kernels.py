@@ -10,7 +10,7 @@ import numpy as np
 
 from pysolve._gp_pde_coordinates import real_array
 from pysolve._gp_pde_features import Features, KernelFeatures, OscillatoryFeatures
-from pysolve._gp_pde_frequencies import MOST_FEATURES
+from pysolve._gp_pde_frequencies import columns_for
 from pysolve._gp_pde_problem import Problem
 from pysolve._gp_pde_signals import SPREAD, frequencies_from
 from pysolve._spectral_mixture import SpectralMixture
@@ -24,7 +24,6 @@ SPREADS = (
     64.0,
     128.0,
 )  # tried for kernels whose length scale carries the solution
-FEWEST = 4  # features of an envelope, however few points an axis has
 KINDS = ("gm", "stm", "se", "matern52")
 
 
@@ -72,7 +71,9 @@ def as_frequencies(frequencies: Any, kind: str, d: int) -> tuple[tuple[float, ..
     if kind in ("se", "matern52"):
         raise ValueError(f"frequencies must be left 'auto' for kernel={kind!r}, which has none")
     if isinstance(frequencies, str) or not isinstance(frequencies, (Sequence, np.ndarray)):
-        raise ValueError(f"frequencies must be 'auto' or a list for each of the {d} axes, got {frequencies!r}")
+        raise ValueError(
+            f"frequencies must be 'auto' or a list for each of the {d} axes, got {frequencies!r}"
+        )
     given = (
         [frequencies] if d == 1 and np.ndim(frequencies[0] if len(frequencies) else 0) == 0 else frequencies
     )
@@ -123,11 +124,8 @@ def axis_features(
     for x, mus, spread in zip(problem.axes, frequencies, spreads, strict=True):
         rho = spread / (x[-1] - x[0])
         if kernel.kind in ("gm", "se"):
-            waves = sum(1 if mu == 0 else 2 for mu in mus)
-            most = max(FEWEST, int(MOST_FEATURES * len(x)) // waves) if large else None
-            made.append(
-                OscillatoryFeatures(x[0], x[-1], tuple(mus), (rho,) * len(mus), most, trend=not large)
-            )
+            most = columns_for(len(x), mus) if large else None
+            made.append(OscillatoryFeatures(x[0], x[-1], tuple(mus), (rho,) * len(mus), most, trend=trend))
         else:
             made.append(
                 KernelFeatures(x, SpectralMixture(np.array(mus), rho=np.array(rho), kind=kernel.kind))
