@@ -24,10 +24,11 @@ def frequencies_from(
     """Frequencies and a spread for every axis: from f, the values at the sides, the measurements, and the operator."""
     ends = [0.5 / (x[-1] - x[0]) for x in problem.axes]
     found, spreads = [], []
+    # beside measurements and unknown numbers, f and the sides show only a part of what u has to follow
+    whole = problem.data is None and not problem.unknowns
+    tried = (LIGHTER, SPREAD) if len(ends) > 1 and whole else (SPREAD,)
     for axis, end in enumerate(ends):
-        lines, spread = _lines(
-            signals_of(problem, axis), (SPREAD,) if len(ends) == 1 else (LIGHTER, SPREAD), refine
-        )
+        lines, spread = _lines(signals_of(problem, axis), tried, refine)
         found.append(_merged(lines, end))
         spreads.append(spread)
     free = [free_frequencies(problem, axis, found) for axis in range(len(found))]
