@@ -143,10 +143,11 @@ rm -rf build/$(1)/site && mkdir -p build/$(1)/site && cp -R pysolve build/$(1)/s
 $(BIN)/cmake --install build/$(1) --prefix build/$(1)/site >/dev/null
 endef
 # Of matrix completion those of its kernels, and of whole runs with them: the others are of Python, run processes of their
-# own, or scikit-learn, whose threads and modules the sanitizers do not know.
+# own, or scikit-learn, whose threads and modules the sanitizers do not know. Of Kronecker products the kernels and what
+# calls them; the solves are SciPy's.
 COMPLETION_TESTS := $(patsubst %,tests/test_matrix_completion%.py,_kernels _kernel_arguments _nonneg _bias)
 SANITIZED_TESTS = $(wildcard tests/test_contract*.py) tests/test_bad_input.py tests/test_odd_input.py $(COMPLETION_TESTS) \
-  $(filter-out tests/test_matrix_completion%,$(wildcard $(patsubst csrc/%_bind.cpp,tests/test_%*.py,$(wildcard csrc/*_bind.cpp))))
+  tests/test_kron.py tests/test_kron_kernels.py $(filter-out tests/test_matrix_completion% tests/test_kron%,$(wildcard $(patsubst csrc/%_bind.cpp,tests/test_%*.py,$(wildcard csrc/*_bind.cpp))))
 # The C++ runtime must be there before the sanitizer looks for what it intercepts in it. pytest must leave
 # stderr alone, or a report would vanish with the process that it ends.
 # $(2): the tests. Under the thread sanitizer those that count threads, of which it has its own, are left out, the large
@@ -169,7 +170,7 @@ tsan: $(STAMPS)/core $(STAMPS)/extra-test $(STAMPS)/extra-dev
 	@mkdir -p build/tsan
 	$(CXX) -std=c++20 -O1 -g -fsanitize=thread -fPIC -shared -pthread tools/tsan_gomp.cpp -o build/tsan/libgomp_tsan.so
 	$(call preset_build,tsan)
-	$(call sanitized_pytest,tsan,$(filter-out %_resources.py %_theory.py %_adversarial.py %_threads.py %sor_kernels.py %stencil_kernels.py %contract_outcomes.py %contract_failures.py,$(SANITIZED_TESTS)))
+	$(call sanitized_pytest,tsan,$(filter-out %_resources.py %_theory.py %_adversarial.py %_threads.py %sor_kernels.py %stencil_kernels.py %contract_outcomes.py %contract_failures.py %test_kron.py,$(SANITIZED_TESTS)))
 
 tidy: $(STAMPS)/core $(STAMPS)/extra-dev $(STAMPS)/extra-tidy
 	$(BIN)/cmake --preset tidy
