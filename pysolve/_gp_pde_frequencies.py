@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.optimize
 
-from pysolve._gp_pde_features import OscillatoryFeatures
+from pysolve._gp_pde_features import OscillatoryFeatures, envelope
 
 MOST_FREQUENCIES = 24  # of an axis
 MOST_FEATURES = 0.9  # of the points of an axis: more would fit anything
@@ -20,7 +20,7 @@ STIFF = 4  # features of an envelope in the first pass
 CONSTANT = 1e-3  # a spread whose envelope hardly changes
 LINES = 1e-3  # remainder, relative to the signals, at which the first pass ends
 APART = 2.0  # a line this near to another one, over the length, is that one's change of amplitude
-FEWEST = 4  # features of an envelope: with fewer, a further frequency is refused
+FEWEST = 8  # features of an envelope that explain a wave of nearly constant amplitude
 NEAREST = 0.5  # lines closer than this over the length are one
 
 
@@ -32,7 +32,9 @@ class Spectrum:
     remainder: float
 
 
-def find_frequencies(x: np.ndarray, signals: np.ndarray, spread: float, refine: bool = False) -> Spectrum:
+def find_frequencies(
+    x: np.ndarray, signals: np.ndarray, spread: float, refine: bool = False, fewest: int | None = None
+) -> Spectrum:
     """Frequencies of signals of shape (len(x), m) on an axis: orthogonal matching pursuit with modulated features.
 
     Every round fits the features of the frequencies so far (0 always among them) by least squares, and takes the
@@ -40,15 +42,19 @@ def find_frequencies(x: np.ndarray, signals: np.ndarray, spread: float, refine: 
     envelope every strong line is found where it is; with all of them, what amplitudes that change along the axis
     leave. A pass ends when the remainder looks like white noise (its highest peak is what noise has in one of a
     thousand cases) or like rounding, or when another frequency no longer helps. With `refine` the lines of the first
-    pass are moved together to where they leave least.
+    pass are moved together to where they leave least. There are no more frequencies than leave `fewest` features for
+    each envelope (default: all) within those that the points tell apart.
     """
     signals = _scaled(signals)
     if signals.shape[1] == 0 or len(x) < 4:
         return Spectrum((0.0,), 0.0)
-    found, _ = _pursued(x, signals, [0.0], spread, STIFF, LINES)
+    fewest = fewest or envelope(spread).shape[1]
+    if not _is_uniform(x):
+        fewest = min(fewest, max(2, len(x) // SCATTERED_POINTS_PER_FEATURE))
+    found, _ = _pursued(x, signals, [0.0], spread, STIFF, LINES, fewest)
     if refine and len(found) > 1:
         found = _refined(x, signals, found)
-    found, rest = _pursued(x, signals, found, spread, None, 0.0)
+    found, rest = _pursued(x, signals, found, spread, None, 0.0, fewest)
     return Spectrum(tuple(found), float(np.abs(rest).max()))
 
 
@@ -59,12 +65,13 @@ def _pursued(
     spread: float,
     stiff: int | None,
     least: float,
+    fewest: int,
 ) -> tuple[list[float], np.ndarray]:
     """One pass: lines added until the remainder is at most `least`, or nothing helps; and what is left."""
     rest = remainder(x, signals, found, spread, stiff)
     while len(found) < MOST_FREQUENCIES and np.abs(rest).max() > max(EXACT, least):
         line = _strongest_line(x, rest, found)
-        if line is None or columns_for(len(x), [*found, line]) < FEWEST:
+        if line is None or columns_for(len(x), [*found, line]) < fewest:
             break
         if stiff and min(abs(line - other) for other in found) < APART / (x[-1] - x[0]):
             break

@@ -21,9 +21,9 @@ is the last one.
 With both precisions free L-BFGS finds another end: it fits the boundary exactly and calls the equation noise, log tau
 up and log v down. Its precisions are therefore bounded, by default from below by those of the start.
 
-Measured on the paper's first case (Student's t, N = 400, Q = 30; relative L2 error on 300 points): Adam 2.3e-2 after 1500
-steps, 7.8e-3 after 7500, 8.6e-4 after 10500, 2.6e-5 after 15000; L-BFGS 7e-3 after 500 iterations, 1e-2 after 4000, though
-its loss keeps falling. An evaluation takes 14 ms of one core. Neither is a fast way to solve the equation.
+Measured on the paper's first case (Student's t, N = 400, Q = 30; relative L2 error on 300 points): Adam 2.3e-2 after
+1500 steps, 7.8e-3 after 7500, 8.6e-4 after 10500, 2.6e-5 after 15000; L-BFGS 7e-3 after 500 iterations, 1e-2 after
+4000, though its loss keeps falling. An evaluation takes 14 ms of one core. Neither is a fast way to solve the equation.
 """
 
 from __future__ import annotations

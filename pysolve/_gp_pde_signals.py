@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pysolve._gp_pde_frequencies import find_frequencies
+from pysolve._gp_pde_frequencies import FEWEST, find_frequencies
 from pysolve._gp_pde_problem import Problem
 
 SPREAD = 4.0  # rho times the length of the axis: how fast the amplitude of a frequency may change along it
@@ -38,8 +38,9 @@ def frequencies_from(
 
 def _lines(signals: Signals, spreads: Sequence[float], refine: bool) -> tuple[list[tuple[float, ...]], float]:
     """Frequencies of all signals, with the first spread that explains them, or the last one."""
+    fewest = FEWEST if len(spreads) > 1 else None
     for spread in spreads:
-        spectra = [find_frequencies(x, columns, spread, refine) for x, columns in signals]
+        spectra = [find_frequencies(x, columns, spread, refine, fewest) for x, columns in signals]
         if max((spectrum.remainder for spectrum in spectra), default=0.0) <= EXPLAINED:
             break
     return [spectrum.frequencies for spectrum in spectra], spread
