@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 import time
@@ -12,16 +13,18 @@ import numpy as np
 
 from pysolve._gallery_arguments import generator
 from pysolve._gp_pde_arguments import parse
-from pysolve._gp_pde_finish import finished_dense, finished_joint, finished_large
+from pysolve._gp_pde_finish import conditions_missed, finished_dense, finished_joint, finished_large
 from pysolve._gp_pde_joint import JointProblem, minimise_joint
 from pysolve._gp_pde_kernels import Kernel, as_kernel, axis_features, widest_spread
 from pysolve._gp_pde_large import solve_large
-from pysolve._gp_pde_newton import solve
+from pysolve._gp_pde_newton import Solved, solve
+from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_problem import Problem
 from pysolve._gp_pde_result import GPSolution
 from pysolve._gp_pde_signals import SPREAD, frequencies_from
 from pysolve._gp_pde_system import DenseSystem
 
+LOOSENED = (1e-4, 1e-2)  # noise of equations that the features cannot meet, relative to the largest
 MOST_DENSE = 500  # features up to which rows are written out where another solver can do it too
 MOST_WITH_EVIDENCE = 1500  # the same where the noise asks for weights by evidence
 MOST_EVER = 4000  # and where nothing else can: unknown numbers
@@ -199,7 +202,26 @@ def _solved(
         if best is None or solved.posterior.log_evidence > best[1].posterior.log_evidence:
             best = system, solved
     assert best is not None
-    return finished_dense(problem, *best, timings)
+    result = finished_dense(problem, *best, timings)
+    if result.status is GPStatus.UNRESOLVED and conditions_missed(*best) and best[0].exact:
+        best = loosened(problem, best[0], report)
+        result = dataclasses.replace(finished_dense(problem, *best, timings), status=result.status)
+    return result
+
+
+def loosened(
+    problem: Problem, system: DenseSystem, report: Callable[[str], Any]
+) -> tuple[DenseSystem, Solved]:
+    """The solve with noise in equations that the features cannot meet, of several levels the one of highest evidence.
+
+    Exact equations win over measurements: where the features can meet them by no u but 0, they would say 0.
+    """
+    tried = []
+    for level in LOOSENED:
+        noisy = dataclasses.replace(problem, noise=level * system.f_scale)
+        again = DenseSystem(noisy, system.rows.features)
+        tried.append((again, solve(again, report)))
+    return max(tried, key=lambda pair: pair[1].posterior.log_evidence)
 
 
 def is_dense(problem: Problem, features: tuple) -> bool:

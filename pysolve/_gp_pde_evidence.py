@@ -13,8 +13,9 @@ import numpy as np
 import scipy.linalg
 
 LEAST_WEIGHT = 1e-9  # of a group, relative to the largest: below it the frequency is pruned
+NEGLIGIBLE = 1e-6  # the same, below which it does not matter by how much it still changes
 EM_STEPS = 40
-EM_TOLERANCE = 1e-2  # relative change of the weights at which they are good enough
+EM_TOLERANCE = 0.05  # relative change of the weights at which they are good enough
 
 
 @dataclasses.dataclass
@@ -172,7 +173,8 @@ def fit_by_evidence(
         used = found.weights > 0
         weights[:size] = np.where(used[:size], np.maximum(weights[:size], least_now), 0)
         change = _update_noise(blocks, found, determined)
-        change = max(change, float(np.abs(np.log(weights[used] / found.weights[used])).max(initial=0)))
+        felt = used & (weights > NEGLIGIBLE * weights[:size].max(initial=0))
+        change = max(change, float(np.abs(np.log(weights[felt] / found.weights[felt])).max(initial=0)))
         found = fit(blocks, weights, centre)
         if change < EM_TOLERANCE:
             break

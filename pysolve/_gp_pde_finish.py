@@ -15,8 +15,8 @@ from pysolve._gp_pde_newton import Solved
 from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_posterior import DensePosterior
 from pysolve._gp_pde_problem import Problem
-from pysolve._gp_pde_result import GPSolution, on_grid_values
-from pysolve._gp_pde_system import DenseSystem
+from pysolve._gp_pde_result import GPSolution, at_points, on_grid_values
+from pysolve._gp_pde_system import NUGGET, DenseSystem
 
 RESOLVED = 1e-6  # relative residual of exact equations that the features explain
 NOISE_EXPLAINS = 2.0  # residual in units of the noise that the noise explains
@@ -40,6 +40,8 @@ def finished_dense(
     status = solved.status
     if status is GPStatus.SOLVED:
         status = judged(problem, left, system.f_scale, solved.undetermined)
+        if conditions_missed(system, solved):
+            status = GPStatus.UNRESOLVED
     counts = [int(part.groups.max(initial=0)) + 1 for part in features]
     weights = np.zeros(int(np.prod(counts)))
     weights[system.groups] = solved.posterior.weights[: system.size]
@@ -80,6 +82,8 @@ def finished_large(
     posterior, status = solved.posterior(rng), solved.status
     if status is GPStatus.SOLVED:
         status = judged(problem, total, solved.f_scale, is_open(problem, features, posterior, u))
+        if measurements_missed(problem, solved.c, features):
+            status = GPStatus.UNRESOLVED
     return GPSolution(
         u=u,
         weights=group_sizes(solved.c, features),
@@ -169,6 +173,26 @@ def judged(problem: Problem, left: np.ndarray, scale: float, undetermined: bool)
     if too_large:
         return GPStatus.UNRESOLVED
     return GPStatus.UNDERDETERMINED if undetermined else GPStatus.SOLVED
+
+
+def conditions_missed(system: DenseSystem, solved: Solved) -> bool:
+    """Whether a side, a period or the measurements are met much worse than their noise, or rounding, explains."""
+    c = np.concatenate([solved.c.ravel(), np.ravel(solved.unknowns)])
+    for block in system.conditions:
+        misfit = np.linalg.norm(block.A @ c - block.r) / np.sqrt(max(block.count, 1)) / block.sd
+        if misfit > (NOISE_EXPLAINS if block.sd == 1.0 else RESOLVED / NUGGET):
+            return True
+    return False
+
+
+def measurements_missed(problem: Problem, c: np.ndarray, features: Sequence[Features]) -> bool:
+    """The same of the measurements, with the grid solver."""
+    if problem.data is None or problem.data.values.size == 0:
+        return False
+    matrices = [part.matrix(problem.data.points[:, j]) for j, part in enumerate(features)]
+    least = RESOLVED * max(float(np.abs(problem.data.values).max()), problem.trace_scale)
+    left = (at_points(c, matrices) - problem.data.values) / np.maximum(problem.data.sd, max(least, 1e-300))
+    return bool(np.sqrt(np.mean(left**2)) > NOISE_EXPLAINS)
 
 
 def is_open(problem: Problem, features: Sequence[Features], posterior: Any, u: np.ndarray) -> bool:
