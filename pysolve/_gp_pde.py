@@ -14,6 +14,7 @@ import numpy as np
 from pysolve._gallery_arguments import generator
 from pysolve._gp_pde_arguments import parse
 from pysolve._gp_pde_finish import conditions_missed, finished_dense, finished_joint, finished_large
+from pysolve._gp_pde_held_out import held_out_residual
 from pysolve._gp_pde_joint import JointProblem, minimise_joint
 from pysolve._gp_pde_kernels import Kernel, as_kernel, axis_features, widest_spread
 from pysolve._gp_pde_large import solve_large
@@ -25,6 +26,7 @@ from pysolve._gp_pde_signals import SPREAD, frequencies_from
 from pysolve._gp_pde_system import DenseSystem
 
 LOOSENED = (1e-4, 1e-2)  # noise of equations that the features cannot meet, relative to the largest
+HELD_OUT = 1e-4  # relative residual between the points up to which exact equations hold there too
 MOST_DENSE = 500  # features up to which rows are written out where another solver can do it too
 MOST_WITH_EVIDENCE = 1500  # the same where the noise asks for weights by evidence
 MOST_EVER = 4000  # and where nothing else can: unknown numbers
@@ -169,11 +171,24 @@ def gp_pde(
         mus, spreads = chosen.frequencies, (SPREAD,) * len(problem.axes)
     timings = {"frequencies": time.perf_counter() - started}
     result = _solved(problem, chosen, mus, spreads, report, timings, rng)
+    result = checked_between(result, problem, operator, f)
     timings["solve"] = time.perf_counter() - started - timings["frequencies"]
     if return_std:
         _ = result.std
     timings["total"] = time.perf_counter() - started
     return result
+
+
+def checked_between(result: GPSolution, problem: Problem, operator: Any, f: Any) -> GPSolution:
+    """The result with its residual between the points; an equation that only holds on them is not SOLVED."""
+    found = held_out_residual(result, operator, f, problem.nonlinear)
+    exact = not np.any(np.asarray(problem.noise) > 0)
+    status = result.status
+    if found is not None and exact and found > HELD_OUT and status is GPStatus.SOLVED:
+        status = GPStatus.UNRESOLVED
+        message = f"{status} (relative residual {found:.2g} between its points)"
+        return dataclasses.replace(result, held_out_residual=found, status=status, message=message)
+    return dataclasses.replace(result, held_out_residual=found)
 
 
 def _solved(

@@ -49,6 +49,9 @@ class GPSolution:
         Seconds for ``"frequencies"``, ``"solve"`` and ``"total"``.
     axes : tuple of ndarray
         The grid.
+    held_out_residual : float or None
+        Root mean square of the residual at random points between those of the grid, relative to the largest term; None
+        unless `f` and the coefficients are numbers and functions. Large where the grid is too coarse.
     losses : ndarray or None
         Of ``method="joint"``: its objective at the start and after each step.
     """
@@ -71,6 +74,7 @@ class GPSolution:
     _posterior: Any
     _measurements: Measurements | None = None
     losses: np.ndarray | None = None
+    held_out_residual: float | None = None
 
     @property
     def converged(self) -> bool:

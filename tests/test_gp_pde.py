@@ -214,6 +214,20 @@ def test_a_kernel_that_does_not_resolve_the_solution_says_so():
         solution.raise_if_failed()
 
 
+def test_a_grid_too_coarse_for_the_wave_is_found_out_between_its_points():
+    """150 points for 100 periods in each of two directions: on them the equation holds, with the wrong frequency."""
+    solution = gp_pde(**pysolve.gallery.pde_case("P6", n=150).arguments)
+    assert solution.status is GPStatus.UNRESOLVED
+    assert solution.relative_residual < 1e-8 < 1e-2 < solution.held_out_residual
+    assert "between its points" in solution.message
+
+
+def test_the_residual_between_the_points_needs_functions():
+    assert gp_pde({2: 1.0}, pull, X, (0.0, 0.0)).held_out_residual < 1e-9
+    assert gp_pde({2: 1.0}, pull(X), X, (0.0, 0.0)).held_out_residual is None
+    assert gp_pde({2: 1.0}, lambda x: pull(X), X, (0.0, 0.0)).held_out_residual is None
+
+
 def test_refined_frequencies():
     solution = gp_pde({2: 1.0}, pull, X, (0.0, 0.0), refine=True)
     assert abs(solution.frequencies[0][1] - 100 / (2 * np.pi)) < 1e-6
