@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._gp_pde_determined import has_smooth_null_space
 from pysolve._gp_pde_features import Features, KernelFeatures
 from pysolve._gp_pde_grid_posterior import ExactPosterior
 from pysolve._gp_pde_joint import JointResult, JointStatus
@@ -81,7 +82,8 @@ def finished_large(
             total = total + problem.nonlinear[0](u[known])
     posterior, status = solved.posterior(rng), solved.status
     if status is GPStatus.SOLVED:
-        status = judged(problem, total, solved.f_scale, is_open(problem, features, posterior, u))
+        open_ = is_open(problem, features, posterior, u) or has_smooth_null_space(problem, u)
+        status = judged(problem, total, solved.f_scale, open_)
         if measurements_missed(problem, solved.c, features):
             status = GPStatus.UNRESOLVED
     return GPSolution(

@@ -20,6 +20,7 @@ from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_problem import Problem
 
 EQUATION_NUGGET = 1e-12  # noise of exact equations, relative to the largest |f|
+OPEN_NUGGET = 1e-7  # of equations that leave u open: with less, what the features miss of a mode rules it out
 SIDE_NUGGET = 1e-14  # of the sides and of periods, relative to the largest u
 NAMES = {
     GridStatus.CONVERGED: GPStatus.SOLVED,
@@ -93,7 +94,10 @@ class LargePosterior:
 
 
 def solve_large(
-    problem: Problem, features: Sequence[Features], report: Callable[[str], None] | None = None
+    problem: Problem,
+    features: Sequence[Features],
+    report: Callable[[str], None] | None = None,
+    nugget: float = EQUATION_NUGGET,
 ) -> LargeSolve:
     """The posterior mean by the grid solver: no unknown numbers, prior weights as the data's size suggests."""
     orders = [_orders(problem, axis) for axis in range(len(problem.axes))]
@@ -110,7 +114,7 @@ def solve_large(
     terms: dict[tuple[int, ...], Any] = {}
     for term in problem.terms:
         terms[term.orders] = terms.get(term.orders, 0.0) + term.coefficient
-    grid.equation(terms, problem.f, EQUATION_NUGGET * f_scale if exact else problem.noise)
+    grid.equation(terms, problem.f, nugget * f_scale if exact else problem.noise)
     _add_conditions(grid, problem, features, u, amplitude)
     callback = None if report is None else (lambda stage, step, size: report(f"{stage} {step}: {size:.1e}"))
     if problem.nonlinear is None:
