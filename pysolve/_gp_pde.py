@@ -74,8 +74,10 @@ def gp_pde(
         Points of each axis, increasing, for d = 1, 2 or 3; not necessarily equidistant. Time is an axis like others.
     boundary : sequence of d
         For each axis a pair (low, high), ``"periodic"``, or None. A side is a number, an array on the grid of the other
-        axes, a callable of the other coordinates (values of u), a `Neumann` or `Robin` condition, or None where
-        nothing is known. For d = 1 the pair alone will do.
+        axes, a callable of the other coordinates (values of u), a `Neumann` or `Robin` condition (slopes are along the
+        outward normal, at the low side too), a list of several (u and its velocity where time begins), or None where
+        nothing is known. For d = 1 the pair alone will do. A periodic axis has both ends: its first and last point
+        are the same one.
     kernel : {"gm", "stm", "se", "matern52"}, SpectralMixture or sequence of them, default "gm"
         Mixtures of Gaussian or Student-t lines, or without lines; a `SpectralMixture` (or one for each axis) is
         taken as it is.
@@ -116,7 +118,7 @@ def gp_pde(
     Warns
     -----
     UserWarning
-        If two sides give a corner different values.
+        If two sides give a corner different values, or `f` differs at the two ends of a periodic axis.
 
     Notes
     -----

@@ -94,3 +94,14 @@ def test_few_points_are_enough_for_a_smooth_solution(n, d, most):
     s = pysolve.gp_pde(operator, lambda *p: (2 - d) * u(*p), [x] * d, boundary)
     assert s.status is GPStatus.SOLVED
     np.testing.assert_allclose(s.u, u(*np.meshgrid(*[x] * d, indexing="ij")), atol=most)
+
+
+def test_a_periodic_axis_without_its_last_point_is_warned_of():
+    def solve(x):
+        f = -((2 * np.pi) ** 2 + 1) * np.cos(2 * np.pi * x)
+        return pysolve.gp_pde({2: 1.0, 0: -1.0}, f, x, "periodic")
+
+    with pytest.warns(UserWarning, match="lack its last point"):
+        solve(np.linspace(0, 1, 40, endpoint=False))
+    x = np.linspace(0, 1, 41)
+    np.testing.assert_allclose(solve(x).u, np.cos(2 * np.pi * x), atol=1e-9)
