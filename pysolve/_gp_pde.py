@@ -13,10 +13,9 @@ import numpy as np
 
 from pysolve._gallery_arguments import generator
 from pysolve._gp_pde_arguments import parse
-from pysolve._gp_pde_finish import conditions_missed, finished_dense, finished_joint, finished_large
+from pysolve._gp_pde_finish import conditions_missed, finished_dense, finished_joint, solved_large
 from pysolve._gp_pde_joint import JointProblem, minimise_joint
 from pysolve._gp_pde_kernels import Kernel, as_kernel, axis_features, widest_spread
-from pysolve._gp_pde_large import OPEN_NUGGET, solve_large
 from pysolve._gp_pde_newton import Solved, solve
 from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_problem import Problem
@@ -195,7 +194,7 @@ def _solved(
         if len(kernel.spreads) > 1:
             choice = (widest_spread(problem),) * d
         features = axis_features(kernel, problem, mus, choice, large=True)
-        return _large(problem, features, report, timings, rng)
+        return solved_large(problem, features, report, timings, rng)
     best = None
     choices = [(spread,) * d for spread in kernel.spreads] if len(kernel.spreads) > 1 else [choice]
     for choice in choices:
@@ -224,23 +223,6 @@ def loosened(
         again = DenseSystem(noisy, system.rows.features)
         tried.append((again, solve(again, report)))
     return max(tried, key=lambda pair: pair[1].posterior.log_evidence)
-
-
-def _large(
-    problem: Problem, features: tuple, report: Callable[[str], Any], timings: dict[str, float], rng: Any
-) -> GPSolution:
-    """By the large solver; where u is open the spread is that of equations which the features can meet."""
-    solved = solve_large(problem, features, report)
-    found = finished_large(problem, features, solved, timings, rng)
-    if found.status is not GPStatus.UNDERDETERMINED:
-        return found
-    wider = solve_large(problem, features, report, OPEN_NUGGET).solution
-    return dataclasses.replace(
-        found,
-        _posterior=dataclasses.replace(
-            solved, solution=dataclasses.replace(wider, z=solved.solution.z)
-        ).posterior(rng),
-    )
 
 
 def is_dense(problem: Problem, features: tuple) -> bool:

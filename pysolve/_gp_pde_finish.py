@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from pysolve._gp_pde_determined import has_smooth_null_space
 from pysolve._gp_pde_features import Features, KernelFeatures
 from pysolve._gp_pde_grid_posterior import ExactPosterior
 from pysolve._gp_pde_joint import JointResult, JointStatus
-from pysolve._gp_pde_large import LargeSolve
+from pysolve._gp_pde_large import OPEN_NUGGET, LargeSolve, solve_large
 from pysolve._gp_pde_newton import Solved
 from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_posterior import DensePosterior
@@ -96,6 +97,27 @@ def finished_large(
         _c=solved.c,
         _posterior=posterior,
         **common(problem, features, total, solved.f_scale, status, timings),
+    )
+
+
+def solved_large(
+    problem: Problem,
+    features: Sequence[Features],
+    report: Callable[[str], Any],
+    timings: dict[str, float],
+    rng: Any,
+) -> GPSolution:
+    """By the large solver; where u is open the spread is that of equations which the features can meet."""
+    solved = solve_large(problem, features, report)
+    found = finished_large(problem, features, solved, timings, rng)
+    if found.status is not GPStatus.UNDERDETERMINED:
+        return found
+    wider = solve_large(problem, features, report, OPEN_NUGGET).solution
+    return dataclasses.replace(
+        found,
+        _posterior=dataclasses.replace(
+            solved, solution=dataclasses.replace(wider, z=solved.solution.z)
+        ).posterior(rng),
     )
 
 
