@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,14 +12,14 @@ import numpy as np
 
 from pysolve._gallery_arguments import generator
 from pysolve._gp_pde_arguments import parse
-from pysolve._gp_pde_finish import conditions_missed, finished_dense, finished_joint, finished_large
+from pysolve._gp_pde_finish import conditions_missed, finished_dense, finished_joint, solved_large
 from pysolve._gp_pde_held_out import held_out_residual
 from pysolve._gp_pde_joint import JointProblem, minimise_joint
 from pysolve._gp_pde_kernels import Kernel, as_kernel, axis_features, widest_spread
-from pysolve._gp_pde_large import solve_large
 from pysolve._gp_pde_newton import Solved, solve
 from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_problem import Problem
+from pysolve._gp_pde_progress import as_report
 from pysolve._gp_pde_result import GPSolution
 from pysolve._gp_pde_signals import SPREAD, frequencies_from
 from pysolve._gp_pde_system import DenseSystem
@@ -76,8 +75,10 @@ def gp_pde(
         Points of each axis, increasing, for d = 1, 2 or 3; not necessarily equidistant. Time is an axis like others.
     boundary : sequence of d
         For each axis a pair (low, high), ``"periodic"``, or None. A side is a number, an array on the grid of the other
-        axes, a callable of the other coordinates (values of u), a `Neumann` or `Robin` condition, or None where
-        nothing is known. For d = 1 the pair alone will do.
+        axes, a callable of the other coordinates (values of u), a `Neumann` or `Robin` condition (slopes are along the
+        outward normal, at the low side too), a list of several (u and its velocity where time begins), or None where
+        nothing is known. For d = 1 the pair alone will do. A periodic axis has both ends: its first and last point
+        are the same one.
     kernel : {"gm", "stm", "se", "matern52"}, SpectralMixture or sequence of them, default "gm"
         Mixtures of Gaussian or Student-t lines, or without lines; a `SpectralMixture` (or one for each axis) is
         taken as it is.
@@ -118,7 +119,7 @@ def gp_pde(
     Warns
     -----
     UserWarning
-        If two sides give a corner different values.
+        If two sides give a corner different values, or `f` differs at the two ends of a periodic axis.
 
     Notes
     -----
@@ -208,7 +209,7 @@ def _solved(
         if len(kernel.spreads) > 1:
             choice = (widest_spread(problem),) * d
         features = axis_features(kernel, problem, mus, choice, large=True)
-        return finished_large(problem, features, solve_large(problem, features, report), timings, rng)
+        return solved_large(problem, features, report, timings, rng)
     best = None
     choices = [(spread,) * d for spread in kernel.spreads] if len(kernel.spreads) > 1 else [choice]
     for choice in choices:
@@ -253,25 +254,6 @@ def is_dense(problem: Problem, features: tuple) -> bool:
         problem.data is not None and np.any(problem.data.sd > 0)
     )
     return size <= (MOST_WITH_EVIDENCE if noisy else MOST_DENSE)
-
-
-def as_report(progress: Any) -> Callable[[str], Any]:
-    """What is called with sentences: nothing in the first two seconds, then at most twice a second."""
-    if not isinstance(progress, bool) and not callable(progress):
-        raise TypeError(f"progress must be a bool or a callable, got {progress!r}")
-    if progress is False:
-        return lambda text: None
-    write = (
-        progress if callable(progress) else lambda text: print(f"gp_pde: {text}", file=sys.stderr, flush=True)
-    )
-    after = [time.monotonic() + 2.0]
-
-    def report(text: str) -> None:
-        if time.monotonic() >= after[0]:
-            after[0] = time.monotonic() + 0.5
-            write(text)
-
-    return report
 
 
 def _joint(

@@ -10,7 +10,7 @@ import numpy as np
 
 from pysolve._gp_pde_coordinates import as_axes, on_grid, real_array
 from pysolve._gp_pde_problem import Measurements, Problem, Source, Term
-from pysolve._gp_pde_sides import as_faces, warn_of_corners
+from pysolve._gp_pde_sides import as_faces, warn_of_corners, warn_of_periods
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +48,10 @@ def parse(operator: Any, f: Any, axes: Any, boundary: Any, noise: Any, data: Any
     right, sources = as_right_side(f, points, starts)
     faces, periodic = as_faces(boundary, points)
     warn_of_corners(faces)
+    noises = as_noise(noise, points)
+    warn_of_periods(right, noises, periodic)
     problem = Problem(
-        points, terms, right, as_noise(noise, points), faces, periodic, as_data(data, points), as_nonlinear(nonlinear),
+        points, terms, right, noises, faces, periodic, as_data(data, points), as_nonlinear(nonlinear),
         sources, starts,
     )  # fmt: skip
     if not np.isfinite(right).any() and data is None:

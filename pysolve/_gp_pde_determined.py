@@ -13,6 +13,7 @@ from pysolve._gp_pde_evidence import Block, Fit, fit
 from pysolve._gp_pde_features import Features, OscillatoryFeatures
 from pysolve._gp_pde_posterior import DensePosterior
 from pysolve._gp_pde_problem import Face, Measurements, Problem, Source, Term
+from pysolve._gp_pde_signals import SPREAD
 from pysolve._gp_pde_system import DenseSystem
 
 UNDETERMINED = 0.03  # standard deviation relative to u that is no knowledge, were all data exact
@@ -21,6 +22,7 @@ PROBES = 12  # points of every axis at which that is looked at
 MOST_OF_ENVELOPE = 20  # features of an envelope in the test for solutions of the homogeneous problem
 MOST_FEATURES = 520  # of all axes together there
 NEARLY = 1e-10  # relative residual with which one counts as a solution there
+NEARLY_SMOOTH = 2e-6  # the same without lines: what these features leave of a mode as sinh(pi y) sin(pi x)
 
 
 def has_null_space(system: DenseSystem, c: np.ndarray, unknowns: np.ndarray) -> bool:
@@ -29,14 +31,38 @@ def has_null_space(system: DenseSystem, c: np.ndarray, unknowns: np.ndarray) -> 
     The equations are asked for everywhere, on a grid of its own, so that it does not matter how many points f is
     known at: what lies between them is the business of the evidence, but a missing boundary value is nobody's.
     """
-    problem = system.problem
+    u = system.values(c)
+    if _has_null_space(system.problem, _fewer(system.rows.features), u, unknowns, NEARLY):
+        return True
+    return (
+        len(system.problem.axes) > 1
+        and not system.problem.unknowns
+        and has_smooth_null_space(system.problem, u)
+    )
+
+
+def has_smooth_null_space(problem: Problem, u: np.ndarray) -> bool:
+    """The same for a problem without unknown numbers, of u on its grid, among functions without lines.
+
+    For solvers of many features: a constant, a slope, a first mode are what missing or badly placed conditions leave
+    open.
+    """
+    features = [
+        OscillatoryFeatures(x[0], x[-1], (0.0,), (SPREAD / (x[-1] - x[0]),), trend=True) for x in problem.axes
+    ]
+    return _has_null_space(problem, _fewer(features), u, np.zeros(0), NEARLY_SMOOTH)
+
+
+def _has_null_space(
+    problem: Problem, features: Sequence[Features], u: np.ndarray, unknowns: np.ndarray, nearly: float
+) -> bool:
     if not np.isfinite(problem.f).any():
         return False
-    homogeneous = _homogeneous(system, c, unknowns)
+    homogeneous = _homogeneous(problem, features, u, unknowns)
     if homogeneous is None:
         return False
-    test = DenseSystem(homogeneous, _fewer(system.rows.features))
-    blocks = [test.equations(np.zeros(test.size), test.starts, NEARLY * test.f_scale), *test.conditions]
+    test = DenseSystem(homogeneous, features)
+    blocks = [test.equations(np.zeros(test.size), test.starts, nearly * test.f_scale), *test.conditions]
     return _largest_sd(test, fit(blocks, test.weights, test.centre)) > UNDETERMINED
 
 
@@ -75,10 +101,11 @@ def _fewer(features: Sequence[Features]) -> list[Features]:
         most -= 2
 
 
-def _homogeneous(system: DenseSystem, c: np.ndarray, unknowns: np.ndarray) -> Problem | None:
-    """The problem linearised at (c, unknowns), with right sides 0, on Chebyshev points; None where not finite."""
-    problem = system.problem
-    sizes = [part.size + 4 for part in _fewer(system.rows.features)]
+def _homogeneous(
+    problem: Problem, features: Sequence[Features], u: np.ndarray, unknowns: np.ndarray
+) -> Problem | None:
+    """The problem linearised at (u, unknowns), with right sides 0, on Chebyshev points; None where not finite."""
+    sizes = [part.size + 4 for part in features]
     axes = tuple(_points(x, n) for x, n in zip(problem.axes, sizes, strict=True))
     value = dict(zip(problem.unknowns, unknowns, strict=True))
     terms = [
@@ -86,7 +113,7 @@ def _homogeneous(system: DenseSystem, c: np.ndarray, unknowns: np.ndarray) -> Pr
         for term in problem.terms
     ]
     if problem.nonlinear is not None:
-        slope = nonlinear_at(problem, system.values(c))[1]
+        slope = nonlinear_at(problem, u)[1]
         if not np.isfinite(slope).all():
             return None
         terms.append(Term((0,) * len(axes), _moved(slope, problem.axes, axes)))

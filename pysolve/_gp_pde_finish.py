@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from pysolve._gp_pde_determined import has_smooth_null_space
 from pysolve._gp_pde_features import Features, KernelFeatures
 from pysolve._gp_pde_grid_posterior import ExactPosterior
 from pysolve._gp_pde_joint import JointResult, JointStatus
-from pysolve._gp_pde_large import LargeSolve
+from pysolve._gp_pde_large import OPEN_NUGGET, LargeSolve, solve_large
 from pysolve._gp_pde_newton import Solved
 from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_posterior import DensePosterior
@@ -81,9 +83,13 @@ def finished_large(
             total = total + problem.nonlinear[0](u[known])
     posterior, status = solved.posterior(rng), solved.status
     if status is GPStatus.SOLVED:
-        status = judged(problem, total, solved.f_scale, is_open(problem, features, posterior, u))
+        open_ = is_open(problem, features, posterior, u) or has_smooth_null_space(problem, u)
+        status = judged(problem, total, solved.f_scale, open_)
         if measurements_missed(problem, solved.c, features):
             status = GPStatus.UNRESOLVED
+    if not np.any(np.asarray(problem.noise) > 0) and total.size:
+        missed = float(np.sqrt(np.mean(total**2))) / solved.f_scale * float(np.abs(u).max())
+        posterior = posterior.with_error(missed, [each[0] for each in matrices])
     return GPSolution(
         u=u,
         weights=group_sizes(solved.c, features),
@@ -94,6 +100,27 @@ def finished_large(
         _c=solved.c,
         _posterior=posterior,
         **common(problem, features, total, solved.f_scale, status, timings),
+    )
+
+
+def solved_large(
+    problem: Problem,
+    features: Sequence[Features],
+    report: Callable[[str], Any],
+    timings: dict[str, float],
+    rng: Any,
+) -> GPSolution:
+    """By the large solver; where u is open the spread is that of equations which the features can meet."""
+    solved = solve_large(problem, features, report)
+    found = finished_large(problem, features, solved, timings, rng)
+    if found.status is not GPStatus.UNDERDETERMINED:
+        return found
+    wider = solve_large(problem, features, report, OPEN_NUGGET).solution
+    return dataclasses.replace(
+        found,
+        _posterior=dataclasses.replace(
+            solved, solution=dataclasses.replace(wider, z=solved.solution.z)
+        ).posterior(rng),
     )
 
 

@@ -134,7 +134,12 @@ def axis_features(
 
 
 def is_closed(problem: Problem) -> bool:
-    """Whether every axis has as many conditions as the equation has derivatives along it."""
+    """Whether every axis has as many conditions as the equation has derivatives along it, and a value is known.
+
+    Slopes alone leave a constant open.
+    """
+    if not any(face.a != 0 for face in problem.faces) and all(any(term.orders) for term in problem.terms):
+        return False
     for axis in range(len(problem.axes)):
         given = sum(face.axis == axis and bool(np.isfinite(face.g).all()) for face in problem.faces)
         if axis in problem.periodic or given < max(term.orders[axis] for term in problem.terms):

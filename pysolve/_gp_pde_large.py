@@ -20,6 +20,7 @@ from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_problem import Problem
 
 EQUATION_NUGGET = 1e-12  # noise of exact equations, relative to the largest |f|
+OPEN_NUGGET = 1e-7  # of equations that leave u open: with less, what the features miss of a mode rules it out
 SIDE_NUGGET = 1e-14  # of the sides and of periods, relative to the largest u
 NAMES = {
     GridStatus.CONVERGED: GPStatus.SOLVED,
@@ -60,6 +61,23 @@ class LargePosterior:
 
     def __init__(self, solution: GridSolution, amplitude: float, rng: Any) -> None:
         self.solution, self.amplitude, self.rng = solution, amplitude, rng
+        self.missed = 0.0
+        self.sizes = [1.0]
+
+    def with_error(self, missed: float, matrices: Sequence[np.ndarray]) -> LargePosterior:
+        """With a standard deviation of at least `missed`: what the features leave of exact equations, in units of u.
+
+        The solver takes exact equations as met. `matrices` are the features on the grid; a derivative's deviation is
+        as much larger as its features are.
+        """
+        self.missed, self.sizes = missed, [_mean_square(part) for part in matrices]
+        return self
+
+    def _least(self, matrices: Sequence[np.ndarray]) -> float:
+        if self.missed == 0:
+            return 0.0
+        ratios = [_mean_square(part) / (size or 1.0) for part, size in zip(matrices, self.sizes, strict=True)]
+        return float(self.missed**2 * np.prod(ratios))
 
     def _posterior(self) -> Any:
         """The solver's, which makes its draws with this generator if it needs some."""
@@ -70,11 +88,13 @@ class LargePosterior:
 
     def variance_grid(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
         """Variance on a grid; `matrices` are the axes' features there."""
-        return np.asarray(self._posterior().variance([self.amplitude * matrices[0], *matrices[1:]]))
+        found = self._posterior().variance([self.amplitude * matrices[0], *matrices[1:]])
+        return np.asarray(found) + self._least(matrices)
 
     def variance_points(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
         """Variance at points; row i of every matrix is the axis's features at point i."""
-        return np.asarray(self._posterior().variance_at([self.amplitude * matrices[0], *matrices[1:]]))
+        found = self._posterior().variance_at([self.amplitude * matrices[0], *matrices[1:]])
+        return np.asarray(found) + self._least(matrices)
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draws of the features' coefficients, shape (n, *shape)."""
@@ -92,8 +112,16 @@ class LargePosterior:
         return math.nan if found is None else found
 
 
+def _mean_square(rows: np.ndarray) -> float:
+    """Mean over the rows of their sum of squares."""
+    return float((rows**2).sum(axis=1).mean()) if len(rows) else 0.0
+
+
 def solve_large(
-    problem: Problem, features: Sequence[Features], report: Callable[[str], None] | None = None
+    problem: Problem,
+    features: Sequence[Features],
+    report: Callable[[str], None] | None = None,
+    nugget: float = EQUATION_NUGGET,
 ) -> LargeSolve:
     """The posterior mean by the grid solver: no unknown numbers, prior weights as the data's size suggests."""
     orders = [_orders(problem, axis) for axis in range(len(problem.axes))]
@@ -110,7 +138,7 @@ def solve_large(
     terms: dict[tuple[int, ...], Any] = {}
     for term in problem.terms:
         terms[term.orders] = terms.get(term.orders, 0.0) + term.coefficient
-    grid.equation(terms, problem.f, EQUATION_NUGGET * f_scale if exact else problem.noise)
+    grid.equation(terms, problem.f, nugget * f_scale if exact else problem.noise)
     _add_conditions(grid, problem, features, u, amplitude)
     callback = None if report is None else (lambda stage, step, size: report(f"{stage} {step}: {size:.1e}"))
     if problem.nonlinear is None:

@@ -89,3 +89,19 @@ def warn_of_corners(faces: Sequence[Face]) -> None:
                     f"{text} where they meet, by up to {gap:.3g}; both are met as well as possible",
                     stacklevel=4,
                 )
+
+
+def warn_of_periods(f: np.ndarray, noise: float | np.ndarray, periodic: Sequence[int]) -> None:
+    """Exact right sides that differ at the two ends of a periodic axis, as on a grid without its last point."""
+    if np.any(np.asarray(noise) > 0):
+        return
+    scale = np.abs(f[np.isfinite(f)]).max(initial=0)
+    for axis in periodic:
+        gaps = np.abs(np.take(f, 0, axis) - np.take(f, -1, axis))
+        gap = float(gaps[np.isfinite(gaps)].max(initial=0))
+        if gap > CORNER_TOLERANCE * scale:
+            warnings.warn(
+                f"axes[{axis}] is periodic, so its first and its last point are one, but f differs there by up to "
+                f"{gap:.3g}: does the axis lack its last point (np.linspace with endpoint=False)?",
+                stacklevel=4,
+            )

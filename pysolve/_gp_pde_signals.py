@@ -12,6 +12,8 @@ from pysolve._gp_pde_problem import Problem
 
 SPREAD = 4.0  # rho times the length of the axis: how fast the amplitude of a frequency may change along it
 LIGHTER = 2.0  # tried first where every feature costs: in two and three dimensions
+LIGHTEST = 1.0  # taken where few points leave room for few features, next to polynomials
+FEW_POINTS = 24  # of an axis
 EXPLAINED = 1e-10  # remainder, relative to the signals, that a spread may leave
 FIBRES = 16  # combinations of an axis's columns of f that its frequencies are looked for in
 
@@ -28,7 +30,8 @@ def frequencies_from(
     whole = problem.data is None and not problem.unknowns
     tried = (LIGHTER, SPREAD) if len(ends) > 1 and whole else (SPREAD,)
     for axis, end in enumerate(ends):
-        lines, spread = _lines(signals_of(problem, axis), tried, refine)
+        few = len(tried) > 1 and len(problem.axes[axis]) < FEW_POINTS
+        lines, spread = _lines(signals_of(problem, axis), (LIGHTER, LIGHTEST) if few else tried, refine)
         found.append(_merged(lines, end))
         spreads.append(spread)
     free = [free_frequencies(problem, axis, found) for axis in range(len(found))]

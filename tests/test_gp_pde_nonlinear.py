@@ -113,7 +113,8 @@ def test_a_missing_value_beside_a_nonlinear_term_is_said():
     assert s.status in (
         GPStatus.UNDERDETERMINED,
         GPStatus.MAXITER,
-    )  # the search may wander along what is open
+        GPStatus.STAGNATED,
+    )  # the search may wander along what is open, and rounding decides where it ends
     assert s.std[-1] > 0.01
 
 
