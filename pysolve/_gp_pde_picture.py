@@ -170,7 +170,8 @@ def _positive_colours(values: np.ndarray) -> dict[str, Any]:
     from matplotlib.colors import LogNorm
 
     low = max(float(np.quantile(known, EDGE)), 10.0**-DECADES * float(known.max()))
-    high = max(float(known.max()), 1.0001 * low)
+    high = float(known.max())
+    low = min(low, high / 10)  # at least a decade, or the scale would show rounding
     return {"cmap": "magma", "norm": LogNorm(low, high, clip=True)}
 
 
