@@ -183,9 +183,8 @@ def gp_pde(
 def checked_between(result: GPSolution, problem: Problem, operator: Any, f: Any) -> GPSolution:
     """The result with its residual between the points; an equation that only holds on them is not SOLVED."""
     found = held_out_residual(result, operator, f, problem.nonlinear)
-    exact = not np.any(np.asarray(problem.noise) > 0)
     status = result.status
-    if found is not None and exact and found > HELD_OUT and status is GPStatus.SOLVED:
+    if found is not None and problem.exact and found > HELD_OUT and status is GPStatus.SOLVED:
         status = GPStatus.UNRESOLVED
         message = f"{status} (relative residual {found:.2g} between its points)"
         return dataclasses.replace(result, held_out_residual=found, status=status, message=message)
@@ -250,9 +249,7 @@ def is_dense(problem: Problem, features: tuple) -> bool:
         )
     if len(problem.axes) == 1 or problem.unknowns:
         return True
-    noisy = np.any(np.asarray(problem.noise) > 0) or (
-        problem.data is not None and np.any(problem.data.sd > 0)
-    )
+    noisy = not problem.exact or (problem.data is not None and np.any(problem.data.sd > 0))
     return size <= (MOST_WITH_EVIDENCE if noisy else MOST_DENSE)
 
 
@@ -266,19 +263,22 @@ def _joint(
             f"options of method='joint' are {', '.join(sorted(JOINT_OPTIONS))}, got {sorted(unknown)}"
         )
     plain = all(face.b == 0 for face in problem.faces) and not problem.periodic
-    if not plain or problem.unknowns or problem.data is not None or np.any(np.asarray(problem.noise) > 0):
+    if not plain or problem.unknowns or problem.data is not None or not problem.exact:
         raise ValueError(
             "method='joint' takes values of u at the sides only, no noise, data or unknown numbers"
         )
-    terms: dict[tuple[int, ...], Any] = {}
-    for term in problem.terms:
-        terms[term.orders] = terms.get(term.orders, 0.0) + term.coefficient
     sides: list[list[Any]] = [[None, None] for _ in problem.axes]
     for face in problem.faces:
         sides[face.axis][face.end] = face.g / face.a
     numbers = {name: options[name] for name in ("Q", "freq_scale", "lambda_b", "jitter") if name in options}
     given = JointProblem(
-        problem.axes, terms, problem.f, [tuple(pair) for pair in sides], problem.nonlinear, kernel, **numbers
+        problem.axes,
+        problem.summed_terms,
+        problem.f,
+        [tuple(pair) for pair in sides],
+        problem.nonlinear,
+        kernel,
+        **numbers,
     )
     steering = {name: options[name] for name in ("optimiser", "maxiter", "learning_rate") if name in options}
     found = minimise_joint(

@@ -11,13 +11,14 @@ import numpy as np
 from pysolve._gp_pde_determined import has_smooth_null_space
 from pysolve._gp_pde_features import Features, KernelFeatures
 from pysolve._gp_pde_grid_posterior import ExactPosterior
+from pysolve._gp_pde_grid_products import chain
 from pysolve._gp_pde_joint import JointResult, JointStatus
 from pysolve._gp_pde_large import OPEN_NUGGET, LargeSolve, solve_large
 from pysolve._gp_pde_newton import Solved
 from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_posterior import DensePosterior
 from pysolve._gp_pde_problem import Problem
-from pysolve._gp_pde_result import GPSolution, at_points, on_grid_values
+from pysolve._gp_pde_result import GPSolution, at_points
 from pysolve._gp_pde_system import NUGGET, DenseSystem
 
 RESOLVED = 1e-6  # relative residual of exact equations that the features explain
@@ -72,11 +73,11 @@ def finished_large(
         {k: part.matrix(x, k) for k in {0} | {term.orders[j] for term in problem.terms}}
         for j, (part, x) in enumerate(zip(features, problem.axes, strict=True))
     ]
-    u = on_grid_values(solved.c, [each[0] for each in matrices])
+    u = chain([each[0] for each in matrices], solved.c)
     known = np.isfinite(problem.f)
     total = -problem.f[known]
     for term in problem.terms:
-        value = on_grid_values(solved.c, [each[k] for each, k in zip(matrices, term.orders, strict=True)])
+        value = chain([each[k] for each, k in zip(matrices, term.orders, strict=True)], solved.c)
         total = total + np.broadcast_to(term.coefficient, u.shape)[known] * value[known]
     if problem.nonlinear is not None:
         with np.errstate(all="ignore"):
@@ -87,7 +88,7 @@ def finished_large(
         status = judged(problem, total, solved.f_scale, open_)
         if measurements_missed(problem, solved.c, features):
             status = GPStatus.UNRESOLVED
-    if not np.any(np.asarray(problem.noise) > 0) and total.size:
+    if problem.exact and total.size:
         missed = float(np.sqrt(np.mean(total**2))) / solved.f_scale * float(np.abs(u).max())
         posterior = posterior.with_error(missed, [each[0] for each in matrices])
     return GPSolution(
@@ -127,7 +128,7 @@ def solved_large(
 def finished_joint(problem: Problem, found: JointResult, timings: dict[str, float]) -> GPSolution:
     """Of the paper's objective."""
     features = tuple(KernelFeatures(x, kernel) for x, kernel in zip(problem.axes, found.kernels, strict=True))
-    c = on_grid_values(found.U, [np.linalg.pinv(part.matrix(part.points)) for part in features])
+    c = chain([np.linalg.pinv(part.matrix(part.points)) for part in features], found.U)
     left = -problem.f
     for term in problem.terms:
         left = left + term.coefficient * found.predict(problem.axes, term.orders)
@@ -187,11 +188,10 @@ def common(
 
 def judged(problem: Problem, left: np.ndarray, scale: float, undetermined: bool) -> GPStatus:
     """A solve whose residual is too large, or whose solution the data leave open, is not SOLVED."""
-    noise = np.asarray(problem.noise)
-    if left.size and not np.any(noise > 0):
+    if left.size and problem.exact:
         too_large = np.sqrt(np.mean(left**2)) > RESOLVED * scale
     elif left.size:
-        sd = np.broadcast_to(noise, problem.f.shape)[np.isfinite(problem.f)]
+        sd = np.broadcast_to(problem.noise, problem.f.shape)[np.isfinite(problem.f)]
         too_large = np.sqrt(np.mean((left / sd) ** 2)) > NOISE_EXPLAINS
     else:
         too_large = False
@@ -227,7 +227,7 @@ def is_open(problem: Problem, features: Sequence[Features], posterior: Any, u: n
 
     Fast diagonalisation, which has no exact one, is taken for problems with conditions on all sides only.
     """
-    if np.any(np.asarray(problem.noise) > 0) or not isinstance(posterior.solution.posterior, ExactPosterior):
+    if not problem.exact or not isinstance(posterior.solution.posterior, ExactPosterior):
         return False
     matrices = [
         part.matrix(np.linspace(x[0], x[-1], min(PROBES, len(x))))
@@ -238,10 +238,8 @@ def is_open(problem: Problem, features: Sequence[Features], posterior: Any, u: n
 
 def group_sizes(c: np.ndarray, features: Sequence[Features]) -> np.ndarray:
     """Root mean square of the coefficients of every combination of the axes' frequencies."""
-    squares: np.ndarray = c**2
-    for axis, part in enumerate(features):
+    means = []
+    for part in features:
         counts = np.bincount(part.groups)
-        sums = np.zeros((len(counts), c.shape[axis]))
-        sums[part.groups, np.arange(c.shape[axis])] = 1 / counts[part.groups]
-        squares = np.moveaxis(np.tensordot(sums, squares, axes=(1, axis)), 0, axis)
-    return np.sqrt(squares)
+        means.append((part.groups == np.arange(len(counts))[:, None]) / counts[:, None])
+    return np.sqrt(chain(means, c**2))

@@ -134,11 +134,7 @@ def solve_large(
         for axis, (part, x, wanted) in enumerate(zip(features, problem.axes, orders, strict=True))
     ]
     grid = GridProblem(axes)
-    exact = not np.any(np.asarray(problem.noise) > 0)
-    terms: dict[tuple[int, ...], Any] = {}
-    for term in problem.terms:
-        terms[term.orders] = terms.get(term.orders, 0.0) + term.coefficient
-    grid.equation(terms, problem.f, nugget * f_scale if exact else problem.noise)
+    grid.equation(problem.summed_terms, problem.f, nugget * f_scale if problem.exact else problem.noise)
     _add_conditions(grid, problem, features, u, amplitude)
     callback = None if report is None else (lambda stage, step, size: report(f"{stage} {step}: {size:.1e}"))
     if problem.nonlinear is None:

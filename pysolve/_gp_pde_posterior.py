@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pysolve._gp_pde_evidence import Fit
+from pysolve._gp_pde_grid_products import kron_all, rowwise_kron
 
 ENTRIES_AT_ONCE = 8_000_000
 
@@ -45,38 +46,25 @@ class DensePosterior:
         half = self.fit.half(rows)
         return half.T @ half
 
-    def variance_grid(self, matrices: Sequence[np.ndarray], prior: bool = False) -> np.ndarray:
+    def variance_grid(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
         """Variance of a linear functional on a grid; `matrices` are the axes' features there."""
         n = tuple(len(part) for part in matrices)
         others = kron_all(matrices[1:])
         step = max(1, ENTRIES_AT_ONCE // max(1, len(others) * self.size))
         parts = [
-            self._variance(np.kron(matrices[0][start : start + step], others), prior)
+            self._variance(np.kron(matrices[0][start : start + step], others))
             for start in range(0, n[0], step)
         ]
         return np.concatenate([*parts, np.zeros(0)]).reshape(n)
 
     def variance_points(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
         """Variance at points; row i of every matrix is the axis's features at point i. Shape (n,)."""
-        rows = np.ones((len(matrices[0]), 1))
-        for matrix in matrices:
-            rows = (rows[:, :, None] * matrix[:, None, :]).reshape(len(rows), -1)
-        return self._variance(rows, False)
+        return self._variance(rowwise_kron(matrices))
 
-    def _variance(self, rows: np.ndarray, prior: bool) -> np.ndarray:
-        if prior:
-            return ((rows * self.fit.weights[: self.size]) ** 2).sum(axis=1)
+    def _variance(self, rows: np.ndarray) -> np.ndarray:
         flat = np.zeros((len(rows), len(self.fit.c) - self.size))
         return self.fit.variance(np.hstack([rows, flat]))
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draws of the features' coefficients, shape (n, *shape)."""
         return self.fit.sample(n, rng)[:, : self.size].reshape(n, *self.shape)
-
-
-def kron_all(matrices: Sequence[np.ndarray]) -> np.ndarray:
-    """The Kronecker product of all of them; [[1]] of none."""
-    product = np.ones((1, 1))
-    for matrix in matrices:
-        product = np.kron(product, matrix)
-    return product

@@ -75,6 +75,19 @@ class Problem:
         return tuple(len(x) for x in self.axes)
 
     @property
+    def exact(self) -> bool:
+        """Whether f has no noise."""
+        return not np.any(np.asarray(self.noise) > 0)
+
+    @property
+    def summed_terms(self) -> dict[tuple[int, ...], float | np.ndarray]:
+        """The coefficient of every derivative, where no number is unknown."""
+        sums: dict[tuple[int, ...], float | np.ndarray] = {}
+        for term in self.terms:
+            sums[term.orders] = sums.get(term.orders, 0.0) + term.coefficient
+        return sums
+
+    @property
     def unknowns(self) -> tuple[str, ...]:
         """Names of the unknown numbers, in the order in which they are first met."""
         return tuple(self.starts)

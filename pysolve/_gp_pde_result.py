@@ -11,6 +11,7 @@ import numpy as np
 
 from pysolve._gp_pde_coordinates import real_array
 from pysolve._gp_pde_features import Features
+from pysolve._gp_pde_grid_products import chain
 from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_problem import Measurements
 from pysolve._result import ConvergenceError
@@ -172,7 +173,7 @@ class GPSolution:
             if x.ndim != 1 or not np.isfinite(x).all():
                 raise ValueError(f"where[{j}] must be a finite 1-D array, got shape {x.shape}")
         matrices = [part.matrix(x, k) for part, x, k in zip(self._features, grid, orders, strict=True)]
-        mean = on_grid_values(self._c, matrices)
+        mean = chain(matrices, self._c)
         return (mean, np.sqrt(self._posterior.variance_grid(matrices))) if return_std else mean
 
     def sample(self, n: int = 1, rng: Any = None, where: Any = None) -> np.ndarray:
@@ -197,7 +198,7 @@ class GPSolution:
         grid = list(self.axes) if where is None else [real_array(x, "where") for x in where]
         matrices = [part.matrix(x) for part, x in zip(self._features, grid, strict=True)]
         draws = self._posterior.sample(int(n), np.random.default_rng(rng))
-        made = [on_grid_values(c, matrices) for c in draws]
+        made = [chain(matrices, c) for c in draws]
         return np.stack(made) if made else np.zeros((0, *(len(x) for x in grid)))
 
     def plot(self, path: Any = None, truth: Any = None, figure: Any = None) -> Any:
@@ -224,14 +225,6 @@ class GPSolution:
     def __repr__(self) -> str:
         grid = " x ".join(str(len(x)) for x in self.axes)
         return f"GPSolution({self.status.name}, grid {grid}, relative_residual={self.relative_residual:.3g})"
-
-
-def on_grid_values(c: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray:
-    """The Kronecker product of the matrices times c, as an array on the grid."""
-    value = c
-    for axis, matrix in enumerate(matrices):
-        value = np.moveaxis(np.tensordot(matrix, value, axes=(1, axis)), 0, axis)
-    return value
 
 
 def at_points(c: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray:

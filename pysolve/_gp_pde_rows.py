@@ -6,12 +6,12 @@ Kronecker product of the axes' matrices.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from pysolve._gp_pde_features import Features
+from pysolve._gp_pde_grid_products import kron_all, rowwise_kron
 from pysolve._gp_pde_problem import Face, Problem
 
 ROWS_AT_ONCE = 4_000_000  # entries of the rows that are written out at a time
@@ -48,7 +48,7 @@ class GridRows:
     def derivative(self, orders: Sequence[int], first: slice = slice(None)) -> np.ndarray:
         """Rows of d^orders u on the points of the grid, those of a slice of the first axis."""
         parts = [self.matrix(axis, order) for axis, order in enumerate(orders)]
-        return functools.reduce(np.kron, [parts[0][first], *parts[1:]])
+        return kron_all([parts[0][first], *parts[1:]])
 
     def slices(self) -> Iterator[slice]:
         """Slices of the first axis, each of a bounded number of entries."""
@@ -78,7 +78,7 @@ class GridRows:
 
     def _across(self, axis: int, normal: np.ndarray) -> np.ndarray:
         parts = [normal if j == axis else self.matrix(j, 0) for j in range(len(self.features))]
-        return functools.reduce(np.kron, parts)
+        return kron_all(parts)
 
     def points(self, x: np.ndarray, orders: Sequence[int] | None = None) -> np.ndarray:
         """Rows of d^orders u (default: u itself) at scattered points of shape (n, d)."""
@@ -90,7 +90,4 @@ def point_rows(
 ) -> np.ndarray:
     """Rows of d^orders u (default: u itself) at points of shape (n, d), shape (n, size)."""
     orders = orders or (0,) * len(features)
-    rows = np.ones((len(x), 1))
-    for part, coordinates, order in zip(features, x.T, orders, strict=True):
-        rows = (rows[:, :, None] * part.matrix(coordinates, order)[:, None, :]).reshape(len(x), -1)
-    return rows
+    return rowwise_kron([part.matrix(at, k) for part, at, k in zip(features, x.T, orders, strict=True)])

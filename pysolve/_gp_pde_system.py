@@ -12,6 +12,7 @@ import numpy as np
 from pysolve._gp_pde_equations import Equations, at_known, nonlinear_at
 from pysolve._gp_pde_evidence import Block, compress, joined
 from pysolve._gp_pde_features import Features
+from pysolve._gp_pde_grid_products import chain
 from pysolve._gp_pde_problem import Face, Problem
 from pysolve._gp_pde_rows import GridRows
 
@@ -44,7 +45,7 @@ class DenseSystem:
         self.place = {name: i for i, name in enumerate(problem.unknowns)}
         self.starts = np.array(list(problem.starts.values()), dtype=np.float64)
         self.noise = np.broadcast_to(np.asarray(problem.noise, dtype=np.float64), problem.shape)
-        self.exact = not bool(np.any(self.noise > 0))
+        self.exact = problem.exact
         self.centre = np.concatenate([np.zeros(self.size), self.starts])
         each = np.ones(problem.shape) if self.exact else self.noise
         self.pieces = Equations(problem, self.rows, each)
@@ -129,11 +130,8 @@ class DenseSystem:
         """d^orders u on the grid, or on a slice of its first axis."""
         features = self.rows.features
         orders = orders or (0,) * len(features)
-        value = c.reshape([each.size for each in features])
-        for axis, order in enumerate(orders):
-            matrix = self.rows.matrix(axis, order)[part if axis == 0 else slice(None)]
-            value = np.moveaxis(np.tensordot(matrix, value, axes=(1, axis)), 0, axis)
-        return value
+        first, *others = (self.rows.matrix(axis, order) for axis, order in enumerate(orders))
+        return chain([first[part], *others], c.reshape([each.size for each in features]))
 
     # ---- conditions ----------------------------------------------------------------------------------------------
     def _conditions(self) -> list[Block]:
