@@ -15,7 +15,7 @@ OPTIONS := PYSOLVE_CUDA=$(PYSOLVE_CUDA) PYSOLVE_OPENMP=$(PYSOLVE_OPENMP) CXX=$(C
 CXX_FILES := $(wildcard csrc/*.hpp csrc/*.cpp csrc/*.cu csrc/*.cuh tools/*.cpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test doctest bench bench-multilevel bench-relaxation bench-sequences bench-completion bench-kron bench-gp-pde bench-full asv bench-check docs lint format tidy cuda-check cuda-compiled asan tsan clean FORCE
+.PHONY: help install demo test doctest bench bench-multilevel bench-relaxation bench-sequences bench-completion bench-kron bench-gp-pde bench-full asv bench-check docs lint format tidy cuda-check cuda-compiled simulated asan tsan clean FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -70,7 +70,7 @@ demo: $(STAMPS)/core $(STAMPS)/extra-plot
 DOCTESTS := --doctest-modules --doctest-glob=README.md --ignore-glob='*/pysolve/training/*' --pyargs pysolve README.md
 
 # The script, not `python -m pytest`, which would import the source folder, where no _core is.
-test: $(STAMPS)/core $(STAMPS)/extra-test
+test: $(STAMPS)/core $(STAMPS)/extra-test simulated
 	$(BIN)/pytest $(PYTEST_ARGS)
 	$(BIN)/pytest --quiet $(DOCTESTS)
 
@@ -181,6 +181,12 @@ tidy: $(STAMPS)/core $(STAMPS)/extra-dev $(STAMPS)/extra-tidy
 cuda-check: $(STAMPS)/core $(STAMPS)/extra-test $(STAMPS)/extra-dev
 	@if command -v nvcc >/dev/null; then $(MAKE) --no-print-directory cuda-compiled; \
 	  else echo 'cuda-check: nvcc is absent; the CUDA backend was NOT compiled.'; fi
+
+# The CUDA backend whose launches run on the host: tests of what the solvers do with device arrays load it.
+simulated: $(STAMPS)/core $(STAMPS)/extra-dev
+	@echo 'Building the simulated CUDA backend (about a minute the first time) ...'
+	@$(BIN)/cmake --preset simulated >/dev/null
+	@$(BIN)/cmake --build --preset simulated
 
 cuda-compiled:
 	$(BIN)/cmake --preset cuda

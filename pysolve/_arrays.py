@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import on_device
+from pysolve._backend import as_array, contiguous, on_device
 
 VALUE_TYPES = tuple(np.dtype(t) for t in ("f4", "f8", "c8", "c16"))
 
@@ -19,13 +19,18 @@ def value_type(*dtypes: Any) -> np.dtype:
     return np.dtype("c16") if wide.kind == "c" else np.dtype("f8")
 
 
-def as_numbers(x: Any, name: str) -> np.ndarray:
-    """`x` as an array of numbers; TypeError if it is not one."""
+def as_numbers(x: Any, name: str, device: bool = False) -> Any:
+    """`x` as an array of numbers; TypeError if it is not one. With `device` it may be on the device."""
     if on_device(x):
-        raise TypeError(
-            f"{name} is a device array ({type(x).__name__}), but this solver takes NumPy arrays: "
-            f"use cupy.asnumpy({name})"
-        )
+        if not device:
+            raise TypeError(
+                f"{name} is a device array ({type(x).__name__}), but this solver takes NumPy arrays: "
+                f"use cupy.asnumpy({name})"
+            )
+        x = as_array(x)
+        if x.dtype.kind not in "biufc":
+            raise TypeError(f"{name} must be an array of numbers, not of dtype {x.dtype}")
+        return x
     if np.ma.is_masked(x):
         raise TypeError(f"{name} must not have masked values: fill them, or leave their rows out")
     try:
@@ -70,4 +75,4 @@ def diagonal_entries(data: np.ndarray, name: str) -> np.ndarray:
     if bad.any():
         row = int(np.argmax(bad))
         raise ValueError(f"{name} must have a positive diagonal, but its entry in row {row} is {data[row]}")
-    return np.ascontiguousarray(data.real)
+    return contiguous(data.real)

@@ -21,8 +21,80 @@ LARGE = 16 * PAGE
 
 
 def on_device(x: Any) -> bool:
-    """Whether `x` lives on a GPU."""
-    return not isinstance(x, np.ndarray) and hasattr(x, "__cuda_array_interface__")
+    """Whether `x` lives on a GPU: an array, a sparse matrix of such arrays, or an operator made from them."""
+    if isinstance(x, np.ndarray | np.generic | float | int):
+        return False
+    if type(x).__module__ == "cupy":  # without the cost of making the interface
+        return True
+    place = getattr(x, "_place", None)
+    if place is not None:
+        return bool(place == "cuda")
+    return (
+        hasattr(x, "__cuda_array_interface__")
+        or (hasattr(x, "indptr") and hasattr(x.indptr, "__cuda_array_interface__"))
+        or (hasattr(x, "row") and hasattr(x.row, "__cuda_array_interface__"))
+    )
+
+
+def device_namespace() -> Any:
+    """CuPy; an ImportError that names the extra where it is not installed."""
+    try:
+        import cupy
+    except ImportError as error:
+        raise ImportError(f"device arrays need CuPy (pip install pysolve[cuda]): {error}") from None
+    return cupy
+
+
+def namespace(*arrays: Any) -> Any:
+    """The module of array functions for these arrays: CuPy where one of them is on the device, else NumPy."""
+    return device_namespace() if any(on_device(x) for x in arrays) else np
+
+
+def as_array(x: Any) -> Any:
+    """Any device array as one of CuPy on the same memory; everything else as a NumPy array."""
+    if not on_device(x):
+        return np.asarray(x)
+    return x if type(x).__module__ == "cupy" else device_namespace().asarray(x)
+
+
+def contiguous(x: Any, dtype: Any = None) -> Any:
+    """`x`, or a copy where it must be one, in C order and of type `dtype`, where it is."""
+    if on_device(x):
+        return device_namespace().ascontiguousarray(x, dtype)
+    return np.require(x, dtype, ["C", "ALIGNED"])
+
+
+def beside(x: Any, like: Any) -> Any:
+    """A copy of the small host array `x` on the device of `like`; `x` itself where that is the host."""
+    return device_namespace().asarray(x) if on_device(like) else x
+
+
+def same_device(**arrays: Any) -> bool:
+    """Whether all are on the device; TypeError where they are in several places. None stands anywhere."""
+    named = [(name, x) for name, x in arrays.items() if x is not None]
+    for name, x in named[1:]:
+        first, other = named[0]
+        here, there = _number(x), _number(other)
+        if on_device(x) == on_device(other) and (here is None or there is None or here == there):
+            continue
+        device, host = (name, first) if on_device(x) else (first, name)
+        way = f"move one: cupy.asarray({host}), cupy.asnumpy({device}), or to_device of an operator"
+        raise TypeError(
+            f"{first} ({type(other).__name__}) is {_place(other)}, but {name} ({type(x).__name__}) is {_place(x)}: "
+            + ("move one of them" if on_device(x) and on_device(other) else way)
+        )
+    return bool(named) and on_device(named[0][1])
+
+
+def _number(x: Any) -> int | None:
+    """That of the GPU which holds `x`, where it tells."""
+    array = getattr(x, "indptr", getattr(x, "row", x)) if on_device(x) else None
+    return getattr(getattr(array, "device", None), "id", None)
+
+
+def _place(x: Any) -> str:
+    number = _number(x)
+    return "on the host" if not on_device(x) else "on the GPU" if number is None else f"on GPU {number}"
 
 
 def kernels(x: Any) -> types.ModuleType:
@@ -36,6 +108,11 @@ def kernels(x: Any) -> types.ModuleType:
     return _cuda
 
 
+def module_at(place: str) -> types.ModuleType:
+    """The module of kernels for arrays at a place, "cpu" or "cuda"."""
+    return kernels(np.empty(0)) if place == "cpu" else kernels(device_namespace().empty(0))
+
+
 def empty(shape: int | tuple[int, ...], dtype: Any, like: Any = None, offset: int = 0) -> Any:
     """An uninitialised array on the device of `like` (default: the host).
 
@@ -44,9 +121,7 @@ def empty(shape: int | tuple[int, ...], dtype: Any, like: Any = None, offset: in
     first, and products ran at half their speed where the result began some bytes after the vector.
     """
     if on_device(like):
-        import cupy
-
-        return cupy.empty(shape, dtype)
+        return device_namespace().empty(shape, dtype)
     shape = (shape,) if isinstance(shape, int) else shape
     dtype = np.dtype(dtype)
     n_bytes = math.prod(shape) * dtype.itemsize

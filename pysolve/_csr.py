@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from pysolve._backend import kernels
+from pysolve._backend import contiguous, kernels, namespace, on_device
 
 
 class CsrMatrix:
@@ -17,16 +17,18 @@ class CsrMatrix:
     """
 
     _kind = "csr"
+    _place: str
 
     def __init__(self, A: Any, dtype: np.dtype) -> None:
         A = checked_csr(A)
         index_type = A.indptr.dtype if A.indices.dtype == A.indptr.dtype else np.dtype(np.int64)
         self._kernel_args = (
-            np.require(A.indptr, index_type, ["C", "ALIGNED"]),
-            np.require(A.indices, index_type, ["C", "ALIGNED"]),
-            np.require(A.data, dtype, ["C", "ALIGNED"]),
+            contiguous(A.indptr, index_type),
+            contiguous(A.indices, index_type),
+            contiguous(A.data, dtype),
         )
         self.shape, self.dtype = A.shape, dtype
+        self._place = "cuda" if on_device(A) else "cpu"
         self.report = _check(*self._kernel_args, A.shape, "A")
 
         self.norm = float(self.report["max_row_sum"])  # at least the largest eigenvalue
@@ -64,11 +66,15 @@ class CsrMatrix:
 
     @property
     def nbytes(self) -> int:
-        return sum(array.nbytes for array in self._kernel_args)
+        return int(sum(array.nbytes for array in self._kernel_args))
 
-    def tocsr(self) -> sp.csr_array:
-        """The matrix as SciPy knows it, on the same arrays."""
+    def tocsr(self) -> Any:
+        """The matrix as SciPy, or CuPy, knows it, on the same arrays."""
         indptr, indices, data = self._kernel_args
+        if self._place == "cuda":
+            from cupyx.scipy.sparse import csr_matrix
+
+            return csr_matrix((data, indices, indptr), shape=self.shape)
         return sp.csr_array((data, indices, indptr), shape=self.shape)
 
     def diagonal(self) -> np.ndarray:
@@ -98,9 +104,14 @@ def _check(
     if report["fault"] == "index":
         raise ValueError(f"{name}.indices must lie in [0, {n_cols}), but indices[{at}] is {indices[at]}")
     if report["fault"] == "value":
-        row = int(np.searchsorted(indptr, at, side="right")) - 1
+        row = int((indptr <= at).sum()) - 1
         raise ValueError(f"{name} must be finite, but {name}[{row}, {indices[at]}] is {data[at]}")
     return report
+
+
+def is_sparse(A: Any) -> bool:
+    """Whether A is a sparse array or matrix, of SciPy or of CuPy."""
+    return sp.issparse(A) or (hasattr(A, "tocsr") and hasattr(A, "format") and on_device(A))
 
 
 def checked_csr(A: Any, name: str = "A") -> Any:
@@ -135,10 +146,8 @@ def _check_structure(
     if fits and (indices.size == 0 or (indices.min() >= 0 and indices.max() < n_cols)):
         return
     index_type = np.result_type(indptr, indices)
-    ones = np.ones(len(data), dtype=np.float32)
-    _check(
-        np.ascontiguousarray(indptr, index_type), np.ascontiguousarray(indices, index_type), ones, shape, name
-    )
+    ones = namespace(data).ones(len(data), dtype=np.float32)
+    _check(contiguous(indptr, index_type), contiguous(indices, index_type), ones, shape, name)
 
 
 def safe_to_multiply(M: Any, name: str) -> Any:

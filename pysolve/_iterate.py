@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pysolve import _arrays
+from pysolve._backend import beside, on_device
 from pysolve._csr import CsrMatrix
 from pysolve._result import SolveResult, Status
 from pysolve._stopping import CHECK_EVERY, Stopping
@@ -100,12 +101,13 @@ def _run(columns: list[Stopping], system: System, callback: Callable[[Any], Any]
                 column.stop()
 
 
-def _view(system: System) -> np.ndarray:
-    """The iterate as the caller knows it, read-only."""
+def _view(system: System) -> Any:
+    """The iterate as the caller knows it, read-only (CuPy's arrays know no such thing)."""
     with np.errstate(over="ignore"):
         x = system.x if system.scale == 1.0 else system.x / system.dtype.type(system.scale)
     view = x.reshape(system.shape, order="F").view()
-    view.flags.writeable = False
+    if not on_device(view):
+        view.flags.writeable = False
     return view
 
 
@@ -164,7 +166,7 @@ def _unscale(system: System, columns: list[Stopping]) -> None:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             unscaled = x / scale
         steps = column.steps
-        if steps is None or (again := unscaled * scale).tobytes() == x.tobytes():
+        if steps is None or _same_bits(again := unscaled * scale, x):
             x[:] = unscaled
             continue
         fits = np.isfinite(unscaled).all()
@@ -177,6 +179,11 @@ def _unscale(system: System, columns: list[Stopping]) -> None:
         elif column.status is Status.CONVERGED:
             column.status = Status.STAGNATED
         x[:] = x / scale
+
+
+def _same_bits(x: Any, y: Any) -> bool:
+    """Whether two vectors are the same; on the device of finite values only."""
+    return bool((x == y).all()) if on_device(x) else x.tobytes() == y.tobytes()
 
 
 def _norms(system: System, columns: list[Stopping], iterations: int) -> np.ndarray:
@@ -243,19 +250,19 @@ def _product_of(A: Any) -> Callable[[Any], Any] | None:
 def _fault_of(product: Callable[[Any], Any], system: System) -> str:
     """What two random vectors show: values that are not finite, or u^H A v off conj(v^H A u) by 1e-3 of its size."""
     rng = np.random.default_rng(0)
-    u, v = (rng.standard_normal(system.n).astype(system.dtype) for _ in range(2))
+    u, v = (beside(rng.standard_normal(system.n).astype(system.dtype), system.x) for _ in range(2))
     try:
         Au, Av = product(u.copy()), product(v.copy())
     except Exception:  # an operator that cannot take these is not the question here
         return ""
     if not np.isfinite(Au).all() or not np.isfinite(Av).all():
         return "returns values that are not finite"
-    largest = max(np.abs(Au).max(initial=0), np.abs(Av).max(initial=0))
+    largest = max(_arrays.largest_magnitude(Au), _arrays.largest_magnitude(Av))
     if largest == 0:
         return ""
     Au, Av = Au / largest, Av / largest  # whose squares are numbers
-    size = np.linalg.norm(u) * np.linalg.norm(Av) + np.linalg.norm(v) * np.linalg.norm(Au)
-    asymmetry = abs(np.vdot(u, Av) - np.conj(np.vdot(v, Au)))
+    size = _arrays.norm(u) * _arrays.norm(Av) + _arrays.norm(v) * _arrays.norm(Au)
+    asymmetry = float(abs(np.vdot(u, Av) - np.conj(np.vdot(v, Au))))
     if not np.isfinite(size) or asymmetry <= 1e-3 * size / system.n**0.5:
         return ""
     return f"is not {'Hermitian' if system.dtype.kind == 'c' else 'symmetric'}"

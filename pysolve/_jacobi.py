@@ -6,13 +6,14 @@ import weakref
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from pysolve import _arrays
-from pysolve._csr import safe_to_multiply
+from pysolve._backend import as_array, contiguous, on_device, same_device
+from pysolve._csr import is_sparse, safe_to_multiply
+from pysolve._placed import Placed
 
 
-class Jacobi:
+class Jacobi(Placed):
     r"""The Jacobi preconditioner, :math:`M = D^{-1}` with the diagonal :math:`D` of A.
 
     `cg` runs compiled with it, as it does without a preconditioner. It is an operator like any other: SciPy's
@@ -54,6 +55,7 @@ class Jacobi:
 
     def __init__(self, A: Any) -> None:
         self.diagonal = _arrays.diagonal_entries(_diagonal(A), "A")
+        self._place = "cuda" if on_device(self.diagonal) else "cpu"
         self.dtype = self.diagonal.dtype
         self.shape = (self.diagonal.size,) * 2
         self.inverse = 1 / self.diagonal
@@ -61,6 +63,9 @@ class Jacobi:
             self._source: weakref.ref | None = weakref.ref(A)
         except TypeError:  # an object with __slots__ and no room for it
             self._source = None
+
+    def _move(self, copied: Any) -> None:
+        self.diagonal, self.inverse, self._source = copied(self.diagonal), copied(self.inverse), None
 
     def made_from(self, A: Any) -> bool:
         """Whether `A` is the very matrix or operator that this was made from."""
@@ -87,7 +92,8 @@ class Jacobi:
         ValueError
             If `r` has not n rows.
         """
-        r = np.asarray(r)
+        r = as_array(r)
+        same_device(M=self, r=r)
         if r.shape[:1] != self.shape[:1]:
             raise ValueError(f"r must have {self.shape[0]} rows, but its shape is {r.shape}")
         return (self.inverse * r.T).T
@@ -101,13 +107,13 @@ class Jacobi:
 def _diagonal(A: Any) -> np.ndarray:
     if getattr(A, "ndim", 2) != 2 or not hasattr(A, "shape") or A.shape[0] != A.shape[1]:
         raise ValueError(f"A must be a square matrix, but its shape is {getattr(A, 'shape', None)}")
-    if sp.issparse(A):
+    if is_sparse(A):
         A = safe_to_multiply(A, "A")
     if not hasattr(A, "diagonal"):
         raise TypeError(
             f"A must have a diagonal: a matrix or an operator with .diagonal(), not {type(A).__name__}"
         )
-    d = np.asarray(A.diagonal()).ravel()
+    d = as_array(A.diagonal()).ravel()
     return d.astype(_arrays.value_type(d.dtype), copy=False)
 
 
@@ -115,14 +121,14 @@ def inverse_diagonal(M: Any, n: int) -> np.ndarray | None:
     """The diagonal of `M` where `M` is known to be a positive diagonal matrix of size n, else None."""
     if isinstance(M, Jacobi):
         return M.inverse
-    if not sp.issparse(M) or M.shape != (n, n) or M.nnz > n:
+    if not is_sparse(M) or M.shape != (n, n) or M.nnz > n:
         return None
     M = safe_to_multiply(M, "M")
-    d = np.asarray(M.diagonal())
+    d = as_array(M.diagonal())
     if (
         M.nnz != n
-        or np.count_nonzero(d) != n
+        or int(np.count_nonzero(d)) != n
         or not ((d.real > 0) & (d.imag == 0) & np.isfinite(d.real)).all()
     ):
         return None
-    return np.ascontiguousarray(d.real)
+    return contiguous(d.real)

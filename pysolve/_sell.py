@@ -6,17 +6,17 @@ import time
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from pysolve import _arrays
-from pysolve._backend import empty, empty_beside, kernels
-from pysolve._csr import CsrMatrix, symmetry_tolerance
+from pysolve._backend import contiguous, empty, empty_beside, kernels, namespace, same_device, zeros
+from pysolve._csr import CsrMatrix, is_sparse, symmetry_tolerance
+from pysolve._placed import Placed
 
 ROWS = 8  # of a slice, as in csrc/sell.hpp
 MOST_COLUMNS = 1 << 31  # that 4-byte column numbers can name
 
 
-class PackedMatrix:
+class PackedMatrix(Placed):
     """A square sparse matrix in slices of 8 rows, cut along its diagonals, for repeated products.
 
     Where the entries of 8 neighbouring rows sit at neighbouring columns, as in matrices of grids, one column
@@ -76,7 +76,7 @@ class PackedMatrix:
 
     def __init__(self, A: Any) -> None:
         start = time.perf_counter()
-        if not sp.issparse(A):
+        if not is_sparse(A):
             raise TypeError(f"A must be a sparse array or matrix, not {type(A).__name__}")
         if A.ndim != 2 or A.shape[0] != A.shape[1]:
             raise ValueError(f"A must be square, but its shape is {A.shape}")
@@ -103,10 +103,11 @@ class PackedMatrix:
 
     def _pack(self, matrix: CsrMatrix, arrays: tuple, slice_ptr: np.ndarray, gather_ptr: np.ndarray) -> None:
         self.shape, self.dtype = matrix.shape, matrix.dtype
-        self.norm, self.asymmetry = matrix.norm, matrix.asymmetry
-        column = np.empty(slice_ptr[-1], np.int32)
-        indices = np.empty(gather_ptr[-1] * ROWS, np.int32)
-        data = empty(int(slice_ptr[-1]) * ROWS, self.dtype)
+        self.norm, self.asymmetry, self._place = matrix.norm, matrix.asymmetry, matrix._place
+        n_columns, n_gathered = int(slice_ptr[-1]), int(gather_ptr[-1])
+        column = empty(n_columns, np.int32, arrays[0])
+        indices = empty(n_gathered * ROWS, np.int32, arrays[0])
+        data = empty(n_columns * ROWS, self.dtype, arrays[0])
         kernels(data).sell_pack(*arrays, self.shape[1], slice_ptr, gather_ptr, column, indices, data)
         self._kernel_args = (slice_ptr, column, indices, data)
         self.nnz = int(arrays[2].size)
@@ -114,7 +115,7 @@ class PackedMatrix:
     @property
     def nbytes(self) -> int:
         """Memory of the packed copy in bytes."""
-        return sum(array.nbytes for array in self._kernel_args)
+        return int(sum(array.nbytes for array in self._kernel_args))
 
     def matvec(self, x: Any) -> np.ndarray:
         """Product with one vector.
@@ -135,7 +136,7 @@ class PackedMatrix:
         ValueError
             If `x` has another shape.
         """
-        x, n = _arrays.as_numbers(x, "x"), self.shape[1]
+        x, n = self._operand(x), self.shape[1]
         if x.shape not in ((n,), (n, 1)):
             raise ValueError(f"x must have shape ({n},) or ({n}, 1), got {x.shape}")
         if x.dtype.kind == "c" and self.dtype.kind == "f":
@@ -144,21 +145,26 @@ class PackedMatrix:
         if wide != self.dtype:
             self._wide = self._wide or self.astype(wide)
             return self._wide.matvec(x)
-        column = np.ascontiguousarray(x.reshape(n), dtype=self.dtype)
+        column = contiguous(x.reshape(n), self.dtype)
         y = empty_beside(column, self.dtype)
         self._matvec(column, y)
         return y.reshape(x.shape)
 
     def __matmul__(self, x: Any) -> np.ndarray:
-        x, n = _arrays.as_numbers(x, "x"), self.shape[1]
+        x, n = self._operand(x), self.shape[1]
         if x.ndim == 1:
             return self.matvec(x)
         if x.ndim != 2 or x.shape[0] != n:
             raise ValueError(f"x must have shape ({n},) or ({n}, k), got {x.shape}")
-        y = np.empty(x.shape, _arrays.value_type(self.dtype, x.dtype))
+        y = empty(x.shape, _arrays.value_type(self.dtype, x.dtype), x)
         for j in range(x.shape[1]):
             y[:, j] = self.matvec(x[:, j])
         return y
+
+    def _operand(self, x: Any) -> Any:
+        x = _arrays.as_numbers(x, "x", device=True)
+        same_device(A=self, x=x)
+        return x
 
     def astype(self, dtype: Any) -> PackedMatrix:
         """The same matrix with values of another type; itself when that is its type already."""
@@ -168,7 +174,7 @@ class PackedMatrix:
         copy = type(self).__new__(type(self))
         copy.__dict__.update(self.__dict__)
         copy.dtype, copy._wide = dtype, None
-        packed = empty(self._kernel_args[3].size, dtype)
+        packed = empty(self._kernel_args[3].size, dtype, self)
         packed[:] = self._kernel_args[3]
         copy._kernel_args = (*self._kernel_args[:3], packed)
         return copy
@@ -204,15 +210,15 @@ class PackedMatrix:
             Of the type of the matrix.
         """
         slice_ptr, column, indices, data = self._kernel_args
-        n_slices, data = slice_ptr.size - 1, data.reshape(-1, ROWS)
-        first_row = ROWS * np.repeat(np.arange(n_slices), np.diff(slice_ptr))
-        diagonal = np.zeros((n_slices, ROWS), self.dtype)
+        n_slices, data, xp = slice_ptr.size - 1, data.reshape(-1, ROWS), namespace(data)
+        first_row = ROWS * (xp.searchsorted(slice_ptr, xp.arange(column.size), side="right") - 1)
+        diagonal = xp.zeros((n_slices, ROWS), self.dtype)
         runs = np.flatnonzero(column == first_row)
-        np.add.at(diagonal, first_row[runs] // ROWS, data[runs])
+        xp.add.at(diagonal, first_row[runs] // ROWS, data[runs])
         gathered = np.flatnonzero(column < 0)
-        row = first_row[gathered, None] + np.arange(ROWS)
+        row = first_row[gathered, None] + xp.arange(ROWS)
         on_diagonal = (indices.reshape(-1, ROWS)[-1 - column[gathered]] == row) & (row < self.shape[0])
-        np.add.at(diagonal.ravel(), row[on_diagonal], data[gathered][on_diagonal])
+        xp.add.at(diagonal.ravel(), row[on_diagonal], data[gathered][on_diagonal])
         return diagonal.ravel()[: self.shape[0]]
 
     def _matvec(self, x: Any, y: Any) -> None:
@@ -224,6 +230,9 @@ class PackedMatrix:
     def _residual(self, b: Any, x: Any, r: Any) -> float:
         return float(kernels(x).sell_residual(*self._kernel_args, b, x, r))
 
+    def _move(self, copied: Any) -> None:
+        self._kernel_args, self._wide = tuple(copied(array) for array in self._kernel_args), None
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_wide"}
 
@@ -233,23 +242,21 @@ class PackedMatrix:
 
 def _measured(matrix: CsrMatrix) -> tuple[tuple, np.ndarray, np.ndarray]:
     """The arrays with sorted rows, and where the columns and the gathered columns of each slice begin."""
-    arrays, n_slices = _sorted(*matrix._kernel_args, matrix.shape), -(-matrix.shape[0] // ROWS)
-    columns, gathered = np.empty(n_slices, np.int64), np.empty(n_slices, np.int64)
+    arrays, n_slices = _sorted(matrix), -(-matrix.shape[0] // ROWS)
+    columns, gathered = (empty(n_slices, np.int64, matrix) for _ in range(2))
     kernels(arrays[2]).sell_measure(*arrays, matrix.shape[1], columns, gathered)
     return arrays, _running_sum(columns), _running_sum(gathered)
 
 
 def _running_sum(lengths: np.ndarray) -> np.ndarray:
-    total = np.zeros(lengths.size + 1, np.int64)
-    np.cumsum(lengths, out=total[1:])
+    total = zeros(lengths.size + 1, np.int64, lengths)
+    total[1:] = lengths.cumsum()
     return total
 
 
-def _sorted(
-    indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, shape: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _sorted(matrix: CsrMatrix) -> tuple[Any, Any, Any]:
     """The arrays with every row sorted by column; the caller's own where they are already."""
-    A = sp.csr_array((data, indices, indptr), shape=shape)
+    A = matrix.tocsr()
     if not A.has_sorted_indices:
         A = A.sorted_indices()
     return A.indptr, A.indices, A.data

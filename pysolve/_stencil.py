@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from pysolve import _stencil_csr, _stencil_faces, _stencil_null_space, _stencil_products
-from pysolve._backend import kernels
+from pysolve import _placed, _stencil_csr, _stencil_faces, _stencil_null_space, _stencil_products
+from pysolve._backend import as_array, beside, kernels, on_device, zeros
 
 
-class StencilOperator(_stencil_null_space.NullSpace):
+class StencilOperator(_placed.Placed, _stencil_null_space.NullSpace):
     r"""A symmetric 5-point (2-D) or 7-point (3-D) operator on a box of cells, given by face weights.
 
     .. math:: (A x)_c = \sum_{f \in \text{faces}(c)} w_f \, (x_c - x_{\text{neighbour}(c, f)}) + s_c \, x_c
@@ -94,15 +94,21 @@ class StencilOperator(_stencil_null_space.NullSpace):
         self.weights = _stencil_faces.check_weights(weights, self.grid_shape, self.boundary, self.dtype)
         self.shift = _stencil_faces.check_shift(shift, self.grid_shape, self.dtype)
         self.shape = (math.prod(self.grid_shape),) * 2
+        self._place = _stencil_faces.check_place(self.weights, self.shift)
         self._decoupled = _stencil_faces.decoupled_cells(self._faces, self.shift, self.grid_shape)
         self._forget()
 
     def _forget(self) -> None:
-        """Start without what is made on first use."""
+        """Start without what is made on first use; the arrays are sealed."""
         self._grid: Any = None
         self._components: tuple[np.ndarray, int] | None = None
         self._wide: StencilOperator | None = None
         self._norm: float | None = None
+        self._twin = None
+        self._keeps_arrays = not all(isinstance(x, float) for x in (*self.weights, self.shift))
+        for array in (*self.weights, self.shift):
+            if isinstance(array, np.ndarray):
+                array.setflags(write=False)
 
     def matvec(self, x: Any) -> np.ndarray:
         """Product with one vector.
@@ -117,10 +123,10 @@ class StencilOperator(_stencil_null_space.NullSpace):
         ndarray of the shape of `x`
             ``A x`` in the wider of the two types, at most double precision.
         """
-        x, n = np.asarray(x), self.shape[0]
+        x, n = as_array(x), self.shape[0]
         if x.shape not in ((n,), (n, 1)):
             raise ValueError(f"x must have shape ({n},) or ({n}, 1), got {x.shape}")
-        return _stencil_products.product(self, x.reshape(n, 1)).reshape(x.shape)
+        return _stencil_products.product(self._at(x), x.reshape(n, 1)).reshape(x.shape)
 
     def matmat(self, X: Any) -> np.ndarray:
         """Product with the columns of an array.
@@ -135,10 +141,10 @@ class StencilOperator(_stencil_null_space.NullSpace):
         ndarray of shape (n, k)
             ``A X`` in the wider of the two types, at most double precision.
         """
-        X, n = np.asarray(X), self.shape[0]
+        X, n = as_array(X), self.shape[0]
         if X.ndim != 2 or X.shape[0] != n:
             raise ValueError(f"X must have shape ({n}, k), got {X.shape}")
-        return _stencil_products.product(self, X)
+        return _stencil_products.product(self._at(X), X)
 
     def rmatvec(self, x: Any) -> np.ndarray:
         """Product of the adjoint with a vector: that of `matvec`, the operator being symmetric."""
@@ -182,8 +188,9 @@ class StencilOperator(_stencil_null_space.NullSpace):
 
     def diagonal(self) -> np.ndarray:
         """Diagonal of the matrix, ndarray of shape (n,); 1 in decoupled cells."""
-        diagonal = np.zeros(self.grid_shape, dtype=self.dtype)
+        diagonal = zeros(self.grid_shape, self.dtype, self)
         for axis, faces in enumerate(self._faces):
+            faces = faces if on_device(faces) else beside(faces, self)
             diagonal += _stencil_faces.below(faces, axis) + _stencil_faces.above(faces, axis)
         diagonal += self.shift
         diagonal = diagonal.ravel()
@@ -192,6 +199,8 @@ class StencilOperator(_stencil_null_space.NullSpace):
 
     def tocsr(self, index_dtype: Any = np.int32) -> csr_array:
         """The same operator as a canonical ``scipy.sparse.csr_array`` with indices of type int32 or int64."""
+        if self._place == "cuda":
+            raise TypeError("tocsr makes a SciPy matrix: take that of A.to_device('cpu')")
         return _stencil_csr.to_csr(
             self._faces, self.boundary, self.shift, self._decoupled, self.grid_shape, index_dtype
         )
@@ -263,20 +272,22 @@ class StencilOperator(_stencil_null_space.NullSpace):
         """The same operator with weights of type float32 or float64; itself when that is its type already."""
         if _stencil_faces.check_dtype(dtype, ()) == self.dtype:
             return self
-        return type(self)(
-            self.grid_shape, self.weights, boundary=self.boundary, shift=self.shift, dtype=dtype
-        )
+        faces, sides = self.weights, self.boundary
+        other = type(self)(self.grid_shape, faces, boundary=sides, shift=self.shift, dtype=dtype)
+        return other.to_device(self._place)
+
+    def _move(self, copied: Any) -> None:
+        self.weights, self.shift = tuple(copied(w) for w in self.weights), copied(self.shift)
+        self._decoupled = copied(self._decoupled)
+        self._forget()
 
     def __getstate__(self) -> dict[str, Any]:
-        made_on_use = ("_grid", "_components", "_wide", "_norm")
+        made_on_use = ("_grid", "_components", "_wide", "_norm", "_twin")
         return {name: value for name, value in self.__dict__.items() if name not in made_on_use}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._forget()
-        for array in (*self.weights, self.shift):
-            if not isinstance(array, float):
-                array.setflags(write=False)
 
     def __repr__(self) -> str:
         weights = self.weights if isinstance(self.weights[0], float) else "arrays"

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._backend import as_array, beside, namespace, on_device, same_device, zeros
+
 SIDES = ("dirichlet", "neumann", "periodic")  # the position is the kernels' code of a side
 
 
@@ -42,7 +44,7 @@ def check_shape(shape: Any) -> tuple[int, ...]:
 def check_dtype(dtype: Any, values: Iterable[Any]) -> np.dtype:
     """float32 or float64: what was asked for, or float32 when every array among `values` is float32."""
     if dtype is None:
-        types = {np.asarray(value).dtype for value in values if np.ndim(value) > 0}
+        types = {as_array(value).dtype for value in values if np.ndim(value) > 0}
         return np.dtype(np.float32 if types == {np.dtype(np.float32)} else np.float64)
     try:
         asked = np.dtype(dtype)
@@ -122,13 +124,13 @@ def check_factors(anisotropy: Any, ndim: int) -> tuple[float, ...]:
 
 def is_number(value: Any) -> bool:
     """A real number: of Python, of NumPy, or in an array without axes."""
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) or on_device(value):
         return value.ndim == 0 and value.dtype.kind in "iuf"
     return isinstance(value, numbers.Real)
 
 
 def _scalar(value: Any, name: str, dtype: np.dtype) -> float:
-    if np.asarray(value).dtype.kind not in "iuf":
+    if as_array(value).dtype.kind not in "iuf":
         raise TypeError(f"{name} must be a real number or an array, got {value!r}")
     with np.errstate(over="ignore"):
         rounded = float(dtype.type(value))  # what the kernels of this dtype compute with
@@ -140,18 +142,17 @@ def _scalar(value: Any, name: str, dtype: np.dtype) -> float:
 def _array(values: Any, name: str, expected: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """`values` in C order, of type `dtype`: one that nobody can write to is kept, any other is copied."""
     try:
-        given = np.asarray(values)
+        given = as_array(values)
     except ValueError:  # rows of different lengths
         raise ValueError(f"{name} must be an array of shape {expected}, got {values!r}") from None
     if given.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, got dtype {given.dtype}")
     if given.shape != expected:
         raise ValueError(f"{name} must have shape {expected}, got {given.shape}")
-    shared = not given.flags.writeable and given.base is None
+    shared = not on_device(given) and not given.flags.writeable and given.base is None
+    xp = namespace(given)
     with np.errstate(over="ignore"):
-        array = (
-            np.asarray(given, dtype=dtype, order="C") if shared else np.array(given, dtype=dtype, order="C")
-        )
+        array = (xp.asarray if shared else xp.array)(given, dtype=dtype, order="C")
     if not (array.min() >= 0 and array.max() < np.inf):  # also false for NaN, and needs no array of booleans
         where = tuple(int(i) for i in np.argwhere(~((array >= 0) & (array < np.inf)))[0])
         raise ValueError(
@@ -175,7 +176,7 @@ def _face_array(
         )
     closed = [end for end, side in zip((0, -1), sides, strict=True) if not _carries(side, extents[axis])]
     if any(along(array, axis, end).any() for end in closed):
-        array = array if array.flags.writeable else array.copy()
+        array = array if on_device(array) or array.flags.writeable else array.copy()
         for end in closed:
             along(array, axis, end)[...] = 0
     return _sealed(array)
@@ -187,8 +188,15 @@ def _carries(side: str, extent: int) -> bool:
 
 
 def _sealed(array: np.ndarray) -> np.ndarray:
-    array.setflags(write=False)
+    if not on_device(array):
+        array.setflags(write=False)
     return array
+
+
+def check_place(weights: Sequence[Any], shift: Any) -> str:
+    """Where the arrays are, "cpu" or "cuda": "cpu" where there are none."""
+    arrays = {f"weights[{axis}]": w for axis, w in enumerate(weights) if not isinstance(w, float)}
+    return "cuda" if same_device(**arrays, shift=None if isinstance(shift, float) else shift) else "cpu"
 
 
 # ---- which faces are open -------------------------------------------------------------------------------
@@ -209,7 +217,7 @@ def face_weights(a: np.ndarray, factors: Sequence[float], boundary: Any) -> list
     """Harmonic means of the coefficients of the two cells of a face, times the factor of its axis; 0 where one is 0."""
     weights = []
     for axis, (factor, sides) in enumerate(zip(factors, check_boundary(boundary, a.ndim), strict=True)):
-        faces = np.zeros([k + (j == axis) for j, k in enumerate(a.shape)])
+        faces = zeros(tuple(k + (j == axis) for j, k in enumerate(a.shape)), np.float64, a)
         along(faces, axis, slice(1, -1))[...] = _harmonic_mean(below(a, axis), above(a, axis))
         first, last = along(a, axis, 0), along(a, axis, -1)
         for end, cells, side in ((0, first, sides[0]), (-1, last, sides[1])):
@@ -224,7 +232,8 @@ def face_weights(a: np.ndarray, factors: Sequence[float], boundary: Any) -> list
 def _harmonic_mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     # The quotient lies in [1, 2], so that nothing overflows or is lost; a == b gives exactly a.
     larger, mean = np.maximum(a, b), a / 2 + b / 2
-    return np.minimum(a, b) * np.divide(larger, mean, out=np.ones_like(mean), where=mean > 0)
+    positive = mean > 0
+    return np.minimum(a, b) * np.where(positive, larger / np.where(positive, mean, 1), 1)
 
 
 def update(A: Any, coefficient: Any, anisotropy: Any, shift: Any) -> None:
@@ -252,8 +261,9 @@ def decoupled_cells(faces: Sequence[np.ndarray], shift: Any, extents: tuple[int,
         return np.empty(
             0, dtype=np.int64
         )  # every cell has an open face or a shift: allocate nothing of size n
-    coupled = np.zeros(extents, dtype=bool)
+    coupled = zeros(extents, bool, shift if np.ndim(shift) else faces[0])
     for axis, f in enumerate(faces):
+        f = beside(f, coupled) if constant else f
         coupled |= below(f, axis) > 0
         coupled |= above(f, axis) > 0
     coupled |= shift > 0

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_array
 
-from pysolve._backend import kernels
+from pysolve._backend import contiguous, empty, kernels, same_device, zeros
 
 
 class NullSpace:
@@ -16,13 +16,14 @@ class NullSpace:
     dtype: np.dtype
     boundary: tuple[tuple[Any, ...], ...]
     shift: Any
-    _decoupled: np.ndarray
+    _decoupled: Any
+    _place: str
     _components: tuple[np.ndarray, int] | None
 
     @property
     def decoupled(self) -> np.ndarray:
         """bool ndarray of shape `grid_shape`: the cells whose row is that of the identity."""
-        mask = np.zeros(self.shape[0], dtype=bool)
+        mask = zeros(self.shape[0], bool, self)
         mask[self._decoupled] = True
         return mask.reshape(self.grid_shape)
 
@@ -45,9 +46,11 @@ class NullSpace:
     @property
     def null_space(self) -> csc_array:
         """csc_array of shape (n, n_components): an orthonormal basis of the null space."""
+        if self._place == "cuda":
+            raise TypeError("null_space is a SciPy matrix: take that of A.to_device('cpu')")
         return basis(*self.components, self.dtype)
 
-    def project_out_null_space(self, d: np.ndarray) -> np.ndarray:
+    def project_out_null_space(self, d: Any) -> Any:
         """Subtract from `d`, in place, its mean on every component that has a null space.
 
         Parameters
@@ -61,6 +64,7 @@ class NullSpace:
         """
         if d.shape[:1] != self.shape[:1] or d.ndim > 2:
             raise ValueError(f"d must have shape ({self.shape[0]},) or ({self.shape[0]}, k), got {d.shape}")
+        same_device(A=self, d=d)
         project_out(*self.components, d)
         return d
 
@@ -70,15 +74,17 @@ def components(A: Any) -> tuple[np.ndarray, int]:
     n = A.shape[0]
     whole = isinstance(A.weights[0], float) and not A._decoupled.size
     if whole and all(k == 1 or f.any() for f, k in zip(A._faces, A.grid_shape, strict=True)):
-        grounded = np.any(np.asarray(A.shift) > 0) or any(
+        grounded = bool(np.any(A.shift > 0)) or any(
             sides[0] != "periodic" and (f.flat[0] > 0 or f.flat[-1] > 0)
             for f, sides in zip(A._faces, A.boundary, strict=True)
         )
         return np.broadcast_to(np.int32(-1 if grounded else 0), (n,)), 0 if grounded else 1
-    labels = np.empty(n, dtype=np.int32)
+    labels = empty(n, np.int32, A)
     n_components = kernels(labels).stencil_components(A._kernel_args[0], labels)
     if n_components <= 1 and labels.min() == labels.max():
-        return np.broadcast_to(labels[0], (n,)), n_components  # all cells alike: no array need be kept
+        return np.broadcast_to(
+            np.int32(labels[0]), (n,)
+        ), n_components  # all cells alike: no array need be kept
     return labels, n_components
 
 
@@ -91,7 +97,7 @@ def basis(labels: np.ndarray, n_components: int, dtype: np.dtype) -> csc_array:
     return csc_array((values, (rows, columns)), shape=(labels.size, n_components))
 
 
-def project_out(labels: np.ndarray, n_components: int, d: np.ndarray) -> None:
+def project_out(labels: Any, n_components: int, d: Any) -> None:
     """Subtract from `d`, in place, its mean on every component; sums are in float64."""
     if n_components == 0:
         return
@@ -100,7 +106,7 @@ def project_out(labels: np.ndarray, n_components: int, d: np.ndarray) -> None:
         return
     module = kernels(labels)
     for column in [d] if d.ndim == 1 else d.T:
-        values = np.ascontiguousarray(column, dtype=d.dtype if d.dtype.kind == "f" else np.float64)
+        values = contiguous(column, d.dtype if d.dtype.kind == "f" else np.float64)
         module.stencil_project_out(labels, n_components, values)
         if values is not column:
             column[...] = values

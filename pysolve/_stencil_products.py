@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import empty_beside, kernels
+from pysolve._backend import contiguous, empty_beside, module_at
 from pysolve._stencil_faces import SIDES
 
 
@@ -17,7 +17,7 @@ def product(A: Any, X: np.ndarray) -> np.ndarray:
     Y = empty_beside(X, np.result_type(A.dtype, np.complex64) if is_complex else A.dtype)
     for source, target in [(X.real, Y.real), (X.imag, Y.imag)] if is_complex else [(X, Y)]:
         for column in range(X.shape[1]):
-            x, y = np.ascontiguousarray(source[:, column], dtype=A.dtype), target[:, column]
+            x, y = contiguous(source[:, column], A.dtype), target[:, column]
             out = y if y.flags.c_contiguous else np.empty_like(x)
             A._matvec(x, out)
             if out is not y:
@@ -59,7 +59,6 @@ def make_grid(A: Any) -> Any:
     extents, sides, weights = three_axes(A)
     shift = A.shift if isinstance(A.shift, float) else A.shift.ravel()
     decoupled = A._decoupled if A._decoupled.size else None
-    module = kernels(np.empty(0, dtype=A.dtype))
-    return module.stencil_grid(
+    return module_at(A._place).stencil_grid(
         tuple(extents), *side_codes(sides), tuple(weights), shift, decoupled, A.dtype.str[1:]
     )

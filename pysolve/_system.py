@@ -7,11 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from pysolve import _arrays
-from pysolve._backend import empty, on_device
-from pysolve._csr import CsrMatrix, safe_to_multiply, symmetry_tolerance
+from pysolve._backend import as_array, contiguous, empty, on_device, same_device, zeros
+from pysolve._csr import CsrMatrix, is_sparse, safe_to_multiply, symmetry_tolerance
 from pysolve._jacobi import inverse_diagonal
 from pysolve._sell import PackedMatrix
 from pysolve._stencil import StencilOperator
@@ -51,7 +50,7 @@ class ComplexStencil(FunctionOperator):
         super().__init__(A, dtype)
         self.norm, self._decoupled, self.n_components = A.norm, A._decoupled, A.n_components
 
-    def project_out_null_space(self, d: np.ndarray) -> np.ndarray:
+    def project_out_null_space(self, d: Any) -> Any:
         for part in (d.real, d.imag):
             self.A.project_out_null_space(part)
         return d
@@ -75,7 +74,7 @@ def noted(product: Callable[[Any], Any], x: Any, name: str) -> Any:
 
 def checked_product(y: Any, n: int, dtype: np.dtype, name: str) -> Any:
     """The result of an operator from outside, as a vector of n values of `dtype`."""
-    y = y if on_device(y) else np.asarray(y)
+    y = as_array(y)
     if y.shape not in ((n,), (n, 1), (1, n)) or (y.ndim == 2 and y.shape[0] == 1 and n != 1):
         raise ValueError(f"{name} must map a vector of shape ({n},) to one, but it returned shape {y.shape}")
     if y.dtype.kind not in "biufc":
@@ -115,18 +114,22 @@ def make_system(A: Any, b: Any, x0: Any = None, M: Any = None, *, columns: bool 
     check_square(A)
     n = A.shape[0]
     b = check_vector(b, n, "b", columns)
+    A = _beside(A, "A", b)
+    x0 = x0 if x0 is None or isinstance(x0, str) else as_start(x0, b)
+    M = None if M is None else _beside(M, "M", b)
     dtype = _arrays.value_type(
-        _dtype_of(A, n), b.dtype, *([] if x0 is None or isinstance(x0, str) else [_kind(x0)])
+        _dtype_of(A, n, b), b.dtype, *([] if x0 is None or isinstance(x0, str) else [_kind(x0)])
     )
     operator = as_operator(A, dtype)
     diagonal = None if M is None else inverse_diagonal(M, n)
     function = None if M is None else _as_function(M, n, dtype)
     if diagonal is not None:
-        diagonal = np.ascontiguousarray(diagonal, dtype=np.empty(0, dtype).real.dtype)
+        diagonal = contiguous(diagonal, np.empty(0, dtype).real.dtype)
     scale = _scale(b)
-    values = np.asarray(b, dtype=dtype) if scale == 1.0 else np.asarray(b, dtype=dtype) * dtype.type(scale)
+    values = b.astype(dtype, copy=False)
+    values = values if scale == 1.0 else values * dtype.type(scale)
     values = values.reshape(n, 1 if b.ndim == 1 else b.shape[1])
-    values = [np.ascontiguousarray(column) for column in values.T]
+    values = [contiguous(column) for column in values.T]
 
     def start() -> np.ndarray:
         return _start(x0, b, function, dtype, scale)
@@ -134,6 +137,16 @@ def make_system(A: Any, b: Any, x0: Any = None, M: Any = None, *, columns: bool 
     ours = "_apply_into" in vars(type(M))  # not inherited: a subclass may do as it likes
     M_into = M._apply_into if ours else None
     return System(operator, function, diagonal, values, start(), b.shape, scale, start, not ours, M_into)
+
+
+def _beside(operator: Any, name: str, b: Any) -> Any:
+    """An operator where b is. One that keeps no arrays serves both places; what is not ours is taken at its word."""
+    if hasattr(operator, "_at"):
+        operator = operator._at(b)
+    known = getattr(operator, "_place", None) is not None or isinstance(operator, np.ndarray)
+    if known or is_sparse(operator) or on_device(operator):
+        same_device(**{name: operator, "b": b})
+    return operator
 
 
 def check_square(A: Any) -> None:
@@ -148,9 +161,9 @@ def check_square(A: Any) -> None:
         raise ValueError(f"A must be square, but its shape is {tuple(A.shape)}")
 
 
-def check_vector(b: Any, n: int, name: str, columns: bool) -> np.ndarray:
+def check_vector(b: Any, n: int, name: str, columns: bool) -> Any:
     """b as finite numbers of shape (n,), (n, 1), or (n, k) where columns are allowed."""
-    b = _arrays.as_numbers(b, name)
+    b = _arrays.as_numbers(b, name, device=True)
     fits = b.ndim in (1, 2) and b.shape[0] == n and (b.ndim == 1 or columns or b.shape[1] == 1)
     if not fits:
         expected = f"({n},) or ({n}, k)" if columns else f"({n},) or ({n}, 1)"
@@ -161,14 +174,14 @@ def check_vector(b: Any, n: int, name: str, columns: bool) -> np.ndarray:
 
 def _kind(x: Any) -> np.dtype:
     """The type that a start adds to that of A and b: complex if it is, else nothing."""
-    return np.dtype(np.complex64 if np.iscomplexobj(_arrays.as_numbers(x, "x0")) else np.float32)
+    return np.dtype(np.complex64 if np.iscomplexobj(_arrays.as_numbers(x, "x0", True)) else np.float32)
 
 
-def _dtype_of(A: Any, n: int) -> np.dtype:
+def _dtype_of(A: Any, n: int, b: Any) -> np.dtype:
     dtype = getattr(A, "dtype", None)
     if dtype is None:
         product = A.matvec if hasattr(A, "matvec") else A.__matmul__
-        dtype = np.asarray(product(np.zeros(n))).dtype
+        dtype = as_array(product(zeros(n, np.float64, b))).dtype
     dtype = np.dtype(dtype)
     if dtype.kind not in "biufc":
         raise TypeError(f"A must hold numbers, not dtype {dtype}")
@@ -177,7 +190,7 @@ def _dtype_of(A: Any, n: int) -> np.dtype:
 
 def as_operator(A: Any, dtype: np.dtype) -> Any:
     """A in the form that the methods call, checked as far as that is cheap."""
-    if sp.issparse(A):
+    if is_sparse(A):
         matrix = CsrMatrix(A, dtype)
         _check_symmetry(matrix.asymmetry, A.dtype, dtype)
         return matrix
@@ -186,16 +199,16 @@ def as_operator(A: Any, dtype: np.dtype) -> Any:
     if getattr(A, "_kind", None) is not None:
         real_stencil = isinstance(A, StencilOperator) and dtype.kind == "c"
         return ComplexStencil(A, dtype) if real_stencil else A.astype(dtype)
-    if isinstance(A, np.ndarray):
+    if isinstance(A, np.ndarray) or hasattr(A, "__cuda_array_interface__"):
         A = _checked_dense(A, dtype)
         return FunctionOperator(A, dtype, norm=float(np.abs(A).sum(axis=1).max(initial=0)))
     return FunctionOperator(A, dtype)
 
 
 def _checked_dense(A: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    _arrays.as_numbers(A, "A")
+    A = _arrays.as_numbers(A, "A", device=True)
     _arrays.check_finite(A, "A")
-    given, A = A.dtype, np.asarray(A, dtype=dtype)
+    given, A = A.dtype, A.astype(dtype, copy=False)
     scale = _arrays.largest_magnitude(A)
     if scale > 0:
         _check_symmetry(float(np.abs(A - A.conj().T).max()) / scale, given, dtype)
@@ -220,7 +233,7 @@ def _as_function(M: Any, n: int, dtype: np.dtype) -> Callable[[Any], Any]:
         )
     if tuple(M.shape) != (n, n):
         raise ValueError(f"M must have the shape of A, ({n}, {n}), but its shape is {tuple(M.shape)}")
-    M = safe_to_multiply(M, "M") if sp.issparse(M) else M
+    M = safe_to_multiply(M, "M") if is_sparse(M) else M
     if dtype.kind != "c" and getattr(M, "dtype", None) is not None and np.dtype(M.dtype).kind == "c":
         raise TypeError(f"M is complex ({M.dtype}), but A and b are real: solve with b.astype(complex)")
     product = M.matvec if hasattr(M, "matvec") else M.__matmul__
@@ -235,22 +248,29 @@ def _scale(b: np.ndarray) -> float:
     return float(2.0 ** np.clip(-np.floor(np.log2(largest)), -1000, 1000))
 
 
+def as_start(x0: Any, b: Any) -> Any:
+    """x0 as an array that is where b is."""
+    x0 = _arrays.as_numbers(x0, "x0", device=True)
+    same_device(b=b, x0=x0)
+    return x0
+
+
 def _start(
     x0: Any, b: np.ndarray, M: Callable[[Any], Any] | None, dtype: np.dtype, scale: float
 ) -> np.ndarray:
     """The start times the scale, in an array of our own, with one contiguous column for each of b."""
     n, k = b.shape[0], 1 if b.ndim == 1 else b.shape[1]
-    x = empty((k, n), dtype).T
+    x = empty((k, n), dtype, b).T
     if x0 is None:
         x.fill(0)
     elif isinstance(x0, str):
         if x0 != "Mb":
             raise ValueError(f"x0 must be an array, None or 'Mb', not {x0!r}")
         for j, column in enumerate(b.reshape(n, k).T):
-            column = np.ascontiguousarray(column, dtype=dtype)
+            column = contiguous(column, dtype)
             x[:, j] = column if M is None else M(column)
     else:
-        x0 = _arrays.as_numbers(x0, "x0")
+        x0 = _arrays.as_numbers(x0, "x0", device=True)
         if x0.shape != b.shape and x0.shape not in ((n,), (n, 1)) and x0.shape != (n, k):
             raise ValueError(f"x0 must have the shape of b, {b.shape}, but its shape is {x0.shape}")
         _arrays.check_finite(x0, "x0")

@@ -40,3 +40,54 @@ def simulation(tmp_path_factory):
     from cuda_cases import build_simulation
 
     return build_simulation(tmp_path_factory.mktemp("cuda_host"))
+
+
+def simulated_module():
+    """The CUDA backend with simulated launches (`make simulated`), as a module of kernels."""
+    import importlib.util
+
+    library = next((Path(__file__).parents[1] / "build" / "simulated").glob("_cuda*.so"), None)
+    if library is None:
+        pytest.skip("the simulated CUDA backend is not built: make simulated")
+    spec = importlib.util.spec_from_file_location("_cuda", library)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def simulated_kernels():
+    """`simulated_module`, loaded once."""
+    return simulated_module()
+
+
+@pytest.fixture(params=["simulated", pytest.param("gpu", marks=pytest.mark.gpu)])
+def device(request, monkeypatch):
+    """The namespace of device arrays, CuPy or its stand-in, with the kernels for them in place."""
+    if request.param == "gpu":
+        return pytest.importorskip("cupy", reason="CuPy is not installed")
+    import sys
+
+    import cupy_double
+    from cupy_double import sparse
+
+    from pysolve import _backend
+
+    monkeypatch.setitem(sys.modules, "cupy", cupy_double)
+    monkeypatch.setitem(sys.modules, "cupyx.scipy.sparse", sparse)
+    monkeypatch.setattr(
+        _backend, "_cuda", cupy_double.cuda.Kernels(request.getfixturevalue("simulated_kernels"))
+    )
+    cupy_double.transfers.clear()
+    cupy_double.uploads.clear()
+    return cupy_double
+
+
+@pytest.fixture
+def sparse_on_device(device):
+    """Makes a sparse matrix on the device of one of SciPy."""
+    if device.__name__ == "cupy":
+        return pytest.importorskip("cupyx.scipy.sparse").csr_matrix
+    from cupy_double import sparse
+
+    return sparse.csr_matrix

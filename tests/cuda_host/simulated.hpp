@@ -10,6 +10,12 @@
 
 #include "device_body.hpp"
 
+// The launches that a thread starts with; fewer and smaller ones take less time.
+#if !defined(PYSOLVE_SIMULATED_THREADS)
+#define PYSOLVE_SIMULATED_THREADS pysolve::cuda::block_threads
+#define PYSOLVE_SIMULATED_BLOCKS pysolve::cuda::max_blocks
+#endif
+
 namespace simulated {
 
 using pysolve::index_t;
@@ -24,17 +30,17 @@ struct fiber {
   index_t n_syncs;
 };
 
-// The block being run. One launch at a time, so one of these for all.
+// The block being run. One launch at a time in each thread of the host.
 struct block_state {
-  int threads = pysolve::cuda::block_threads;
-  index_t most_blocks = pysolve::cuda::max_blocks;
+  int threads = PYSOLVE_SIMULATED_THREADS;
+  index_t most_blocks = PYSOLVE_SIMULATED_BLOCKS;
   index_t block = 0, n_blocks = 1;
   int current = 0;
   ucontext_t scheduler;
   std::vector<fiber> fibers = std::vector<fiber>(pysolve::cuda::block_threads);
   std::function<void()> work;
 };
-inline block_state state;
+inline thread_local block_state state;
 
 inline void give_way() {
   fiber& self = state.fibers[state.current];
