@@ -15,7 +15,7 @@ OPTIONS := PYSOLVE_CUDA=$(PYSOLVE_CUDA) PYSOLVE_OPENMP=$(PYSOLVE_OPENMP) CXX=$(C
 CXX_FILES := $(wildcard csrc/*.hpp csrc/*.cpp csrc/*.cu csrc/*.cuh tools/*.cpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test doctest bench bench-multilevel bench-relaxation bench-sequences bench-completion bench-kron bench-gp-pde bench-full asv bench-check docs lint format tidy cuda-check cuda-compiled simulated asan tsan clean FORCE
+.PHONY: help install demo test doctest bench bench-multilevel bench-relaxation bench-sequences bench-completion bench-kron bench-gp-pde bench-full asv bench-check docs lint format tidy cuda-check cuda-compiled simulated memcheck asan tsan clean FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo 'make docs        the documentation, in docs/_build/html'
 	@echo 'make lint        style and types; make format mends the style; make tidy runs clang-tidy'
 	@echo 'make cuda-check  compile the CUDA backend, and see that it imports (needs nvcc, no GPU)'
+	@echo 'make simulated   the CUDA backend with launches on the host, for tests; make memcheck: the same, addresses checked'
 	@echo 'make asan, tsan  the kernel and contract tests under the address or the thread sanitizer'
 	@echo 'make clean       remove all that these made'
 
@@ -187,6 +188,15 @@ simulated: $(STAMPS)/core $(STAMPS)/extra-dev
 	@echo 'Building the simulated CUDA backend (about a minute the first time) ...'
 	@$(BIN)/cmake --preset simulated >/dev/null
 	@$(BIN)/cmake --build --preset simulated
+
+# Every test of solvers on the device, with what the kernels read and write watched by the address sanitizer.
+memcheck: export ASAN_OPTIONS := detect_leaks=0
+memcheck: export PYSOLVE_SIMULATED := memcheck
+memcheck: $(STAMPS)/core $(STAMPS)/extra-test $(STAMPS)/extra-dev
+	$(BIN)/cmake --preset memcheck >/dev/null
+	$(BIN)/cmake --build --preset memcheck
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so.6)" \
+	  $(BIN)/pytest -q --capture=sys -p no:cacheprovider -k simulated $(wildcard tests/test_cuda_*.py) $(PYTEST_ARGS)
 
 cuda-compiled:
 	$(BIN)/cmake --preset cuda

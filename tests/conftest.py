@@ -46,7 +46,8 @@ def simulated_module():
     """The CUDA backend with simulated launches (`make simulated`), as a module of kernels."""
     import importlib.util
 
-    library = next((Path(__file__).parents[1] / "build" / "simulated").glob("_cuda*.so"), None)
+    built = Path(__file__).parents[1] / "build" / os.environ.get("PYSOLVE_SIMULATED", "simulated")
+    library = next(built.glob("_cuda*.so"), None)
     if library is None:
         pytest.skip("the simulated CUDA backend is not built: make simulated")
     spec = importlib.util.spec_from_file_location("_cuda", library)
