@@ -9,10 +9,26 @@
 #include <string>
 
 #include "view.hpp"
+#if defined(PYSOLVE_BACKEND_cuda)
+#include "cuda.cuh"
+#endif
 
 namespace pysolve::bind {
 
 namespace py = pybind11;
+
+// What the kernels of a backend are bound to: on a device every call has a place, which its arrays tell.
+#if defined(PYSOLVE_BACKEND_cpu)
+using kernel_module = py::module_;
+#else
+struct kernel_module : py::module_ {
+  explicit kernel_module(const py::module_& m) : py::module_(m) {}
+  template <class F, class... Extra>
+  void def(const char* name, F&& f, const Extra&... extra) {
+    py::module_::def(name, std::forward<F>(f), extra..., py::call_guard<cuda::call>());
+  }
+};
+#endif
 
 // What an array says of itself.
 struct array_info {
@@ -51,11 +67,23 @@ inline bool in_c_order(const py::tuple& shape, const py::object& strides, index_
   return dense;
 }
 
+// The stream that an array's maker has work on it in; 0: none told.
+inline std::uintptr_t stream_of(const py::dict& cai, const char* name) {
+  const py::object stream = cai.attr("get")("stream");
+  if (stream.is_none()) return 0;
+  const auto number = stream.cast<std::intptr_t>();
+  if (number == 0)
+    throw py::value_error(std::string(name) +
+                          " names stream 0, which may be one of two; 1 is the legacy one");
+  return static_cast<std::uintptr_t>(number);
+}
+
 inline array_info info_of(py::handle x, const char* name) {
   if (!py::hasattr(x, "__cuda_array_interface__"))
     throw py::type_error(std::string(name) + " must be a device array (with __cuda_array_interface__), not " +
                          type_name(x));
   const py::dict cai = x.attr("__cuda_array_interface__");
+  if (!cai.attr("get")("mask").is_none()) throw py::type_error(std::string(name) + " must not be masked");
   const py::tuple data = cai["data"], shape = cai["shape"];
   const std::string type = py::str(cai["typestr"]);
   if (type.size() < 3 || type[0] == '>')
@@ -64,12 +92,10 @@ inline array_info info_of(py::handle x, const char* name) {
   index_t size = 1;
   for (py::handle extent : shape) size *= extent.cast<index_t>();
   const py::object strides = cai.attr("get")("strides");
-  return {reinterpret_cast<void*>(data[0].cast<std::uintptr_t>()),
-          size,
-          type[1],
-          width,
-          in_c_order(shape, strides, width),
-          !data[1].cast<bool>()};
+  void* const memory = reinterpret_cast<void*>(data[0].cast<std::uintptr_t>());
+  const std::string fault = cuda::call::add(name, size > 0 ? memory : nullptr, stream_of(cai, name));
+  if (!fault.empty()) throw py::type_error(fault);
+  return {memory, size, type[1], width, in_c_order(shape, strides, width), !data[1].cast<bool>()};
 }
 #endif
 

@@ -144,7 +144,7 @@ double along_stencil(const stencil_handle& handle, double alpha, py::handle x, p
   });
 }
 
-void bind_runs(py::module_& m) {
+void bind_runs(kernel_module& m) {
   m.def("conjugate_directions_dot", &dot, "r . z", py::arg("r"), py::arg("z"));
   m.def("conjugate_directions_toward_stencil", &toward_stencil, "p = z + beta p; returns p . A p and p . p",
         py::arg("grid"), py::arg("z"), py::arg("beta"), py::arg("p"));
@@ -174,7 +174,7 @@ void bind_runs(py::module_& m) {
 
 }  // namespace
 
-void bind_conjugate_directions(py::module_& m) {
+void bind_conjugate_directions(kernel_module& m) {
   m.def("conjugate_directions_orthogonalise", &orthogonalise,
         "P[slot] = z made A-orthogonal to the directions kept; returns p^H r, p^H p and the coefficients",
         py::arg("z"), py::arg("r"), py::arg("P"), py::arg("Q"), py::arg("pq"), py::arg("slot"));

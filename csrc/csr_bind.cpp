@@ -60,7 +60,7 @@ py::dict check(py::handle indptr, py::handle indices, py::handle data, index_t n
 
 }  // namespace
 
-void bind_csr(py::module_& m) {
+void bind_csr(kernel_module& m) {
   m.def("csr_matvec", &matvec, "y = A x", py::arg("indptr"), py::arg("indices"), py::arg("data"),
         py::arg("x"), py::arg("y"));
   m.def("csr_matvec_dot", &matvec_dot, "y = A x, returns x^H y", py::arg("indptr"), py::arg("indices"),

@@ -1,10 +1,44 @@
-// Launches, sums and errors of the CUDA backend. The host compiler sees only device_count.
+// Launches, sums and errors of the CUDA backend. The host compiler sees only what the bindings use.
 #pragma once
+#include <cstdint>
+#include <string>
 
 namespace pysolve::cuda {
 
 // Devices of this machine; 0 without a driver.
 int device_count() noexcept;
+
+// The device whose memory this is; or that it is the host's, or that it cannot be told.
+constexpr int unknown_device = -1, host_memory = -2;
+int device_of(const void* data) noexcept;
+// Makes it the current device of this thread; returns the one that was, or unknown_device if it is that already.
+int use_device(int device) noexcept;
+
+constexpr std::uintptr_t legacy_stream = 1;
+
+// A call of a kernel from Python, on the thread that makes it: it runs on the device and in the stream of its arrays.
+// The bindings make one for each call (see kernel_module in bind.hpp) and add the arrays as they look at them; queue
+// asks it for the stream. At its end the device that was current before is so again.
+class call {
+ public:
+  call() noexcept;
+  call(const call&) = delete;
+  ~call();
+  // Adds an array whose memory is at `data` (null: it has none), with the stream that it names (0: none). Returns
+  // what is wrong: memory that is no device's, another device than that of the arrays before, another stream.
+  static std::string add(const char* name, const void* data, std::uintptr_t stream);
+  static std::string add_device(const char* name, int device);
+  // The stream that the arrays name: 1 the legacy default stream (also where they name none, and outside of calls), 2
+  // that of the thread, else a cudaStream_t.
+  static std::uintptr_t stream() noexcept;
+  static int device() noexcept;
+
+ private:
+  call* const outer_;
+  std::uintptr_t stream_ = 0;
+  int device_ = unknown_device, before_ = unknown_device;
+  std::string of_stream_, of_device_;  // the arrays that told
+};
 
 }  // namespace pysolve::cuda
 
@@ -14,16 +48,13 @@ int device_count() noexcept;
 #include <cstring>
 #include <new>
 #include <stdexcept>
-#include <string>
 
 #include "device_body.hpp"
 
 namespace pysolve::cuda {
 
-// The stream that every kernel runs on. For now the legacy default stream of the current device: it waits for, and
-// holds back, what CuPy and PyTorch do on their default streams, so that arrays are complete on both sides. A stream
-// of the caller's own would be taken from __cuda_array_interface__ and passed down to here.
-inline cudaStream_t current_stream() { return cudaStreamLegacy; }
+// 1 and 2 are what the runtime calls these streams too.
+inline cudaStream_t current_stream() { return reinterpret_cast<cudaStream_t>(call::stream()); }
 
 // Becomes Python's MemoryError.
 class out_of_memory : public std::bad_alloc {
@@ -37,19 +68,13 @@ class out_of_memory : public std::bad_alloc {
 
 // Throws what went wrong in kernel `name`. Kernels that return no sum are not waited for: a fault in one shows at the
 // next call that waits.
+[[noreturn]] void fail(cudaError_t error, const char* name, index_t bytes);
 inline void check(cudaError_t error, const char* name, index_t bytes = 0) {
-  if (error == cudaSuccess) return;
-  cudaGetLastError();  // or the next launch would report it again
-  // A missing driver is reported as one that is too old.
-  if (error == cudaErrorNoDevice || error == cudaErrorInsufficientDriver)
-    throw std::runtime_error(std::string(name) + ": this machine has no CUDA device that can be used (" +
-                             cudaGetErrorString(error) + ")");
-  if (error == cudaErrorMemoryAllocation)
-    throw out_of_memory(std::string(name) + ": out of device memory" +
-                        (bytes ? ", " + std::to_string(bytes) + " bytes were asked for" : ""));
-  throw std::runtime_error(std::string(name) + ": CUDA: " + cudaGetErrorString(error) + " (" +
-                           cudaGetErrorName(error) + ")");
+  if (error != cudaSuccess) fail(error, name, bytes);
 }
+
+// A number of blocks as a launch takes it.
+unsigned grid_blocks(index_t n_blocks, const char* name);
 
 // The place of a thread in a launch of the device (see device_body.hpp).
 struct device_place {
@@ -68,6 +93,28 @@ struct device_place {
     memcpy(&from, words, sizeof from);
     return from;
   }
+  template <class S, int count, int tag = 0>
+  __device__ S* shared() const {
+    __shared__ alignas(16) unsigned char memory[count * sizeof(S)];
+    return reinterpret_cast<S*>(memory);
+  }
+  template <class S>
+  __device__ S* dynamic_shared() const {
+    extern __shared__ uint4 dynamic_memory[];
+    return reinterpret_cast<S*>(dynamic_memory);
+  }
+  // What the block has written is to be seen by whoever finds that it has arrived, and the other way round.
+  __device__ bool is_last(unsigned* arrived) const {
+    __shared__ bool last;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+      __threadfence();
+      last = atomicInc(arrived, gridDim.x - 1) == gridDim.x - 1;
+      __threadfence();
+    }
+    __syncthreads();
+    return last;
+  }
 };
 
 template <class Body>
@@ -75,15 +122,17 @@ __global__ void __launch_bounds__(block_threads) body_kernel(const __grid_consta
   body(device_place());
 }
 
-// First and second stage of a sum: part[block] = sum over the block of what its threads return.
+// Shared memory that a launch of a body asks for; more than 48 KB has to be allowed first.
 template <class Body>
-__global__ void __launch_bounds__(block_threads)
-    sum_kernel(const __grid_constant__ Body body, typename Body::result* part) {
-  using S = typename Body::result;
-  __shared__ alignas(16) unsigned char memory[max_warps * sizeof(S)];
-  const device_place at;
-  const S total = block_sum(at, S(body(at)), reinterpret_cast<S*>(memory));
-  if (at.thread() == 0) part[at.block()] = total;
+index_t allowed_shared_bytes(const Body& body, const char* name) {
+  if constexpr (requires { body.shared_bytes(); }) {
+    const index_t bytes = body.shared_bytes();
+    if (bytes > 48 << 10)
+      check(cudaFuncSetAttribute(body_kernel<Body>, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes)),
+            name);
+    return bytes;
+  }
+  return 0;
 }
 
 // Device memory of one call. Freed after the call's last wait: the pool gives memory back to the system when the
@@ -91,58 +140,132 @@ __global__ void __launch_bounds__(block_threads)
 template <class S>
 class scratch {
  public:
-  scratch(index_t count, const char* name) {
-    const std::size_t bytes = std::size_t(count) * sizeof(S);
+  scratch(index_t count, const char* name) : name_(name), bytes_(std::size_t(count) * sizeof(S)) {
     void* p = nullptr;
-    check(cudaMallocAsync(&p, bytes, current_stream()), name, index_t(bytes));
+    check(cudaMallocAsync(&p, bytes_, current_stream()), name, index_t(bytes_));
     data_ = static_cast<S*>(p);
   }
   scratch(const scratch&) = delete;
   scratch& operator=(const scratch&) = delete;
   ~scratch() { cudaFreeAsync(data_, current_stream()); }
   S* data() const { return data_; }
+  // All bytes 0.
+  void clear() { check(cudaMemsetAsync(data_, 0, bytes_, current_stream()), name_); }
 
  private:
+  const char* name_;
+  std::size_t bytes_;
   S* data_;
+};
+
+// Memory of queue::finish for sums of S, one launch at a time.
+template <class S>
+struct sum_memory {
+  scratch<S> part;
+  scratch<unsigned> arrived;
+  explicit sum_memory(const char* name) : part(max_blocks, name), arrived(1, name) { arrived.clear(); }
 };
 
 // Launches the bodies of one call, in order, on the stream; `name` is the kernel that errors name.
 class queue {
  public:
   explicit queue(const char* name) : name_(name) {}
+  const char* name() const { return name_; }
 
   // block_threads threads a block, body.n_blocks() blocks. A body that sums may be run too: its sum is dropped.
   template <class Body>
   void run(const Body& body) {
-    body_kernel<<<unsigned(body.n_blocks()), block_threads, 0, current_stream()>>>(body);
+    const auto shared = std::size_t(allowed_shared_bytes(body, name_));
+    body_kernel<<<grid_blocks(body.n_blocks(), name_), block_threads, shared, current_stream()>>>(body);
     check(cudaGetLastError(), name_);
   }
 
   // The sum over all bodies and their threads: by block, then over the blocks by one block. Waits for it.
   template <class Body, class... Bodies>
   typename Body::result sum(const Body& body, const Bodies&... bodies) {
+    const scratch<typename Body::result> total(1, name_);
+    sum_into(total.data(), body, bodies...);
+    return fetch(total.data());
+  }
+
+  // *where = that sum, which is not waited for; `where` is in device memory.
+  template <class Body, class... Bodies>
+  void sum_into(typename Body::result* where, const Body& body, const Bodies&... bodies) {
     using S = typename Body::result;
-    index_t count = (body.n_blocks() + ... + bodies.n_blocks());
-    const scratch<S> part(count + 1, name_);
+    const index_t count = (body.n_blocks() + ... + bodies.n_blocks());
+    const scratch<S> part(count, name_);
     S* next = part.data();
     ((next = sum_blocks(body, next)), ..., (next = sum_blocks(bodies, next)));
-    sum_blocks(total_body<S>{part.data(), count}, next);
+    sum_blocks(total_body<S>{part.data(), count}, where);
+  }
+
+  // f(the sum over the body's threads), by one thread of the block that is the last to end: a sum in one launch.
+  template <class Body, class Finish>
+  void finish(const sum_memory<typename Body::result>& memory, const Body& body, const Finish& f) {
+    run(finished_sum_body<Body, Finish>{body, f, memory.part.data(), memory.arrived.data()});
+  }
+
+  // What is at `from` in device memory after all launches so far. Waits for them.
+  template <class S>
+  S fetch(const S* from) {
     alignas(S) unsigned char result[sizeof(S)];
-    check(cudaMemcpyAsync(result, next, sizeof(S), cudaMemcpyDeviceToHost, current_stream()), name_);
+    check(cudaMemcpyAsync(result, from, sizeof(S), cudaMemcpyDeviceToHost, current_stream()), name_);
     check(cudaStreamSynchronize(current_stream()), name_);
-    S total;
-    std::memcpy(&total, result, sizeof total);
-    return total;
+    S value;
+    std::memcpy(&value, result, sizeof value);
+    return value;
   }
 
  private:
   template <class Body, class S>
   S* sum_blocks(const Body& body, S* part) {
-    sum_kernel<<<unsigned(body.n_blocks()), block_threads, 0, current_stream()>>>(body, part);
-    check(cudaGetLastError(), name_);
+    run(block_sums_body<Body>{body, part});
     return part + body.n_blocks();
   }
   const char* name_;
+};
+
+// Copies of a value in device memory that come to the host while later launches run. The two that may be under way are
+// in memory that the copies need not wait for; it is kept by the thread, since to get it takes longer than they do.
+constexpr index_t lookout_bytes = 1024;
+unsigned char* lookout_memory(const char* name);
+
+template <class S>
+class lookout {
+ public:
+  explicit lookout(const char* name) : name_(name), memory_(lookout_memory(name)) {
+    static_assert(sizeof(S) <= lookout_bytes / 2);
+    for (cudaEvent_t& event : arrived_) check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), name);
+  }
+  lookout(const lookout&) = delete;
+  lookout& operator=(const lookout&) = delete;
+  ~lookout() {
+    for (cudaEvent_t event : arrived_)
+      if (event) cudaEventDestroy(event);
+  }
+  int under_way() const { return n_sent_ - n_received_; }
+  // Asks for *from as it is after all launches so far; at most two are under way.
+  void send(const S* from) {
+    const int slot = n_sent_++ % 2;
+    check(cudaMemcpyAsync(memory_ + slot * (lookout_bytes / 2), from, sizeof(S), cudaMemcpyDeviceToHost,
+                          current_stream()),
+          name_);
+    check(cudaEventRecord(arrived_[slot], current_stream()), name_);
+  }
+  // The oldest that is under way. Waits for it.
+  S receive() {
+    const int slot = n_received_++ % 2;
+    check(cudaEventSynchronize(arrived_[slot]), name_);
+    S value;
+    std::memcpy(static_cast<void*>(&value), memory_ + slot * (lookout_bytes / 2), sizeof value);
+    return value;
+  }
+
+ private:
+  const char* name_;
+  unsigned char* memory_;
+  cudaEvent_t arrived_[2] = {};
+  int n_sent_ = 0, n_received_ = 0;
 };
 
 }  // namespace pysolve::cuda

@@ -2,8 +2,13 @@
 //   operator()(at)   what one thread does at its place `at` in the launch; a body that sums returns its share
 //   n_blocks()       blocks to launch; it depends on sizes alone, so that sums have the same bits everywhere
 // It is plain C++: nvcc compiles it for the device, and the host compiler for tests/cuda_host, where the .cu files
-// find a queue that walks simulated launches. A place knows thread(), block_threads(), block(), n_blocks(), and
-// shuffle_down() and sync(), which all threads of a block must reach together.
+// find a queue that walks simulated launches. A place knows
+//   thread(), block_threads(), block(), n_blocks()
+//   shuffle_down(v, offset), sync()   all threads of a block must reach them together
+//   shared<S, count>()                memory of the block, count values; the same each time, unless a third number differs
+//   dynamic_shared<S>()               memory of the block, as many bytes as the body's shared_bytes() says
+//   is_last(counter)                  whether all other blocks of the launch have come here before: what they wrote is
+//                                     there; a sync for the block. The counter is 0 before a launch, and after it.
 #pragma once
 #include "view.hpp"
 
@@ -128,10 +133,11 @@ PYSOLVE_AT_PLACE S lanes_sum(const Place& at, S v, int lanes) {
   return v;
 }
 
-// Sum of v over the block, valid in thread 0: within each warp, then over the warps; `warp_sum` is memory that
-// the block shares, max_warps values. The order of the additions is fixed.
+// Sum of v over the block, valid in thread 0: within each warp, then over the warps. The order of the additions is
+// fixed. A sync must lie between two of these.
 template <class S, class Place>
-PYSOLVE_AT_PLACE S block_sum(const Place& at, S v, S* warp_sum) {
+PYSOLVE_AT_PLACE S block_sum(const Place& at, S v) {
+  S* const warp_sum = at.template shared<S, max_warps>();
   const int lane = at.thread() % warp_threads, warp = at.thread() / warp_threads;
   v = lanes_sum(at, v, warp_threads);
   if (lane == 0) warp_sum[warp] = v;
@@ -140,7 +146,21 @@ PYSOLVE_AT_PLACE S block_sum(const Place& at, S v, S* warp_sum) {
   return lanes_sum(at, v, warp_threads);
 }
 
-// The second stage of a sum: one block adds up what the blocks of the first stage left.
+// The first stage of a sum: part[block] = the sum over the block of what its threads return.
+template <class Body>
+struct block_sums_body {
+  using S = typename Body::result;
+  Body body;
+  S* part;
+  PYSOLVE_BODY index_t n_blocks() const { return body.n_blocks(); }
+  template <class Place>
+  PYSOLVE_AT_PLACE void operator()(const Place& at) const {
+    const S total = block_sum(at, S(body(at)));
+    if (at.thread() == 0) part[at.block()] = total;
+  }
+};
+
+// The second stage: one block adds up what the blocks of the first stage left.
 template <class S>
 struct total_body {
   using result = S;
@@ -152,6 +172,31 @@ struct total_body {
     S total = S();
     over_elements(at, count, [&](index_t i) { total += part[i]; });
     return total;
+  }
+};
+
+// Both stages in one launch: the block that is the last to end adds up the parts, in their order, and one of its threads
+// hands the sum to `finish`. Where the body has a skip(), the same in all threads of a launch, and that is true, nothing
+// is done.
+template <class Body, class Finish>
+struct finished_sum_body {
+  using S = typename Body::result;
+  Body body;
+  Finish finish;
+  S* part;
+  unsigned* arrived;  // 0 before a launch, and after it
+  PYSOLVE_BODY index_t n_blocks() const { return body.n_blocks(); }
+  template <class Place>
+  PYSOLVE_AT_PLACE void operator()(const Place& at) const {
+    if constexpr (requires { body.skip(); })
+      if (body.skip()) return;
+    S total = block_sum(at, S(body(at)));
+    if (at.thread() == 0) part[at.block()] = total;
+    if (!at.is_last(arrived)) return;
+    total = S();
+    for (index_t i = at.thread(); i < at.n_blocks(); i += at.block_threads()) total += part[i];
+    total = block_sum(at, total);
+    if (at.thread() == 0) finish(total);
   }
 };
 

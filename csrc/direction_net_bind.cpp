@@ -68,7 +68,7 @@ void apply(const py::tuple& weights, const py::tuple& n, py::handle r, py::handl
 
 }  // namespace
 
-void bind_direction_net(py::module_& m) {
+void bind_direction_net(kernel_module& m) {
   m.def("direction_net_work_size", &work_size, "Values of workspace for a box of n cells", py::arg("n"));
   m.def("direction_net_pack", &pack, "Kernels transformed along their last axis", py::arg("kernels"),
         py::arg("packed"));

@@ -174,7 +174,7 @@ void matvec(py::handle factors, py::handle x, py::handle y, py::handle work) {
 
 }  // namespace
 
-void bind_kron(py::module_& m) {
+void bind_kron(kernel_module& m) {
   m.def("kron_mode_product", &mode_product,
         "y[l, i, r] = sum_k A[i, k] x[l, k, r]. A: 2-D with any strides; x (left, n, right) and y (left, m, "
         "right): "

@@ -235,7 +235,7 @@ index_t transform(py::handle V, index_t k, py::handle R, double limit) {
 
 }  // namespace
 
-void bind_matrix_completion(py::module_& m) {
+void bind_matrix_completion(kernel_module& m) {
   using py::arg;
   m.def("matrix_completion_sort", &sort, "Entries in the stable order of their keys", arg("keys"),
         arg("others"), arg("values"), arg("weights"), arg("begin"), arg("sorted_others"),

@@ -1,28 +1,23 @@
 // The extension module of one backend: every stem's names, and how the module was built.
-#include <pybind11/complex.h>
-#include <pybind11/pybind11.h>
-
+#include "bind.hpp"
 #include "simd.hpp"
 #if defined(_OPENMP)
 #include <omp.h>
-#endif
-#if defined(PYSOLVE_BACKEND_cuda)
-#include "cuda.cuh"
 #endif
 
 namespace py = pybind11;
 
 namespace pysolve::bind {
-void bind_csr(py::module_& m);
-void bind_sell(py::module_& m);
-void bind_stencil(py::module_& m);
-void bind_conjugate_directions(py::module_& m);
-void bind_multilevel(py::module_& m);
-void bind_direction_net(py::module_& m);
-void bind_sor(py::module_& m);
+void bind_csr(kernel_module& m);
+void bind_sell(kernel_module& m);
+void bind_stencil(kernel_module& m);
+void bind_conjugate_directions(kernel_module& m);
+void bind_multilevel(kernel_module& m);
+void bind_direction_net(kernel_module& m);
+void bind_sor(kernel_module& m);
 #if defined(PYSOLVE_BACKEND_cpu)
-void bind_kron(py::module_& m);
-void bind_matrix_completion(py::module_& m);
+void bind_kron(kernel_module& m);
+void bind_matrix_completion(kernel_module& m);
 #endif
 }  // namespace pysolve::bind
 
@@ -52,7 +47,8 @@ int openmp_threads() {
 
 }  // namespace
 
-PYBIND11_MODULE(PYSOLVE_MODULE, m, py::mod_gil_not_used()) {
+PYBIND11_MODULE(PYSOLVE_MODULE, module, py::mod_gil_not_used()) {
+  pysolve::bind::kernel_module m(module);
   m.doc() = "Compiled kernels of pysolve: one name per kernel, the same on every backend";
   pysolve::bind::bind_csr(m);
   pysolve::bind::bind_sell(m);

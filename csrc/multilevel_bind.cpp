@@ -130,7 +130,7 @@ void prolong(const py::tuple& n, int axis, bool periodic, py::handle alpha, py::
 
 }  // namespace
 
-void bind_multilevel(py::module_& m) {
+void bind_multilevel(kernel_module& m) {
   using py::arg;
   m.def("multilevel_narrow", &narrow,
         "out = factor values in float32, at least `least` where they are positive", arg("values"),

@@ -69,7 +69,7 @@ double residual(py::handle slice_ptr, py::handle column, py::handle indices, py:
 
 }  // namespace
 
-void bind_sell(py::module_& m) {
+void bind_sell(kernel_module& m) {
   m.def("sell_measure", &measure, "Lengths of the packed copy of a matrix with sorted rows, slice by slice",
         py::arg("indptr"), py::arg("indices"), py::arg("data"), py::arg("n_cols"), py::arg("columns_of"),
         py::arg("gathered_of"));

@@ -150,7 +150,7 @@ auto property(F f) {
   return [f](const split_handle& handle) { return with_split(handle, f); };
 }
 
-void bind_split(py::module_& m) {
+void bind_split(kernel_module& m) {
   constexpr const char* faults[] = {"none", "indptr", "index", "value", "duplicate", "diagonal"};
   py::class_<split_handle>(m, "SorSplit", "A matrix split into L + D + U for sweeps in an order",
                            py::module_local())
@@ -187,7 +187,7 @@ void bind_split(py::module_& m) {
 
 }  // namespace
 
-void bind_sor(py::module_& m) {
+void bind_sor(kernel_module& m) {
   m.def("sor_sweep_csr", &sweep_csr, "Relax rows that do not depend on each other", py::arg("indptr"),
         py::arg("indices"), py::arg("data"), py::arg("rows"), py::arg("b"), py::arg("x"), py::arg("omega"));
 #if defined(PYSOLVE_BACKEND_cpu)

@@ -132,7 +132,7 @@ void project_out(py::handle labels, index_t n_components, py::handle d) {
 
 }  // namespace
 
-void bind_stencil(py::module_& m) {
+void bind_stencil(kernel_module& m) {
   py::class_<stencil_handle>(m, "StencilGrid", "Handle of a stencil operator on this backend",
                              py::module_local());
   m.def("stencil_grid", &make_handle, "Handle of a stencil operator; keeps the arrays alive", py::arg("n"),

@@ -5,6 +5,9 @@
 
 #include "simulated.hpp"
 // After simulated.hpp, whose queue they launch with.
+#include "cuda_call.cu"
+#include "device.cpp"
+
 #include "conjugate_directions.cu"
 #undef PYSOLVE_INSTANTIATE
 #include "csr.cu"

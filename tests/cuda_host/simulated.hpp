@@ -4,10 +4,12 @@
 #include <ucontext.h>
 
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <stdexcept>
 #include <vector>
 
+#include "cuda.cuh"
 #include "device_body.hpp"
 
 // The launches that a thread starts with; fewer and smaller ones take less time.
@@ -39,8 +41,15 @@ struct block_state {
   ucontext_t scheduler;
   std::vector<fiber> fibers = std::vector<fiber>(pysolve::cuda::block_threads);
   std::function<void()> work;
+  bool is_last = false;
+  std::uintptr_t stream = 0;
+  std::vector<unsigned char> dynamic;
+  std::vector<std::pair<unsigned char*, std::size_t>> shared;  // what bodies have asked for
 };
 inline thread_local block_state state;
+
+// What nobody has written is no number.
+inline void spoil(unsigned char* memory, std::size_t bytes) { std::memset(memory, 0xff, bytes); }
 
 inline void give_way() {
   fiber& self = state.fibers[state.current];
@@ -67,6 +76,30 @@ struct place {
     give_way();
     return from;
   }
+  template <class S, int count, int tag = 0>
+  S* shared() const {
+    alignas(16) static thread_local unsigned char memory[count * sizeof(S)];
+    static thread_local const bool is_new = [] {
+      spoil(memory, sizeof memory);
+      state.shared.emplace_back(memory, sizeof memory);
+      return true;
+    }();
+    static_cast<void>(is_new);
+    return reinterpret_cast<S*>(memory);
+  }
+  template <class S>
+  S* dynamic_shared() const {
+    return reinterpret_cast<S*>(state.dynamic.data());
+  }
+  bool is_last(unsigned* arrived) const {
+    give_way();
+    if (number == 0) {
+      state.is_last = ++*arrived == unsigned(state.n_blocks);
+      if (state.is_last) *arrived = 0;
+    }
+    give_way();
+    return state.is_last;
+  }
 };
 
 inline void fiber_main() {
@@ -86,6 +119,8 @@ inline void prepare(fiber& f) {
 
 // work() in every thread of one block.
 inline void run_block() {
+  for (const auto& [memory, bytes] : state.shared) spoil(memory, bytes);
+  spoil(state.dynamic.data(), state.dynamic.size());
   for (int t = 0; t < state.threads; ++t) prepare(state.fibers[t]);
   for (int left = state.threads; left > 0;)
     for (int t = 0; t < state.threads; ++t) {
@@ -103,42 +138,100 @@ template <class Work>
 void launch(index_t n_blocks, Work&& work) {
   state.n_blocks = n_blocks < state.most_blocks ? n_blocks : state.most_blocks;
   state.work = work;
+  state.stream = pysolve::cuda::call::stream();
   for (state.block = 0; state.block < state.n_blocks; ++state.block) run_block();
 }
 
+template <class S>
+class scratch {
+ public:
+  scratch(index_t count, const char*) : memory_(std::size_t(count) * sizeof(S)) {
+    spoil(memory_.data(), memory_.size());
+  }
+  S* data() const { return reinterpret_cast<S*>(memory_.data()); }
+  void clear() { std::memset(memory_.data(), 0, memory_.size()); }
+
+ private:
+  mutable std::vector<unsigned char> memory_;
+};
+
+template <class S>
+struct sum_memory {
+  scratch<S> part;
+  scratch<unsigned> arrived;
+  explicit sum_memory(const char* name) : part(pysolve::cuda::max_blocks, name), arrived(1, name) {
+    arrived.clear();
+  }
+};
+
 // What cuda.cuh's queue is to the device.
-struct queue {
-  explicit queue(const char*) {}
+class queue {
+ public:
+  explicit queue(const char* name) : name_(name) {}
+  const char* name() const { return name_; }
   template <class Body>
   void run(const Body& body) {
+    if constexpr (requires { body.shared_bytes(); }) state.dynamic.resize(std::size_t(body.shared_bytes()));
     launch(body.n_blocks(), [&] { body(place()); });
   }
   template <class Body, class... Bodies>
   typename Body::result sum(const Body& body, const Bodies&... bodies) {
+    typename Body::result total;
+    sum_into(&total, body, bodies...);
+    return total;
+  }
+  // A launch may have fewer blocks here than it asks for: the parts that they leave out add nothing.
+  template <class Body, class... Bodies>
+  void sum_into(typename Body::result* where, const Body& body, const Bodies&... bodies) {
     using S = typename Body::result;
-    std::vector<S> part;
-    sum_blocks(body, part);
-    (sum_blocks(bodies, part), ...);
-    std::vector<S> total;
-    sum_blocks(pysolve::cuda::total_body<S>{part.data(), index_t(part.size())}, total);
-    return total[0];
+    std::vector<S> part((body.n_blocks() + ... + bodies.n_blocks()));
+    S* next = part.data();
+    ((next = sum_blocks(body, next)), ..., (next = sum_blocks(bodies, next)));
+    sum_blocks(pysolve::cuda::total_body<S>{part.data(), index_t(part.size())}, where);
+  }
+  template <class Body, class Finish>
+  void finish(const sum_memory<typename Body::result>& memory, const Body& body, const Finish& f) {
+    run(pysolve::cuda::finished_sum_body<Body, Finish>{body, f, memory.part.data(), memory.arrived.data()});
+  }
+  template <class S>
+  S fetch(const S* from) {
+    return *from;
   }
 
  private:
   template <class Body, class S>
-  void sum_blocks(const Body& body, std::vector<S>& part) {
-    std::vector<S> warp_sum(pysolve::cuda::max_warps);
-    launch(body.n_blocks(), [&] {
-      const place at;
-      const S total = pysolve::cuda::block_sum(at, S(body(at)), warp_sum.data());
-      if (at.thread() == 0) part.push_back(total);
-    });
+  S* sum_blocks(const Body& body, S* part) {
+    run(pysolve::cuda::block_sums_body<Body>{body, part});
+    return part + body.n_blocks();
   }
+  const char* name_;
+};
+
+template <class S>
+class lookout {
+ public:
+  explicit lookout(const char*) {}
+  int under_way() const { return int(sent_.size()); }
+  void send(const S* from) {
+    if (under_way() == 2) throw std::logic_error("more than two copies are under way");
+    sent_.push_back(*from);
+  }
+  S receive() {
+    const S oldest = sent_.front();
+    sent_.pop_front();
+    return oldest;
+  }
+
+ private:
+  std::deque<S> sent_;
 };
 
 }  // namespace simulated
 
-// The name by which the .cu files launch.
+// The names by which the .cu files launch.
 namespace pysolve::cuda {
+using simulated::lookout;
 using simulated::queue;
-}
+using simulated::scratch;
+using simulated::sum_memory;
+}  // namespace pysolve::cuda
