@@ -118,7 +118,8 @@ struct device_place {
 };
 
 template <class Body>
-__global__ void __launch_bounds__(block_threads) body_kernel(const __grid_constant__ Body body) {
+__global__ void __launch_bounds__(block_threads, least_blocks<Body>())
+    body_kernel(const __grid_constant__ Body body) {
   body(device_place());
 }
 
@@ -164,6 +165,7 @@ struct sum_memory {
   scratch<S> part;
   scratch<unsigned> arrived;
   explicit sum_memory(const char* name) : part(max_blocks, name), arrived(1, name) { arrived.clear(); }
+  operator sum_place() const { return {part.data(), arrived.data()}; }
 };
 
 // Launches the bodies of one call, in order, on the stream; `name` is the kernel that errors name.
@@ -201,8 +203,8 @@ class queue {
 
   // f(the sum over the body's threads), by one thread of the block that is the last to end: a sum in one launch.
   template <class Body, class Finish>
-  void finish(const sum_memory<typename Body::result>& memory, const Body& body, const Finish& f) {
-    run(finished_sum_body<Body, Finish>{body, f, memory.part.data(), memory.arrived.data()});
+  void finish(const sum_place& memory, const Body& body, const Finish& f) {
+    run(finished_sum_body<Body, Finish>{body, f, memory});
   }
 
   // What is at `from` in device memory after all launches so far. Waits for them.

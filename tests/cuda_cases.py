@@ -20,9 +20,6 @@ FAULTS = ["", "indptr", "index", "value"]
 # takes rows in the natural order, each after those it waits for, and the splits that are made for the threads of a CPU.
 # And the kernels of the stems that have no CUDA yet (cpu_stems in CMakeLists.txt).
 ONLY_CPU = {
-    "RunState",
-    *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil")),
-    *("conjugate_directions_dot", *(f"conjugate_directions_{way}_stencil" for way in ("toward", "along"))),
     *("stencil_components", "stencil_project_out"),
     "SorSplit",
     *(f"{run}_{kind}" for run in ("sor_run", "sor_solve", "sor_precondition") for kind in ("csr", "stencil")),
@@ -37,6 +34,13 @@ ONLY_CPU = {
     ),
 }
 
+
+# Simulated with the whole module (`make simulated`), not by SimulatedKernels.
+OF_THE_MODULE = {
+    *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil")),
+    "conjugate_directions_dot",
+    *(f"conjugate_directions_{way}_stencil" for way in ("toward", "along", "advance")),
+}
 
 # Few small blocks walk their data in several rounds, as full-sized launches do with large data.
 PLACES = ["simulated", "few blocks", pytest.param("device", marks=pytest.mark.gpu)]

@@ -139,6 +139,7 @@ def test_direction_net_equals_the_reference(kernels, n, blocks):
 # What only the CPU has, with the reason in csrc/conjugate_directions.cu: whole solves in one call.
 ONLY_CUDA = {"device_count"}
 NO_KERNELS = {"StencilGrid", "stencil_grid", "compiler", "version", "instruction_set", "openmp_threads"}
+NO_KERNELS |= {"RunState"}
 NO_KERNELS |= {"direction_net_work_size"}
 
 
@@ -178,6 +179,14 @@ def arguments(module):
         "sor_sweep_stencil": (grid, x, Claim("<f8", 8, data=(1024, False)), 1.0, 0),
         "conjugate_directions_orthogonalise": (x, x, x, x, np.ones(1), 0),
         "conjugate_directions_step": (x, x, x, x, 1.0),
+        "conjugate_directions_dot": (x, x),
+        "conjugate_directions_toward_stencil": (grid, x, 0.5, x),
+        "conjugate_directions_along_stencil": (grid, 0.5, x, x, x),
+        "conjugate_directions_advance_stencil": (grid, x, x, x, x, Claim("<f8", 9), Claim("<f8", 4097)),
+        **{
+            f"conjugate_directions_run_{stem}": (*A, None, x, x, x, x, np.empty(0), module.RunState())
+            for stem, A in matrices.items()
+        },
         "multilevel_cells": (single, net, net, f, f),
         "multilevel_join": (*place, faces, f, f, f),
         "multilevel_add": (*place[:2], f, pair),

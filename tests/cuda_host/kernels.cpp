@@ -234,12 +234,6 @@ const bool filled = [] {
 
 }  // namespace
 
-// Threads of a block (a power of two, 32 to 256) and most blocks of the launches to come.
-extern "C" void simulate(int threads, std::int64_t most_blocks) {
-  simulated::state.threads = threads;
-  simulated::state.most_blocks = most_blocks;
-}
-
 // What is wrong, or nothing.
 extern "C" const char* run(const char* name, const std::int64_t* n, void* const* a, double* out) try {
   const auto found = table.find(name);

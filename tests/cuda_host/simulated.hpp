@@ -162,6 +162,7 @@ struct sum_memory {
   explicit sum_memory(const char* name) : part(pysolve::cuda::max_blocks, name), arrived(1, name) {
     arrived.clear();
   }
+  operator pysolve::cuda::sum_place() const { return {part.data(), arrived.data()}; }
 };
 
 // What cuda.cuh's queue is to the device.
@@ -190,8 +191,8 @@ class queue {
     sum_blocks(pysolve::cuda::total_body<S>{part.data(), index_t(part.size())}, where);
   }
   template <class Body, class Finish>
-  void finish(const sum_memory<typename Body::result>& memory, const Body& body, const Finish& f) {
-    run(pysolve::cuda::finished_sum_body<Body, Finish>{body, f, memory.part.data(), memory.arrived.data()});
+  void finish(const pysolve::cuda::sum_place& memory, const Body& body, const Finish& f) {
+    run(pysolve::cuda::finished_sum_body<Body, Finish>{body, f, memory});
   }
   template <class S>
   S fetch(const S* from) {
