@@ -10,6 +10,11 @@
 //   dynamic_shared<S>()               memory of the block, as many bytes as the body's shared_bytes() says
 //   is_last(counter)                  whether all other blocks of the launch have come here before: what they wrote is
 //                                     there; a sync for the block. The counter is 0 before a launch, and after it.
+//   mma(c, a, b)                      c += a b by a warp, 16 x 8 x 8 in double on the tensor cores; all warps must reach it
+//                                     together where in_step, as in simulation. With g = lane / 4, t = lane % 4 a thread has
+//     of a (16 x 8): [0] row g, column t; [1] g + 8, t; [2] g, t + 4; [3] g + 8, t + 4
+//     of b (8 x 8):  [0] row t, column g; [1] t + 4, g
+//     of c (16 x 8): [0] row g, column 2 t; [1] g, 2 t + 1; [2] g + 8, 2 t; [3] g + 8, 2 t + 1
 #pragma once
 #include "view.hpp"
 

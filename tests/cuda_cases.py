@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kron_cuda_cases import KronCalls
 from reference.csr import wide
 from reference.stencil import NEUMANN, PERIODIC
 from stencil_cases import reference_grid
@@ -24,7 +25,6 @@ ONLY_CPU = {
     "SorSplit",
     *(f"{run}_{kind}" for run in ("sor_run", "sor_solve", "sor_precondition") for kind in ("csr", "stencil")),
     *(f"ssor_cg_run_{kind}" for kind in ("csr", "stencil")),
-    *("kron_mode_product", "kron_work_size", "kron_matvec"),
     *(
         f"matrix_completion_{verb}"
         for verb in (
@@ -92,6 +92,8 @@ class DeviceKernels:
     def moved(self, x):
         if isinstance(x, tuple):
             return tuple(self.moved(entry) for entry in x)
+        if isinstance(x, list):
+            return [self.moved(entry) for entry in x]
         return self.cupy.array(x) if isinstance(x, np.ndarray) else x
 
 
@@ -117,7 +119,7 @@ def build_simulation(folder):
     return simulation
 
 
-class SimulatedKernels:
+class SimulatedKernels(KronCalls):
     """The same kernels, thread by thread on the host, in launches of at most so many blocks."""
 
     def __init__(self, library, threads=256, most_blocks=2048):

@@ -100,6 +100,22 @@ struct place {
     give_way();
     return state.is_last;
   }
+  static constexpr bool in_step = true;
+  // Each thread from what the others of its warp show, by the layout in device_body.hpp.
+  void mma(double (&c)[4], const double (&a)[4], const double (&b)[2]) const {
+    double* const mine = reinterpret_cast<double*>(state.fibers[number].slot);
+    for (int i = 0; i < 4; ++i) mine[i] = a[i];
+    for (int i = 0; i < 2; ++i) mine[4 + i] = b[i];
+    give_way();
+    const int lane = number % pysolve::cuda::warp_threads, first = number - lane;
+    const auto shown = [&](int g, int t, int i) {
+      return reinterpret_cast<const double*>(state.fibers[first + 4 * g + t].slot)[i];
+    };
+    for (int k = 0; k < 8; ++k)
+      for (int i = 0; i < 4; ++i)
+        c[i] += shown(lane / 4, k % 4, i / 2 + k / 4 * 2) * shown(lane % 4 * 2 + i % 2, k % 4, 4 + k / 4);
+    give_way();
+  }
 };
 
 inline void fiber_main() {
