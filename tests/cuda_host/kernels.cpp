@@ -4,6 +4,7 @@
 #include <string>
 
 #include "simulated.hpp"
+#include "simulated_tensor_core.hpp"
 // After simulated.hpp, whose queue they launch with.
 #include "cuda_call.cu"
 #include "device.cpp"
