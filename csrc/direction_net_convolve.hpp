@@ -18,8 +18,8 @@ namespace pysolve::PYSOLVE_BACKEND {
 
 // y = relu(conv(x)) (+ added); `weights` are those of net_pack_body, of one layer.
 struct net_tensor_body {
-  static constexpr int planes = 4, lines = 8, cells = tile_size;           // of a block
-  static constexpr int halo_lines = lines + 2, halo_cells = cells + 2;     // and of what it reads
+  static constexpr int planes = 4, lines = 8, cells = tile_size;        // of a block
+  static constexpr int halo_lines = lines + 2, halo_cells = cells + 2;  // and of what it reads
   static constexpr int halo = (planes + 2) * halo_lines * halo_cells;
   static constexpr int weight_rows = 27 * int(net_channels);
   static constexpr std::size_t shared_bytes = (halo + weight_rows) * row_chunks * sizeof(chunk);

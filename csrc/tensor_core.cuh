@@ -25,7 +25,8 @@ __device__ __forceinline__ chunk* shared_chunks(const device_place&) {
 }
 
 // Lanes 8 m to 8 m + 7 name the rows of what word m gets.
-__device__ __forceinline__ bf16_tile load_tile(const device_place& at, const chunk* rows, int first, int part) {
+__device__ __forceinline__ bf16_tile load_tile(const device_place& at, const chunk* rows, int first,
+                                               int part) {
   const int lane = at.thread() % warp_threads;
   const chunk* p = rows + chunk_at(first + lane % tile_size, 2 * part + lane / tile_size);
   bf16_tile x;

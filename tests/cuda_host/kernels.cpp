@@ -4,7 +4,6 @@
 #include <string>
 
 #include "simulated.hpp"
-#include "simulated_tensor_core.hpp"
 // After simulated.hpp, whose queue they launch with.
 #include "cuda_call.cu"
 #include "device.cpp"
