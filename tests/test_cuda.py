@@ -5,18 +5,16 @@ thread, so that their arithmetic, their indices and their sums are tested withou
 (the launches themselves, memory, streams) is tested by the same functions with the mark `gpu`.
 
 The products of matrices are in `test_cuda_matrices.py`, the parts of the V-cycle in `test_cuda_multilevel.py`, sweeps
-in `test_cuda_sor.py`, launches of other shapes in `test_cuda_bodies.py`; the module itself, with or without a device,
-is at the end of this file.
+in `test_cuda_sor.py`, the network in `test_cuda_direction_net.py`, launches of other shapes in `test_cuda_bodies.py`;
+the module itself, with or without a device, is at the end of this file.
 """
 
 import numpy as np
 import pytest
 import reference.conjugate_directions
-import reference.direction_net
 import reference.stencil
 from csr_cases import VALUES, random_values
 from cuda_cases import ONLY_CPU, PLACES, Claim, kernels_at, size, stencil_handle
-from direction_net_cases import for_kernels, random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.csr import wide
@@ -114,24 +112,6 @@ def test_step_equals_the_reference(kernels, dtype, n):
     np.testing.assert_allclose(x, new_x, rtol=0, atol=16 * eps)
     np.testing.assert_allclose(r, new_r, rtol=0, atol=16 * eps)
     assert rr == pytest.approx(size(r, r), rel=1e-12)
-
-
-# ---- direction_net -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("blocks", [(4, 6, 4), (2, 2, 2), (6, 4, 2)])
-@pytest.mark.parametrize("n", [(1, 1, 1), (2, 3, 4), (5, 1, 7)])
-def test_direction_net_equals_the_reference(kernels, n, blocks):
-    model = random_model(blocks=blocks)
-    weights, expected_weights = (
-        for_kernels(model, blocks, module) for module in (kernels, reference.direction_net)
-    )
-    np.testing.assert_allclose(weights[4], expected_weights[4], rtol=0, atol=1e-7)
-    r = np.random.default_rng(1).standard_normal(np.prod(n)).astype(np.float32)
-    (d, expected), work = empty_vectors(r.size, "f4", 2), np.empty(kernels.direction_net_work_size(n), "f4")
-    kernels.direction_net_apply(weights, n, r, d, work)
-    reference.direction_net.direction_net_apply(weights, n, r, expected)
-    np.testing.assert_allclose(d, expected, rtol=0, atol=1e-5 * abs(expected).max())
 
 
 # ---- the module, device or not -----------------------------------------------------------------------------

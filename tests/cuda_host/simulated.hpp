@@ -252,3 +252,5 @@ using simulated::queue;
 using simulated::scratch;
 using simulated::sum_memory;
 }  // namespace pysolve::cuda
+
+#include "simulated_tensor_core.hpp"
