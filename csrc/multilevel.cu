@@ -30,7 +30,7 @@ void multilevel_add(const pairing& p, const float* fine, float* coarse) {
 
 // ---- the cycle ------------------------------------------------------------------------------------------------------
 
-// One launch for each sweep, and one block that takes the maximum of the blocks' maxima, for which the caller waits.
+// One launch for each sweep, and before them two for the maxima, for which the caller waits.
 template <class T>
 descent multilevel_descend(const grid<float>& A, const T* b, double factor, const float* inverse,
                            const float* tau, int n_steps, float* u, float* x, float* y) {

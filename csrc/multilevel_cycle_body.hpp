@@ -1,85 +1,9 @@
 // The CUDA kernels of a whole V-cycle as bodies (see device_body.hpp); what each moves is in multilevel_cycle.hpp.
 #pragma once
+#include "multilevel_body.hpp"
 #include "multilevel_cycle.hpp"
-#include "multilevel_march.hpp"
-#include "stencil_body.hpp"
 
 namespace pysolve::PYSOLVE_BACKEND {
-
-constexpr index_t longest_run = 32;  // cells, of which two neighbours are read besides
-
-// u = factor D r, and x = (a - c D A) u: two steps from x = 0, with a = tau_0 + tau_1, c = tau_0 tau_1.
-template <class Faces, class T>
-struct multilevel_first_steps_body {
-  grid<float> A;
-  const T* r;
-  T factor;
-  const float* inverse;
-  float a, c;
-  float *u, *x;
-  PYSOLVE_BODY index_t n_blocks() const { return column_runs(A.n, A.n[0], longest_run).n_blocks(); }
-  template <class Place>
-  PYSOLVE_AT_PLACE void operator()(const Place& at) const {
-    const auto scaled = [this](index_t cell) { return float(r[cell] * factor) * inverse[cell]; };
-    over_columns(A.n, A.n[0], longest_run, at, [&](index_t first, index_t last, index_t j, index_t k) {
-      march<Faces>(A, first, last - first, j, k, scaled, [&](index_t, index_t cell, float here, float v) {
-        u[cell] = here;
-        x[cell] = a * here - c * inverse[cell] * v;
-      });
-    });
-  }
-};
-
-// y = x + tau (u - D A x), times factor; in solid cells what `keep` holds there, or 0. keep may be y.
-template <class Faces, class T>
-struct multilevel_step_body {
-  grid<float> A;
-  const float *u, *inverse;
-  float tau;
-  const float* x;
-  T factor;
-  const T* keep;
-  T* y;
-  PYSOLVE_BODY index_t n_blocks() const { return column_runs(A.n, A.n[0], longest_run).n_blocks(); }
-  template <class Place>
-  PYSOLVE_AT_PLACE void operator()(const Place& at) const {
-    const auto value = [this](index_t cell) { return x[cell]; };
-    over_columns(A.n, A.n[0], longest_run, at, [&](index_t first, index_t last, index_t j, index_t k) {
-      march<Faces>(A, first, last - first, j, k, value, [&](index_t, index_t cell, float here, float v) {
-        const float D = inverse[cell];
-        y[cell] = D > 0 ? T(here + tau * (u[cell] - D * v)) * factor : keep ? keep[cell] : T(0);
-      });
-    });
-  }
-};
-
-// factor r - A x, 0 in solid cells.
-template <class T>
-struct residual_in_cell {
-  const T* r;
-  T factor;
-  const float* inverse;
-  PYSOLVE_BODY float operator()(index_t cell, float v) const {
-    return inverse[cell] > 0 ? float(r[cell] * factor) - v : 0.0f;
-  }
-};
-
-template <class Faces, class T>
-struct multilevel_rest_body {
-  grid<float> A;
-  residual_in_cell<T> rest;
-  const float* x;
-  float* y;
-  PYSOLVE_BODY index_t n_blocks() const { return column_runs(A.n, A.n[0], longest_run).n_blocks(); }
-  template <class Place>
-  PYSOLVE_AT_PLACE void operator()(const Place& at) const {
-    const auto value = [this](index_t cell) { return x[cell]; };
-    over_columns(A.n, A.n[0], longest_run, at, [&](index_t first, index_t last, index_t j, index_t k) {
-      march<Faces>(A, first, last - first, j, k, value,
-                   [&](index_t, index_t cell, float, float v) { y[cell] = rest(cell, v); });
-    });
-  }
-};
 
 // P^T of the residual for pairs of cells along axis 0, of which none is stored in between. A thread takes a run of pairs,
 // and the cells beside it, which reach into its first and its last pair.

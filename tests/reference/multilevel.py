@@ -202,7 +202,7 @@ def multilevel_ascend(grid, alpha, coarse, scale, u, inverse, tau, x, y, factor,
 
 
 def multilevel_cycle(levels, tau, solve, r, factor, last, keep, z):
-    """z = last (cycle of factor r) over levels (grid, D or None, scale, axes, alphas), and the inverse on the coarsest."""
+    """z = last (cycle of factor r) over levels (grid, D or None, scale, axes, alphas) and a last inverse."""
     z[:] = last * cycle_from(0, levels, tau, solve, factor * np.asarray(r, dtype=float))
     if keep:
         solid = levels[0][1] == 0 if levels else np.diag(solve) == 0
