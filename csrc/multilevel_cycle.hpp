@@ -5,14 +5,14 @@
 // they are constants; bytes for each cell of the level, each value counted once):
 //
 //   launch                                    reads                            writes       bytes         flops
-//   u = factor D r, two steps from x = 0      r D weights                      u x          v + 12 + w    24
-//   factor r - A x, P^T of it along axis 0    x D r weights alpha              1/2          v + 14 + w    26
-//   P^T along the other axes                  1/2, its alpha twice             1/8          5.6           4
-//   x += scale P e, along all axes            x, alpha 1 + 1/2 + 1/4, 1/8 e    x            15.5          10
+//   u = factor D r, two steps from x = 0      r D weights                      u x          v + 12 + w    26
+//   factor r - A x, P^T of it along axis 0    x D r weights alpha              1/2          v + 14 + w    28
+//   P^T along the other axes                  1/2, its alpha twice             1/8          5.5           4
+//   x += scale P e, along all axes            x, alpha 1 + 1/2 + 1/4, 1/8 e    x            15.5          23
 //   a step up (n_steps - 1 times)             x u D weights                    y            16 + w        24
-//   the last step, into z                     x u D weights                    z            12 + w + v    24
+//   the last step, into z                     x u D weights                    z            12 + w + v    25
 //
-// With two steps a level that is 87 + 4 w - 12 + 3 v: 147 bytes and 132 flops a cell in float64 with weights in 3-D, of which
+// With two steps a level that is 75 + 4 w + 3 v: 147 bytes and 130 flops a cell in float64 with weights in 3-D, of which
 // the coarser levels add a seventh (135 bytes each of their cells): 166 in all, where a launch for every sweep, and for
 // every axis of the transfers, would move 195. The limit is the memory: at 4.8 TB/s 256^3 takes 0.58 ms, 512^3 4.7 ms. Of
 // 128^3 (0.07 ms) everything from the second level on (20 MB in all) stays in an L2 cache of 50 MB.
