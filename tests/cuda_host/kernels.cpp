@@ -4,6 +4,9 @@
 #include <string>
 
 #include "simulated.hpp"
+// So that small boxes have long runs, and levels beside those that are launched together.
+#define PYSOLVE_RUNS_WANTED 32
+#define PYSOLVE_BOTTOM_CELLS 400
 // After simulated.hpp, whose queue they launch with.
 #include "cuda_call.cu"
 #include "device.cpp"
@@ -168,6 +171,30 @@ void add_multilevel(const std::string& types) {
   };
 }
 
+// Of each level: 14 sizes (a grid, n_axes, axes), 15 arrays (a grid, D, u, x, y, half, coarse, alpha of each axis).
+cycle_plan plan_of(index_t n_levels, const index_t* n, void* const* a, const double* scales) {
+  cycle_plan plan;
+  for (index_t k = 0; k < n_levels; ++k, n += 14, a += 15) {
+    cycle_level level{
+        grid_of<float>(n, a), at<float>(a[6]),  float(scales[k]), 0, {}, at<float>(a[7]), at<float>(a[8]),
+        at<float>(a[9]),      at<float>(a[10]), at<float>(a[11])};
+    for (index_t t = 0; t < n[10]; ++t) level.add_transfer(int(n[11 + t]), at<float>(a[12 + t]));
+    plan.levels.push_back(level);
+  }
+  return plan;
+}
+
+template <class T>
+void add_multilevel_cycle(const std::string& types) {
+  table["multilevel_cycle_" + types] = [](const index_t* n, void* const* a, double*) {
+    const double* numbers = at<double>(a[6]);
+    cycle_plan plan = plan_of(n[0], n + 5, a + 7, numbers + 2);
+    for (int k = 0; k < 2; ++k) plan.tau[k].assign(at<float>(a[4 + k]), at<float>(a[4 + k]) + n[2 + k]);
+    plan.n_coarsest = n[1], plan.solve = at<float>(a[2]), plan.solution = at<float>(a[3]);
+    cuda::multilevel_cycle(plan, at<T>(a[0]), numbers[0], numbers[1], n[4] != 0, at<T>(a[1]));
+  };
+}
+
 pairing pairing_of(const index_t* n) { return {{n[0], n[1], n[2]}, int(n[3]), n[4] != 0}; }
 
 void add_multilevel_of_one_type() {
@@ -247,10 +274,11 @@ std::string type_name() {
 #define ADD_VALUE(T)           \
   add_sell<T>(type_name<T>()); \
   add_conjugate_directions<T>(type_name<T>());
-#define ADD_REAL(T)               \
-  add_stencil<T>(type_name<T>()); \
-  add_kron<T>(type_name<T>());    \
-  add_multilevel<T>(type_name<T>());
+#define ADD_REAL(T)                  \
+  add_stencil<T>(type_name<T>());    \
+  add_kron<T>(type_name<T>());       \
+  add_multilevel<T>(type_name<T>()); \
+  add_multilevel_cycle<T>(type_name<T>());
 const bool filled = [] {
   PYSOLVE_FOR_INDEX_VALUE(ADD_CSR)
   PYSOLVE_FOR_VALUE(ADD_VALUE)
