@@ -78,9 +78,9 @@ struct kron_fused_body {
       int from = in;
       for (int j = 0; j + 1 < n_modes; ++j) {
         const kron_slab_mode<T>& mode = modes[j];
-        T* const to = memory + other(from);
-        multiply(at, mode, memory, from, index_t(mode.after.divisor), false,
-                 [&](int l, int r) { return to + l * mode.next + r; });
+        const int to = other(from);
+        multiply(at, mode, memory, from, int(mode.after.divisor), false,
+                 [&](int l, int r) { return memory + (to + l * mode.next + r); });
         at.sync();
         from = other(from);
       }
@@ -135,23 +135,14 @@ struct kron_fused_body {
     }
   }
 
-  // Tiles of 32 rows where there are enough of them for all warps, else of 16.
-  template <class Place, class PlaceOf>
+  // By tiles of 16 rows: a slab has no more of them than there are warps, or not many.
+  template <class Place, class Step, class PlaceOf>
   PYSOLVE_AT_PLACE void multiply(const Place& at, const kron_slab_mode<T>& mode, const T* memory, int from,
-                                 index_t step, bool pairs, PlaceOf place_of) const {
-    const int across_tiles = (mode.columns + kron_tile_columns - 1) / kron_tile_columns;
-    if (mode.rows % 32 == 0 && mode.rows / 32 * across_tiles >= block_threads / warp_threads)
-      multiply_by<2>(at, mode, across_tiles, memory, from, step, pairs, place_of);
-    else
-      multiply_by<1>(at, mode, across_tiles, memory, from, step, pairs, place_of);
-  }
-  template <int RM, class Place, class PlaceOf>
-  PYSOLVE_AT_PLACE void multiply_by(const Place& at, const kron_slab_mode<T>& mode, int across_tiles,
-                                    const T* memory, int from, index_t step, bool pairs,
-                                    PlaceOf place_of) const {
-    using tile = kron_warp_tile<T, RM>;
+                                 Step step, bool pairs, PlaceOf place_of) const {
+    using tile = kron_warp_tile<T, 1>;
     const int lane = at.thread() % warp_threads, warps = at.block_threads() / warp_threads;
-    const int strips = mode.rows / tile::rows, n_tiles = strips * across_tiles;
+    const int strips = mode.rows / tile::rows;
+    const int n_tiles = (mode.columns + kron_tile_columns - 1) / kron_tile_columns * strips;
     for (int first = 0; first < n_tiles; first += warps) {
       const int number = first + at.thread() / warp_threads;
       if (!Place::in_step && number >= n_tiles) break;

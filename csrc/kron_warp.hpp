@@ -82,8 +82,8 @@ struct kron_warp_tile<double, RM> {
 
   // Writes what lies in the first n_rows rows and n_columns columns: row i of column j to place_of(j) + i step. In pairs of
   // columns where those are neighbours in aligned memory.
-  template <class PlaceOf>
-  PYSOLVE_AT_PLACE void store(int lane, int n_rows, int n_columns, index_t step, bool pairs,
+  template <class Step, class PlaceOf>
+  PYSOLVE_AT_PLACE void store(int lane, int n_rows, int n_columns, Step step, bool pairs,
                           PlaceOf place_of) const {
     const int g = lane / 4, t = lane % 4;
     PYSOLVE_UNROLL
@@ -103,12 +103,19 @@ struct kron_warp_tile<double, RM> {
       }
     }
   }
-  PYSOLVE_AT_PLACE void store_pairs(int c, int g, int n_rows, index_t step, double* y) const {
+  template <class Step>
+  PYSOLVE_AT_PLACE void store_pairs(int c, int g, int n_rows, Step step, double* y) const {
     PYSOLVE_UNROLL
     for (int r = 0; r < 2 * RM; ++r)
-      if (8 * r + g < n_rows)
-        *reinterpret_cast<kron_vector<double>*>(y + (8 * r + g) * step) = {
-            {sums[r / 2][c][r % 2 * 2], sums[r / 2][c][r % 2 * 2 + 1]}};
+      if (8 * r + g < n_rows) {
+        double* const to = y + (8 * r + g) * step;
+        const double first = sums[r / 2][c][r % 2 * 2], second = sums[r / 2][c][r % 2 * 2 + 1];
+#if defined(__CUDACC__)
+        __stwb(reinterpret_cast<double2*>(to), make_double2(first, second));  // a plain one is taken apart
+#else
+        to[0] = first, to[1] = second;
+#endif
+      }
   }
 };
 
@@ -141,8 +148,8 @@ struct kron_warp_tile<float, RM> {
   }
 
   // Eight neighbouring columns are 32 bytes, a sector: pairs would bring nothing.
-  template <class PlaceOf>
-  PYSOLVE_AT_PLACE void store(int lane, int n_rows, int n_columns, index_t step, bool, PlaceOf place_of) const {
+  template <class Step, class PlaceOf>
+  PYSOLVE_AT_PLACE void store(int lane, int n_rows, int n_columns, Step step, bool, PlaceOf place_of) const {
     PYSOLVE_UNROLL
     for (int c = 0; c < 4; ++c) {
       if (column(lane, c) >= n_columns) continue;
