@@ -102,7 +102,7 @@ struct net_layers {
     const float* const bias = net.biases + next * net_channels;
     if (net.packed) {
       const chunk* const weights = reinterpret_cast<const chunk*>(net.packed + next * size);
-      run_shared(queue, "direction_net_apply", net_tensor_body{n, weights, bias, x, added, y});
+      queue.run(net_tensor_body{n, weights, bias, x, added, y});
     } else {
       queue.run(net_plain_body{n, n, net_channels, true, net.kernels + next * size, bias, x, added, y});
     }

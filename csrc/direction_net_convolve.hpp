@@ -22,8 +22,9 @@ struct net_tensor_body {
   static constexpr int halo_lines = lines + 2, halo_cells = cells + 2;  // and of what it reads
   static constexpr int halo = (planes + 2) * halo_lines * halo_cells;
   static constexpr int weight_rows = 27 * int(net_channels);
-  static constexpr std::size_t shared_bytes = (halo + weight_rows) * row_chunks * sizeof(chunk);
-  static constexpr int blocks_of_multiprocessor = 2;
+  static constexpr int blocks_at_once = 2;  // of a multiprocessor
+  static constexpr index_t most_blocks =
+      528;  // each loads the weights once: of an H200 all, two rounds of them
   static_assert(net_channels == tile_size && halo % 8 == 0);
 
   net_box n;
@@ -36,11 +37,14 @@ struct net_tensor_body {
   PYSOLVE_BODY net_box tiles() const {
     return {(n.n0 + planes - 1) / planes, (n.n1 + lines - 1) / lines, (n.n2 + cells - 1) / cells, 0};
   }
-  PYSOLVE_BODY index_t n_blocks() const { return blocks_for(tiles().cells(), 1); }
+  PYSOLVE_BODY index_t n_blocks() const {
+    return tiles().cells() < most_blocks ? tiles().cells() : most_blocks;
+  }
+  index_t shared_bytes() const { return index_t((halo + weight_rows) * row_chunks * sizeof(chunk)); }
 
   template <class Place>
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
-    chunk* const inside = shared_chunks(at);
+    chunk* const inside = at.template dynamic_shared<chunk>();
     chunk* const w = inside + halo * row_chunks;
     for (int k = at.thread(); k < weight_rows * row_chunks; k += at.block_threads())
       w[chunk_at(k / row_chunks, k % row_chunks)] = weights[k];

@@ -19,11 +19,6 @@ __device__ __forceinline__ std::uint32_t bf16_pair(const device_place&, float a,
   return word;
 }
 
-__device__ __forceinline__ chunk* shared_chunks(const device_place&) {
-  extern __shared__ chunk shared_memory[];
-  return shared_memory;
-}
-
 // Lanes 8 m to 8 m + 7 name the rows of what word m gets.
 __device__ __forceinline__ bf16_tile load_tile(const device_place& at, const chunk* rows, int first,
                                                int part) {
@@ -49,27 +44,6 @@ __device__ __forceinline__ void multiply_add(const device_place&, sum_tile& s, c
         : "r"(x.word[0]), "r"(x.word[1]), "r"(x.word[2]), "r"(x.word[3]), "r"(w.word[half]),
           "r"(w.word[half + 2]));
   }
-}
-
-template <class Body>
-__global__ void __launch_bounds__(block_threads, Body::blocks_of_multiprocessor)
-    shared_kernel(const __grid_constant__ Body body) {
-  body(device_place());
-}
-
-// No more blocks than run at once: each fills its shared memory with what it needs throughout only once.
-template <class Body>
-void run_shared(const queue&, const char* name, const Body& body) {
-  int device = 0, multiprocessors = 1;
-  check(cudaGetDevice(&device), name);
-  check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), name);
-  check(cudaFuncSetAttribute(shared_kernel<Body>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             int(Body::shared_bytes)),
-        name);
-  const index_t most = index_t(multiprocessors) * Body::blocks_of_multiprocessor;
-  const index_t blocks = body.n_blocks() < most ? body.n_blocks() : most;
-  shared_kernel<Body><<<unsigned(blocks), block_threads, Body::shared_bytes, current_stream()>>>(body);
-  check(cudaGetLastError(), name);
 }
 
 }  // namespace pysolve::cuda

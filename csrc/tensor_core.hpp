@@ -7,10 +7,8 @@
 // Operands lie in shared memory in rows of 16 values: the 16 high parts, then the 16 low ones, in four chunks of eight.
 // A warp takes 16 rows at a time. A place offers, by argument-dependent lookup,
 //   bf16_pair(at, a, b)               two floats rounded to nearest, a in the lower half of the word
-//   shared_chunks(at)                 the shared memory of the block
 //   load_tile(at, rows, first, part)  16 rows from `first` on, their high (0) or low (1) parts
 //   multiply_add(at, s, x, w)         s[m][n] += sum over k of x[m][k] w[n][k]
-//   run_shared(queue, name, body)     a launch whose blocks have body.shared_bytes of shared memory
 // csrc/tensor_core.cuh has them for the device, tests/cuda_host/simulated_tensor_core.hpp as plain loops.
 #pragma once
 #include <cstring>

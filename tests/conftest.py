@@ -13,6 +13,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "gpu: needs the CUDA backend and a device; skipped without them")
+    if os.environ.get("PYSOLVE_CUPY_POOL") == "off":  # memory checkers see one block of a pool
+        import cupy
+
+        cupy.cuda.set_allocator(None)
 
 
 def pytest_collection_modifyitems(items):

@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 
 import command
@@ -12,7 +13,7 @@ import report
 TITLE = "pysolve on the GPU"
 
 
-def run(rows: list[str], chosen: argparse.Namespace, simulated: bool = False) -> int:
+def run(rows: Sequence[str], chosen: argparse.Namespace, simulated: bool = False, what: str = "") -> int:
     """Measure, print, and write where that was asked for. Without a device it says why, and that is no failure."""
     place, why = gpu_place.find(chosen.quick, simulated)
     if place is None:
@@ -34,11 +35,13 @@ def run(rows: list[str], chosen: argparse.Namespace, simulated: bool = False) ->
     gpu_place.measure(place)
     head = [*environment.described(), *gpu_place.described(place)]
     wanted = [(name, lambda make=makers[name]: make(place)) for name in rows]
-    return command.run(command.titled(TITLE, place.quick), head, wanted, _path(chosen, place))
+    return command.run(command.titled(TITLE, place.quick), head, wanted, _path(chosen, place, what))
 
 
-def _path(chosen: argparse.Namespace, place: gpu_place.Place) -> Path | None:
-    """The file of the result, if one was asked for: by default benchmarks/results/<date>-<device>.md."""
+def _path(chosen: argparse.Namespace, place: gpu_place.Place, what: str) -> Path | None:
+    """The file of the result, if one was asked for: by default benchmarks/results/<date>-<device>[-<what>].md."""
     if chosen.output is None:
         return None
-    return Path(chosen.output or command.RESULTS / report.file_name(datetime.date.today(), place.name))
+    return Path(
+        chosen.output or command.RESULTS / report.file_name(datetime.date.today(), f"{place.name} {what}")
+    )

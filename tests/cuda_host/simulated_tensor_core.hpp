@@ -30,9 +30,6 @@ inline std::uint32_t bf16_bits(float a) {
 }
 inline std::uint32_t bf16_pair(const place&, float a, float b) { return bf16_bits(a) | bf16_bits(b) << 16; }
 
-inline thread_local std::vector<chunk> shared_memory;
-inline chunk* shared_chunks(const place&) { return shared_memory.data(); }
-
 inline bf16_tile load_tile(const place&, const chunk* rows, int first, int part) {
   return {rows, first, part};
 }
@@ -50,14 +47,6 @@ inline void multiply_add(const place& at, sum_tile& s, const bf16_tile& x, const
     for (int k = 0; k < tile_size; ++k) sum += a[k] * b[k];
     s.value[e] += sum;
   }
-}
-
-// What was not written holds numbers that are not finite.
-template <class Body>
-void run_shared(queue& q, const char*, const Body& body) {
-  const chunk nan{{~0u, ~0u, ~0u, ~0u}};
-  shared_memory.assign(Body::shared_bytes / sizeof(chunk), nan);
-  q.run(body);
 }
 
 }  // namespace simulated
