@@ -74,11 +74,13 @@ def device(request, monkeypatch):
     import sys
 
     import cupy_double
-    from cupy_double import sparse
+    from cupy_double import cupyx, sparse
 
     from pysolve import _backend
 
     monkeypatch.setitem(sys.modules, "cupy", cupy_double)
+    monkeypatch.setitem(sys.modules, "cupyx", cupyx)
+    monkeypatch.setitem(sys.modules, "cupyx.scipy.linalg", cupyx)
     monkeypatch.setitem(sys.modules, "cupyx.scipy.sparse", sparse)
     monkeypatch.setattr(
         _backend, "_cuda", cupy_double.cuda.Kernels(request.getfixturevalue("simulated_kernels"))
