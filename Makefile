@@ -191,9 +191,11 @@ simulated: $(STAMPS)/core $(STAMPS)/extra-dev
 	@$(BIN)/cmake --preset simulated >/dev/null
 	@$(BIN)/cmake --build --preset simulated
 
-# Every test of solvers on the device, with what the kernels read and write watched by the address sanitizer.
+# Every test of solvers on the device, with what the kernels read and write watched by the address sanitizer, and threads
+# and blocks in the opposite order: an answer that depends on it is a race.
 memcheck: export ASAN_OPTIONS := detect_leaks=0
 memcheck: export PYSOLVE_SIMULATED := memcheck
+memcheck: export PYSOLVE_SIMULATED_BACKWARD := 1
 memcheck: $(STAMPS)/core $(STAMPS)/extra-test $(STAMPS)/extra-dev
 	$(BIN)/cmake --preset memcheck >/dev/null
 	$(BIN)/cmake --build --preset memcheck

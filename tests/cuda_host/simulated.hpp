@@ -1,8 +1,10 @@
 // A launch of the device on one host thread: the threads of a block are fibers that take turns, and change at every
-// sync and shuffle. Nothing runs at the same time, so races are not found; a thread of a block that misses a sync is.
+// sync and shuffle. Nothing runs at the same time: a race is found only where the order of turns tells, which can be turned
+// round (PYSOLVE_SIMULATED_BACKWARD); a thread of a block that misses a sync is always found.
 #pragma once
 #include <ucontext.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <functional>
@@ -47,6 +49,13 @@ struct block_state {
   std::vector<std::pair<unsigned char*, std::size_t>> shared;  // what bodies have asked for
 };
 inline thread_local block_state state;
+
+// Whether the threads of a block, and the blocks of a launch, take turns from the last to the first: what depends on
+// their order is a race, and shows where the answers of both orders differ.
+inline bool backward() {
+  static const bool is_backward = std::getenv("PYSOLVE_SIMULATED_BACKWARD") != nullptr;
+  return is_backward;
+}
 
 // What nobody has written is no number.
 inline void spoil(unsigned char* memory, std::size_t bytes) { std::memset(memory, 0xff, bytes); }
@@ -139,7 +148,8 @@ inline void run_block() {
   spoil(state.dynamic.data(), state.dynamic.size());
   for (int t = 0; t < state.threads; ++t) prepare(state.fibers[t]);
   for (int left = state.threads; left > 0;)
-    for (int t = 0; t < state.threads; ++t) {
+    for (int turn = 0; turn < state.threads; ++turn) {
+      const int t = backward() ? state.threads - 1 - turn : turn;
       if (state.fibers[t].done) continue;
       state.current = t;
       swapcontext(&state.scheduler, &state.fibers[t].context);
@@ -155,7 +165,10 @@ void launch(index_t n_blocks, Work&& work) {
   state.n_blocks = n_blocks < state.most_blocks ? n_blocks : state.most_blocks;
   state.work = work;
   state.stream = pysolve::cuda::call::stream();
-  for (state.block = 0; state.block < state.n_blocks; ++state.block) run_block();
+  for (index_t turn = 0; turn < state.n_blocks; ++turn) {
+    state.block = backward() ? state.n_blocks - 1 - turn : turn;
+    run_block();
+  }
 }
 
 template <class S>
