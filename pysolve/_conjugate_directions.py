@@ -6,6 +6,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from pysolve._backend import on_device
+from pysolve._conjugate_directions_device import DeviceSteps
 from pysolve._conjugate_directions_runs import (
     CompiledSteps,
     StencilSteps,
@@ -85,6 +87,9 @@ def cg(
     solve has taken 10 steps with more than 1,048,576 entries, or 50 with more than 8,192; pass a `PackedMatrix`
     to pack it once for many solves, or to keep no other copy.
 
+    With CuPy arrays (or others of the device) for `A` and `b`, and `M` and `x0` if given, the solve runs there: `x` is
+    a CuPy array, and only numbers are copied to the host, every few steps. `callback` must not write to its argument.
+
     References
     ----------
     .. [1] M. R. Hestenes, E. Stiefel, "Methods of conjugate gradients for solving linear systems", Journal of
@@ -105,7 +110,7 @@ def cg(
         if runs_compiled(system):
             return CompiledSteps(system, column)
         if runs_by_cells(system):
-            return StencilSteps(system, column)
+            return (DeviceSteps if on_device(system.x) else StencilSteps)(system, column)
         return DirectionSteps(system, column, n_keep=1, trusted=True)
 
     return solve_columns(lambda: make_system(A, b, x0, M, columns=True), steps, rtol, atol, maxiter, callback)

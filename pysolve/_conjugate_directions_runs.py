@@ -38,7 +38,7 @@ def is_jacobi(M: Any, A: Any, system: System) -> bool:
     """Whether M is the inverse diagonal of A, up to scale and a factor of 10: a map that needs no watching."""
     if isinstance(M, Jacobi) and M.made_from(A):
         return True
-    t = np.asarray(system.inverse_diagonal * system.A.diagonal().real)
+    t = system.inverse_diagonal * system.A.diagonal().real
     return bool(t.size == 0 or 0 < t.max() <= 10 * t.min())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import empty, kernels, zeros
+from pysolve._backend import contiguous, empty, kernels, zeros
 from pysolve._conjugate_directions_watch import Watch
 from pysolve._result import Status
 from pysolve._steps import Steps
@@ -106,7 +106,7 @@ class DirectionSteps(Steps):
     def _masked(self, z: Any) -> Any:
         """z in the type of the system; unless M is trusted, without what it says of solid cells and constants."""
         if z.dtype != self.dtype or not z.flags.c_contiguous:
-            z = np.ascontiguousarray(z, dtype=self.dtype)
+            z = contiguous(z, self.dtype)
         if self.trusted or not self.has_cells:
             return z
         if self.A._decoupled.size or self.A.n_components:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_array
 
-from pysolve._backend import contiguous, empty, kernels, same_device, zeros
+from pysolve._backend import contiguous, empty, kernels, namespace, same_device, zeros
 
 
 class NullSpace:
@@ -78,13 +78,12 @@ def components(A: Any) -> tuple[np.ndarray, int]:
             sides[0] != "periodic" and (f.flat[0] > 0 or f.flat[-1] > 0)
             for f, sides in zip(A._faces, A.boundary, strict=True)
         )
-        return np.broadcast_to(np.int32(-1 if grounded else 0), (n,)), 0 if grounded else 1
+        xp = namespace(A)
+        return xp.broadcast_to(xp.asarray(-1 if grounded else 0, np.int32), (n,)), 0 if grounded else 1
     labels = empty(n, np.int32, A)
     n_components = kernels(labels).stencil_components(A._kernel_args[0], labels)
     if n_components <= 1 and labels.min() == labels.max():
-        return np.broadcast_to(
-            np.int32(labels[0]), (n,)
-        ), n_components  # all cells alike: no array need be kept
+        labels = namespace(A).broadcast_to(labels[:1].copy(), (n,))  # all cells alike: no array need be kept
     return labels, n_components
 
 

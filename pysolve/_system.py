@@ -64,12 +64,18 @@ def _dot(x: Any, y: Any) -> Any:
 
 
 def noted(product: Callable[[Any], Any], x: Any, name: str) -> Any:
-    """``product(x)``; an exception gets a note that says whose it is, and passes."""
+    """``product(x)``, where x is; an exception gets a note that says whose it is, and passes."""
     try:
-        return product(x)
+        y = product(x)
     except Exception as error:
         error.add_note(f"raised by {name}, applied to a vector of shape {x.shape}")
         raise
+    if on_device(y) != on_device(x):
+        place = "on the device" if on_device(x) else "on the host"
+        raise TypeError(
+            f"{name} was applied to a vector {place}, but returned {type(y).__name__}, which is not"
+        )
+    return y
 
 
 def checked_product(y: Any, n: int, dtype: np.dtype, name: str) -> Any:
@@ -98,6 +104,9 @@ class System:
     start: Callable[[], np.ndarray]  # makes x anew
     M_writes: bool = True  # M may write to its argument
     M_into: Callable[[Any, Any], None] | None = None  # (r, z): z = M r, where M is of ours
+    M_captured: Callable[[Any, Any, float], Callable[[], None]] | None = (
+        None  # the same, launched without a wait
+    )
     packed: Any = None  # once a method has asked for it: A packed, or A itself where that is better
 
     @property
@@ -140,8 +149,11 @@ def _made_system(A: Any, b: Any, x0: Any, M: Any) -> System:
         return _start(x0, b, function, dtype, scale)
 
     ours = "_apply_into" in vars(type(M))  # not inherited: a subclass may do as it likes
-    M_into = M._apply_into if ours else None
-    return System(operator, function, diagonal, values, start(), b.shape, scale, start, not ours, M_into)
+    return System(
+        *(operator, function, diagonal, values, start(), b.shape, scale, start, not ours),
+        M_into=M._apply_into if ours else None,
+        M_captured=getattr(M, "_captured", None) if ours else None,
+    )
 
 
 def _beside(operator: Any, name: str, b: Any) -> Any:

@@ -3,8 +3,6 @@
 The steps that they are compared by are those of `test_conjugate_directions.py`, which asks the same of the CPU.
 """
 
-import ctypes
-
 import numpy as np
 import pytest
 import reference.conjugate_directions as reference
@@ -19,7 +17,8 @@ from conjugate_directions_cases import (
     run,
     start,
 )
-from cuda_cases import DeviceKernels, stencil_handle
+from cuda_cases import stencil_handle
+from cuda_launches import LAUNCHES, launched
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.csr import wide
@@ -29,23 +28,9 @@ import pysolve
 from pysolve import gallery
 
 checked = settings(max_examples=30, deadline=None)
-LAUNCHES = [(64, 2), (256, 2048)]  # threads of a block, most blocks
 SHAPE = (10, 13)
-
-
-@pytest.fixture(scope="module", params=[*LAUNCHES, pytest.param("device", marks=pytest.mark.gpu)], ids=str)
-def kernels(request):
-    """Every kernel of the module, with NumPy arrays in and out."""
-    if request.param == "device":
-        yield DeviceKernels()
-        return
-    import cupy_double
-
-    module = request.getfixturevalue("simulated_kernels")
-    simulate = ctypes.CDLL(module.__file__).simulate
-    simulate(request.param[0], ctypes.c_int64(request.param[1]))
-    yield DeviceKernels(module, cupy_double)
-    simulate(64, ctypes.c_int64(2))
+core = pysolve._backend._core
+kernels = pytest.fixture(scope="module", params=LAUNCHES, ids=str)(launched)
 
 
 def on(kernels, kind, args):
@@ -217,7 +202,6 @@ def advanced(module, grid, vectors, state, n_steps, M):
             module.conjugate_directions_advance_stencil(grid, M * r, x, r, p, state, np.zeros(4097))
 
 
-core = pysolve._backend._core
 NUMBERS = pytest.mark.parametrize("numbers", [{}, {"tolerance": 3.0}, {"floor": 6.0}, {"floor": 1e9}])
 
 
