@@ -159,6 +159,8 @@ def _made_system(A: Any, b: Any, x0: Any, M: Any) -> System:
 def _beside(operator: Any, name: str, b: Any) -> Any:
     """An operator where b is. One that keeps no arrays serves both places; what is not ours is taken at its word."""
     if hasattr(operator, "_at"):
+        if getattr(operator, "_keeps_arrays", True):
+            same_device(**{name: operator, "b": b})
         operator = operator._at(b)
     known = getattr(operator, "_place", None) is not None or isinstance(operator, np.ndarray)
     if known or is_sparse(operator) or on_device(operator):

@@ -27,7 +27,7 @@ def moved(device, sparse_on_device):
     def move(A):
         if sp.issparse(A):
             return sparse_on_device(A)
-        return A.to_device("cuda") if hasattr(A, "to_device") else device.asarray(A)
+        return device.asarray(A) if isinstance(A, np.ndarray) else A.to_device("cuda")
 
     return move
 
@@ -146,7 +146,7 @@ def test_maxiter_ends_with_the_last_iterate(device, moved, kind):
 @pytest.mark.parametrize("kind", ["csr", "matvec"])
 @pytest.mark.parametrize("solve", SOLVERS)
 def test_indefinite_systems_end_in_words(device, moved, solve, kind):
-    A, _ = poisson()
+    A, _ = poisson(moved=moved)
     there = moved(sp.csr_matrix(A - 3 * sp.eye_array(N)))
     result = solve(Duck(there) if kind == "matvec" else there, moved(right_side()), rtol=1e-10)
     assert (result.status, result.info) == (Status.INDEFINITE, -2)
@@ -235,9 +235,9 @@ def test_multilevel_takes_the_steps_of_the_cpu(device, moved, scene, dtype):
     assert abs(result.iterations - on_cpu.iterations) <= 1
     x = back(device, result.x)
     assert np.linalg.norm(b - A @ x) <= 1.01 * rtol * np.linalg.norm(b)
-    again = pysolve.cg(there, moved(b), M=M, rtol=rtol, maxiter=3)
-    assert (again.iterations, again.status) == (3, Status.MAXITER)
-    np.testing.assert_allclose(again.residual_norms[:4], on_cpu.residual_norms[:4], rtol=1e-2)
+    again = pysolve.cg(there, moved(b), M=M, rtol=rtol, maxiter=2)
+    assert (again.iterations, again.status) == (2, Status.MAXITER)
+    np.testing.assert_allclose(again.residual_norms, on_cpu.residual_norms[:3], rtol=1e-2)
 
 
 def test_multilevel_of_another_geometry_is_used_for_what_it_is_worth(device, moved):
@@ -302,7 +302,7 @@ def test_arrays_in_two_places_are_refused_by_name(device, moved):
     b = right_side()
     with pytest.raises(TypeError, match=r"b .*GPU.*x0 .*host"):
         pysolve.cg(there, moved(b), b)
-    with pytest.raises(TypeError, match=r"M .*host.*b .*GPU|b .*GPU.*M .*host"):
+    with pytest.raises(TypeError, match=r"M .*host.*b .*GPU"):
         pysolve.cg(there, moved(b), M=pysolve.Jacobi(A))
     with pytest.raises(TypeError, match=r"A .*host.*b .*GPU"):
         pysolve.conjugate_directions(A, moved(b))

@@ -32,7 +32,7 @@ def test_labels_equal_those_of_the_cpu(kernels, A):
 
 def maze(shape, seed):
     """Closed faces at random: many components, and long ways from a cell to its first one."""
-    solid = np.random.default_rng(seed).random(shape) < 0.42
+    solid = np.random.default_rng(seed).random(shape) < (0.42 if len(shape) == 2 else 0.7)
     return gallery.poisson(shape, solid=solid, boundary="neumann")
 
 
@@ -58,7 +58,7 @@ def test_means_of_few_components_equal_those_of_the_cpu(kernels, count, n, dtype
     d = expected.copy()
     core.stencil_project_out(labels, count, expected)
     kernels.stencil_project_out(labels, count, d)
-    np.testing.assert_allclose(d, expected, rtol=0, atol=8 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(d, expected, rtol=0, atol=32 * np.finfo(dtype).eps)
 
 
 def test_a_long_winding_way_is_one_component(kernels):
