@@ -98,3 +98,24 @@ def sparse_on_device(device):
     from cupy_double import sparse
 
     return sparse.csr_matrix
+
+
+@pytest.fixture
+def moved(device, sparse_on_device):
+    """Moves an operator or an array to the device."""
+    import numpy as np
+    import scipy.sparse as sp
+
+    def move(A):
+        if sp.issparse(A):
+            return sparse_on_device(A)
+        return device.asarray(A) if isinstance(A, np.ndarray) else A.to_device("cuda")
+
+    return move
+
+
+@pytest.fixture
+def only_numbers_leave_the_device(device):
+    """No vector is copied to the host in a test, unless the test forgets about it: no copy of more than 4 KB."""
+    yield
+    assert max(getattr(device, "transfers", []), default=0) <= 4096

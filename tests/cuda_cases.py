@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cuda_device import DeviceKernels
 from kron_cuda_cases import KronCalls
 from reference.csr import wide
 from reference.stencil import NEUMANN, PERIODIC
 from stencil_cases import reference_grid
-
-from pysolve import _backend
 
 ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ["", "indptr", "index", "value"]
@@ -60,45 +59,6 @@ class Claim:
     def __init__(self, typestr, *shape, **more):
         interface = {"shape": shape, "typestr": typestr, "data": (64, False), "version": 3}
         self.__cuda_array_interface__ = interface | more
-
-
-class DeviceKernels:
-    """The kernels of ``_cuda``: arguments are copied to the device, and what was written is copied back."""
-
-    def __init__(self, module=None, cupy=None):
-        self.cupy = cupy or pytest.importorskip("cupy", reason="CuPy is not installed")
-        self.module = module or _backend._cuda
-
-    def __getattr__(self, name):
-        kernel = getattr(self.module, name)
-        if isinstance(kernel, type):
-            return kernel
-
-        def call(*arguments):
-            stays = on_host(name, len(arguments))
-            on_device = [x if k in stays else self.moved(x) for k, x in enumerate(arguments)]
-            result = kernel(*on_device)
-            for ours, theirs in zip(arguments, on_device, strict=True):
-                if isinstance(ours, np.ndarray) and theirs is not ours and ours.flags.writeable:
-                    ours[...] = self.cupy.asnumpy(theirs)
-            return result
-
-        return call
-
-    def moved(self, x):
-        if isinstance(x, tuple):
-            return tuple(self.moved(entry) for entry in x)
-        if isinstance(x, list):
-            return [self.moved(entry) for entry in x]
-        return self.cupy.array(x) if isinstance(x, np.ndarray) else x
-
-
-def on_host(name, n_arguments):
-    """Places of the arguments of a kernel that are NumPy arrays on every backend: few numbers, nets, steps, norms."""
-    if name.startswith("conjugate_directions_run_"):
-        return {n_arguments - 2}
-    places = {"conjugate_directions_orthogonalise": {4}, "multilevel_cells": {1, 2}}
-    return (places | {"multilevel_descend": {4}, "multilevel_ascend": {6}}).get(name, set())
 
 
 def build_simulation(folder):

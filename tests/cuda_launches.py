@@ -3,7 +3,7 @@
 import ctypes
 
 import pytest
-from cuda_cases import DeviceKernels
+from cuda_device import DeviceKernels
 
 # Threads of a block and most blocks, simulated: few small blocks walk their data in several rounds.
 LAUNCHES = [(64, 2), (256, 2048), pytest.param("device", marks=pytest.mark.gpu)]

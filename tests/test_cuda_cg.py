@@ -3,80 +3,21 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from cuda_cg_cases import (
+    GRID,
+    SOLVERS,
+    Duck,
+    N,
+    back,
+    poisson,
+    right_side,
+    true_norm,
+)
 
 import pysolve
 from pysolve import Status, gallery
 
-SOLVERS = [pysolve.cg, pysolve.conjugate_directions]
-GRID = (11, 13)
-N = 143
-SCALARS = 4096  # bytes that may be copied to the host at once
-
-
-@pytest.fixture(autouse=True)
-def only_numbers_leave_the_device(device):
-    """No vector is copied to the host in a solve: `get` counts."""
-    yield
-    assert max(getattr(device, "transfers", []), default=0) <= SCALARS
-
-
-@pytest.fixture
-def moved(device, sparse_on_device):
-    """Moves an operator or an array to the device."""
-
-    def move(A):
-        if sp.issparse(A):
-            return sparse_on_device(A)
-        return device.asarray(A) if isinstance(A, np.ndarray) else A.to_device("cuda")
-
-    return move
-
-
-class Duck:
-    """No more than .shape and .matvec."""
-
-    def __init__(self, A):
-        self.A, self.shape, self.dtype = A, A.shape, A.dtype
-
-    def matvec(self, x):
-        return self.A @ x
-
-
-def poisson(kind="csr", dtype="f8", moved=None):
-    """The operator on the host as a sparse matrix, and one of this kind where `moved` moves it."""
-    host = gallery.poisson(GRID, dtype="f8", format="csr").astype(dtype)
-    if np.dtype(dtype).kind == "c":
-        host = host + sp.triu(host, 1) * 0.5j - sp.tril(host, -1) * 0.5j + sp.eye_array(N)
-        host = sp.csr_array(host).astype(dtype)
-    if kind == "stencil":
-        return host, moved(gallery.poisson(GRID, dtype=dtype))
-    there = moved(sp.csr_matrix(host))
-    if kind == "packed":
-        there = pysolve.PackedMatrix(there)
-    elif kind == "dense":
-        there = moved(host.toarray())
-    elif kind == "matvec":
-        there = Duck(there)
-    return host, there
-
-
-def right_side(dtype="f8", *columns):
-    rng = np.random.default_rng(0)
-    b = rng.standard_normal((N, *columns))
-    return (b + 1j * rng.standard_normal(b.shape) if np.dtype(dtype).kind == "c" else b).astype(dtype)
-
-
-def true_norm(A, x, b):
-    return np.linalg.norm(b - A @ x.astype(np.result_type(x, np.float64)))
-
-
-def back(device, x):
-    """A copy on the host that is not counted: the test's, not the solver's."""
-    assert isinstance(x, device.ndarray)
-    host = device.asnumpy(x)
-    getattr(device, "transfers", []).clear()
-    return host
-
+pytestmark = pytest.mark.usefixtures("only_numbers_leave_the_device")
 
 # ---- what every solver promises ----------------------------------------------------------------------------
 
@@ -200,81 +141,6 @@ def test_callback_sees_every_iterate_on_the_device(device, moved):
     result = pysolve.cg(there, moved(right_side()), rtol=1e-12, callback=stop)
     assert (result.status, result.iterations, len(seen)) == (Status.STOPPED, 4, 4)
     np.testing.assert_array_equal(back(device, seen[-1]), back(device, result.x))
-
-
-# ---- preconditioners ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["csr", "packed", "stencil"])
-@pytest.mark.parametrize("solve", SOLVERS)
-def test_jacobi_and_diagonal_matrices_run_compiled(device, moved, solve, kind):
-    A, there = poisson(kind, "f8", moved)
-    b = right_side()
-    diagonal = moved(sp.csr_matrix(sp.diags_array(1 / A.diagonal())))
-    for M in (pysolve.Jacobi(there), diagonal):
-        result = solve(there, moved(b), M=M, rtol=1e-8)
-        assert result.info == 0
-        assert true_norm(A, back(device, result.x), b) <= 1.001e-8 * np.linalg.norm(b)
-
-
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
-@pytest.mark.parametrize("scene", ["poisson", "obstacles", "neumann"])
-def test_multilevel_takes_the_steps_of_the_cpu(device, moved, scene, dtype):
-    if scene == "obstacles":
-        A = gallery.obstacle_box((8, 7, 9), dtype=dtype)
-    else:
-        A = gallery.poisson((16, 17), boundary="neumann" if scene == "neumann" else "dirichlet", dtype=dtype)
-    b = A @ np.random.default_rng(0).standard_normal(A.shape[0]).astype(dtype)
-    there = moved(A)
-    rtol = 1e-4 if dtype == "f4" else 1e-8
-    M = pysolve.Multilevel(there)
-    getattr(device, "transfers", []).clear()  # of the set-up
-    result = pysolve.cg(there, moved(b), M=M, rtol=rtol)
-    on_cpu = pysolve.cg(A, b, M=pysolve.Multilevel(A), rtol=rtol)
-    assert result.info == 0
-    assert abs(result.iterations - on_cpu.iterations) <= 1
-    x = back(device, result.x)
-    assert np.linalg.norm(b - A @ x) <= 1.01 * rtol * np.linalg.norm(b)
-    again = pysolve.cg(there, moved(b), M=M, rtol=rtol, maxiter=2)
-    assert (again.iterations, again.status) == (2, Status.MAXITER)
-    np.testing.assert_allclose(again.residual_norms, on_cpu.residual_norms[:3], rtol=1e-2)
-
-
-def test_multilevel_of_another_geometry_is_used_for_what_it_is_worth(device, moved):
-    A = gallery.log_normal((16, 16), contrast=1e2)
-    b = np.ones(256)
-    M = pysolve.Multilevel(moved(gallery.poisson((16, 16))))
-    getattr(device, "transfers", []).clear()
-    result = pysolve.cg(moved(A), moved(b), M=M, rtol=1e-8)
-    assert result.info == 0
-    assert np.linalg.norm(b - A @ back(device, result.x)) <= 1.001e-8 * 16
-
-
-@pytest.mark.parametrize("solve", SOLVERS)
-def test_preconditioners_of_others(device, moved, solve):
-    A, there = poisson("csr", "f8", moved)
-    b = right_side()
-    M = Duck(moved(sp.csr_matrix(sp.linalg.inv(sp.csc_array(A + sp.eye_array(N))))))
-    result = solve(there, moved(b), M=M, rtol=1e-8)
-    assert (result.info, result.iterations < 40) == (0, True)
-    assert true_norm(A, back(device, result.x), b) <= 1.001e-8 * np.linalg.norm(b)
-
-
-def test_learned_directions_that_are_of_no_use_cost_nothing_but_time(device, moved):
-    A = gallery.poisson(GRID)
-    rng = np.random.default_rng(0)
-
-    class Noise:
-        shape, dtype = A.shape, A.dtype
-
-        def matvec(self, r):
-            return device.asarray(rng.standard_normal(N)) + 0 * r
-
-    result = pysolve.conjugate_directions(moved(A), moved(right_side()), M=Noise(), rtol=1e-6)
-    assert result.info == 0
-    assert np.linalg.norm(right_side() - A @ back(device, result.x)) <= 1.001e-6 * np.linalg.norm(
-        right_side()
-    )
 
 
 # ---- bad input ---------------------------------------------------------------------------------------------
