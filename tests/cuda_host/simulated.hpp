@@ -45,6 +45,7 @@ struct block_state {
   std::function<void()> work;
   bool is_last = false;
   std::uintptr_t stream = 0;
+  int device = 0;
   std::vector<unsigned char> dynamic;
   std::vector<std::pair<unsigned char*, std::size_t>> shared;  // what bodies have asked for
 };
@@ -171,6 +172,7 @@ void launch(index_t n_blocks, Work&& work) {
   state.n_blocks = n_blocks < state.most_blocks ? n_blocks : state.most_blocks;
   state.work = work;
   state.stream = pysolve::cuda::call::stream();
+  state.device = pysolve::cuda::call::device();
   for (index_t turn = 0; turn < state.n_blocks; ++turn) {
     state.block = backward() ? state.n_blocks - 1 - turn : turn;
     run_block();
