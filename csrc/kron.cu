@@ -24,7 +24,8 @@ index_t kron_work_size(const std::vector<kron_factor<T>>& factors, index_t colum
 
 // A launch for each pass.
 template <class T>
-void kron_matvec(const std::vector<kron_factor<T>>& factors, index_t columns, const T* x, T* y, T* work, index_t) {
+void kron_matvec(const std::vector<kron_factor<T>>& factors, index_t columns, const T* x, T* y, T* work,
+                 index_t) {
   queue q("kron_matvec");
   run_kron_matvec(q, factors, columns, x, y, work);
 }

@@ -28,7 +28,8 @@ void run_kron_pass(Queue& queue, kron_span<T> span, const T* x, T* y) {
 }
 
 template <class Queue, class T>
-void run_kron_mode_product(Queue& queue, const kron_factor<T>& A, index_t left, index_t right, const T* x, T* y) {
+void run_kron_mode_product(Queue& queue, const kron_factor<T>& A, index_t left, index_t right, const T* x,
+                           T* y) {
   if (left == 0 || A.m == 0 || right == 0) return;
   if (A.n == 0) return queue.run(kron_zero_body<T>{y, left * A.m * right});
   run_kron_pass(queue, kron_span<T>{{A}, 0, 1, left, right}, x, y);
@@ -47,8 +48,8 @@ std::array<index_t, 2> kron_between(const std::vector<kron_factor<T>>& factors, 
 }
 
 template <class Queue, class T>
-void run_kron_matvec(Queue& queue, const std::vector<kron_factor<T>>& factors, index_t columns, const T* x, T* y,
-                     T* work) {
+void run_kron_matvec(Queue& queue, const std::vector<kron_factor<T>>& factors, index_t columns, const T* x,
+                     T* y, T* work) {
   const kron_sizes sizes(factors, columns);
   if (sizes.empty()) {
     if (sizes.after[0] > 0) queue.run(kron_zero_body<T>{y, sizes.after[0]});
@@ -59,7 +60,8 @@ void run_kron_matvec(Queue& queue, const std::vector<kron_factor<T>>& factors, i
   for (std::size_t p = 0; p < ends.size(); ++p) {
     const std::size_t first = p + 1 < ends.size() ? ends[p + 1] : 0;
     T* const to = p + 1 < ends.size() ? buffers[p % 2] : y;
-    run_kron_pass(queue, kron_span<T>{factors, first, ends[p], sizes.before[first], sizes.after[ends[p]]}, x, to);
+    run_kron_pass(queue, kron_span<T>{factors, first, ends[p], sizes.before[first], sizes.after[ends[p]]}, x,
+                  to);
     x = to;
   }
 }

@@ -5,12 +5,12 @@
 // other, each from one buffer into the other and the last one into y; meanwhile the next slab of the block is fetched into
 // the buffer that is free. The factors stay in shared memory for all of the block's slabs.
 //
-// Bytes: (N_in + N_out) sizeof(T) from global memory, with c modes in one pass instead of c times that; in shared memory
-// 1.5 to 2 bytes of double a flop. Flops: 2 n_j for each value that mode j makes.
+// Bytes: (N_in + N_out) sizeof(T) from global memory, with c modes in one pass instead of c times that; from shared memory
+// three quarters of what it gives in the time of the flops (kron_warp.hpp). Flops: 2 n_j for each value that mode j makes.
 // Limit, H200 (4.8 TB/s and 67 TFLOP/s of the tensor cores by the datasheet, 14 flops a byte), cubes of n^3 in double: n = 16
-// does 96 flops for 16 bytes in one pass: memory. n = 32 and 64 take two passes, 32 bytes and 192 or 384 flops: memory until
-// 75 values, then flops; a chain of three products moves 48 bytes. One vector of 64^3 is 2 MB, which stays in L2: there
-// the launches count, two instead of three.
+// does 96 flops for the 16 bytes of one pass; n = 32 and 64 take two passes, 32 bytes for 192 or 384 flops. All three are bound
+// by memory; a chain of three products moves 48 bytes. One vector of 64^3 is 2 MB, which stays in L2: there the launches count,
+// two instead of three.
 // With many columns a slab of two modes holds few neighbouring ones (n = 32: four), and with n = 64 none: then each mode is
 // a pass, as in the chain.
 #pragma once

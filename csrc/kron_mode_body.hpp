@@ -72,7 +72,8 @@ struct kron_mode_body {
   };
 
   template <class Place>
-  PYSOLVE_AT_PLACE void make(const Place& at, const block_tile& tile, index_t i0, index_t q0, T* memory) const {
+  PYSOLVE_AT_PLACE void make(const Place& at, const block_tile& tile, index_t i0, index_t q0,
+                             T* memory) const {
     const index_t chunks = tiles_of(A.n, kron_chunk);
     const int lane = at.thread() % warp_threads, stride = along_k() ? 1 : kron_pitch(tile.columns);
     kron_copies<T> copies;

@@ -6,7 +6,8 @@
 
 namespace pysolve::PYSOLVE_BACKEND {
 
-constexpr index_t kron_buffer_bytes = 40 << 10;   // of a slab: two of them with the factors leave room for a second block
+constexpr index_t kron_buffer_bytes =
+    40 << 10;  // of a slab: two of them with the factors leave room for a second block
 constexpr index_t kron_shared_bytes = 160 << 10;  // of a block: what every device since sm_80 has
 constexpr index_t kron_busy = 264;                // blocks that keep a large device busy
 constexpr double kron_launch_values = 1e6;        // values that could be moved in the time of a launch
@@ -88,7 +89,8 @@ kron_fused_body<T> fuse(const kron_span<T>& span, const T* x, T* y) {
   body.span = int(along_k ? n_last : span.width), body.pitch = kron_pitch(body.span);
   body.apart = along_k ? n_last : span.right, body.of_left = given * span.right;
   constexpr int V = kron_vector<T>::size;
-  body.by_vectors = body.span % V == 0 && body.apart % V == 0 && reinterpret_cast<std::uintptr_t>(x) % 16 == 0;
+  body.by_vectors =
+      body.span % V == 0 && body.apart % V == 0 && reinterpret_cast<std::uintptr_t>(x) % 16 == 0;
   body.span_vectors = kron_divider(body.by_vectors ? body.span / V : body.span);
   body.across = kron_divider(span.width);
 
@@ -98,9 +100,8 @@ kron_fused_body<T> fuse(const kron_span<T>& span, const T* x, T* y) {
     const kron_factor<T>& A = span.factors[j];
     before /= A.n;
     const int next = kron_pitch(int(A.m * after));
-    body.modes[body.n_modes++] = {
-        A,     int(place), span.rows(j), span.panel_pitch(j),  int(before * after),
-        block, stride,     next,         kron_divider(after)};
+    body.modes[body.n_modes++] = {A,     int(place), span.rows(j), span.panel_pitch(j), int(before * after),
+                                  block, stride,     next,         kron_divider(after)};
     place += span.rows(j) * span.panel_pitch(j);
     if (j == span.first) break;
     after *= A.m, block = int(span.factors[j - 1].n) * next, stride = next;
@@ -108,7 +109,8 @@ kron_fused_body<T> fuse(const kron_span<T>& span, const T* x, T* y) {
   body.y_step = after / span.width * span.right;
   body.y_block = body.y_step * span.factors[span.first].m;
   const index_t neighbours = span.width == span.right ? after : span.width;
-  body.by_pairs = neighbours % 2 == 0 && body.y_step % 2 == 0 && (span.width == span.right || span.right % 2 == 0) &&
+  body.by_pairs = neighbours % 2 == 0 && body.y_step % 2 == 0 &&
+                  (span.width == span.right || span.right % 2 == 0) &&
                   reinterpret_cast<std::uintptr_t>(y) % 16 == 0;
   const index_t buffer = span.buffer_values();
   body.buffer[0] = int(place), body.buffer[1] = int(place + buffer), body.n_values = place + 2 * buffer;

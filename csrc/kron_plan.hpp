@@ -8,8 +8,8 @@
 
 namespace pysolve::cpu {
 
-constexpr index_t kron_far_bytes = 3 << 20;         // of all of x or y: what is larger is fetched ahead
-constexpr index_t kron_near_bytes = 192 << 10;      // a part of x with what is made of it is in L2
+constexpr index_t kron_far_bytes = 3 << 20;     // of all of x or y: what is larger is fetched ahead
+constexpr index_t kron_near_bytes = 192 << 10;  // a part of x with what is made of it is in L2
 
 struct kron_plan {
   std::size_t split = 0;

@@ -59,7 +59,7 @@ struct kron_warp_tile<double, RM> {
     const int lane = at.thread() % warp_threads, t = lane % 4;
     const double* p = A + lane / 4 * pitch + t;
     PYSOLVE_ROLL  // two steps at once would spill; the other warps of the multiprocessor fill the time of the loads
-    for (int k = 0; k < x.n; k += kron_step, p += kron_step) {
+        for (int k = 0; k < x.n; k += kron_step, p += kron_step) {
       double a[RM][4], b[4][2];
       PYSOLVE_UNROLL
       for (int c = 0; c < 4; ++c) {
@@ -74,9 +74,8 @@ struct kron_warp_tile<double, RM> {
         a[r][3] = p[(16 * r + 8) * pitch + 4];
       }
       PYSOLVE_UNROLL
-      for (int r = 0; r < RM; ++r)
-        PYSOLVE_UNROLL
-        for (int c = 0; c < 4; ++c) at.mma(sums[r][c], a[r], b[c]);
+      for (int r = 0; r < RM; ++r) PYSOLVE_UNROLL
+      for (int c = 0; c < 4; ++c) at.mma(sums[r][c], a[r], b[c]);
     }
   }
 
@@ -84,7 +83,7 @@ struct kron_warp_tile<double, RM> {
   // columns where those are neighbours in aligned memory.
   template <class Step, class PlaceOf>
   PYSOLVE_AT_PLACE void store(int lane, int n_rows, int n_columns, Step step, bool pairs,
-                          PlaceOf place_of) const {
+                              PlaceOf place_of) const {
     const int g = lane / 4, t = lane % 4;
     PYSOLVE_UNROLL
     for (int c = 0; c < 4; ++c) {
@@ -133,16 +132,14 @@ struct kron_warp_tile<float, RM> {
     for (int k = 0; k < x.n; k += 4, p += 4) {
       float b[4][4];
       PYSOLVE_UNROLL
-      for (int s = 0; s < 4; ++s)
-        PYSOLVE_UNROLL
-        for (int c = 0; c < 4; ++c) b[s][c] = x.at(c, k + s);
+      for (int s = 0; s < 4; ++s) PYSOLVE_UNROLL
+      for (int c = 0; c < 4; ++c) b[s][c] = x.at(c, k + s);
       PYSOLVE_UNROLL
       for (int r = 0; r < 4 * RM; ++r) {
         const auto a = *reinterpret_cast<const kron_vector<float>*>(p + 4 * r * pitch);
         PYSOLVE_UNROLL
-        for (int s = 0; s < 4; ++s)
-          PYSOLVE_UNROLL
-          for (int c = 0; c < 4; ++c) sums[r][c] += a.value[s] * b[s][c];
+        for (int s = 0; s < 4; ++s) PYSOLVE_UNROLL
+        for (int c = 0; c < 4; ++c) sums[r][c] += a.value[s] * b[s][c];
       }
     }
   }
