@@ -65,22 +65,18 @@ class Claim:
 class DeviceKernels:
     """The kernels of ``_cuda``: arguments are copied to the device, and what was written is copied back."""
 
-    def __init__(self):
-        self.cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
-        self.module = _backend._cuda
+    def __init__(self, module=None, cupy=None):
+        self.cupy = cupy or pytest.importorskip("cupy", reason="CuPy is not installed")
+        self.module = module or _backend._cuda
 
     def __getattr__(self, name):
         kernel = getattr(self.module, name)
+        if isinstance(kernel, type):
+            return kernel
 
         def call(*arguments):
-            on_device = [self.moved(x) for x in arguments]
-            if name == "conjugate_directions_orthogonalise":
-                on_device[4] = arguments[4]  # pq stays on the host
-            if name == "multilevel_cells":
-                on_device[1:3] = arguments[1:3]  # and so do the nets
-            if name in ("multilevel_descend", "multilevel_ascend"):
-                tau = 4 if name == "multilevel_descend" else 6
-                on_device[tau] = arguments[tau]  # and the steps
+            stays = on_host(name, len(arguments))
+            on_device = [x if k in stays else self.moved(x) for k, x in enumerate(arguments)]
             result = kernel(*on_device)
             for ours, theirs in zip(arguments, on_device, strict=True):
                 if isinstance(ours, np.ndarray) and theirs is not ours and ours.flags.writeable:
@@ -95,6 +91,14 @@ class DeviceKernels:
         if isinstance(x, list):
             return [self.moved(entry) for entry in x]
         return self.cupy.array(x) if isinstance(x, np.ndarray) else x
+
+
+def on_host(name, n_arguments):
+    """Places of the arguments of a kernel that are NumPy arrays on every backend: few numbers, nets, steps, norms."""
+    if name.startswith("conjugate_directions_run_"):
+        return {n_arguments - 2}
+    places = {"conjugate_directions_orthogonalise": {4}, "multilevel_cells": {1, 2}}
+    return (places | {"multilevel_descend": {4}, "multilevel_ascend": {6}}).get(name, set())
 
 
 def build_simulation(folder):

@@ -15,7 +15,7 @@ import reference.sell
 import reference.stencil
 import scipy.sparse as sp
 from csr_cases import TYPES, VALUES, Csr, random_values
-from cuda_cases import ONLY_CPU, OF_THE_MODULE, SimulatedKernels, packed, size, stencil_handle
+from cuda_cases import OF_THE_MODULE, ONLY_CPU, SimulatedKernels, packed, size, stencil_handle
 
 from pysolve import PackedMatrix, StencilOperator, _backend, gallery
 
