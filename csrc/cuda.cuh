@@ -93,6 +93,10 @@ struct device_place {
     memcpy(&from, words, sizeof from);
     return from;
   }
+  __device__ std::int32_t load(const std::int32_t* p) const {
+    return *static_cast<const volatile std::int32_t*>(p);
+  }
+  __device__ std::int32_t atomic_min(std::int32_t* p, std::int32_t v) const { return atomicMin(p, v); }
   template <class S, int count, int tag = 0>
   __device__ S* shared() const {
     __shared__ alignas(16) unsigned char memory[count * sizeof(S)];

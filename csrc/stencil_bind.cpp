@@ -110,7 +110,6 @@ double residual(const stencil_handle& handle, py::handle b, py::handle x, py::ha
   });
 }
 
-#if defined(PYSOLVE_BACKEND_cpu)
 index_t components(const stencil_handle& handle, py::handle labels) {
   return with_grid(handle, [&]<class T>(const grid<T>& A) {
     if (A.size() > std::numeric_limits<std::int32_t>::max()) throw py::value_error("grid has too many cells");
@@ -128,7 +127,6 @@ void project_out(py::handle labels, index_t n_components, py::handle d) {
     without_gil([&] { backend::stencil_project_out(of.data, n_components, out.data, of.size); });
   });
 }
-#endif
 
 }  // namespace
 
@@ -143,12 +141,10 @@ void bind_stencil(kernel_module& m) {
         py::arg("y"));
   m.def("stencil_residual", &residual, "r = b - A x, returns r . r", py::arg("grid"), py::arg("b"),
         py::arg("x"), py::arg("r"));
-#if defined(PYSOLVE_BACKEND_cpu)
   m.def("stencil_components", &components, "labels of the components with a null space; returns their number",
         py::arg("grid"), py::arg("labels"));
   m.def("stencil_project_out", &project_out, "d -= its mean on every component", py::arg("labels"),
         py::arg("n_components"), py::arg("d"));
-#endif
 }
 
 }  // namespace pysolve::bind

@@ -1,4 +1,4 @@
-// stencil_components and stencil_project_out: the null space of a stencil operator. On the host, once for a geometry.
+// stencil_components and stencil_project_out: the null space of a stencil operator.
 #include <vector>
 
 #include "instantiate.hpp"

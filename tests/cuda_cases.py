@@ -21,7 +21,6 @@ FAULTS = ["", "indptr", "index", "value"]
 # takes rows in the natural order, each after those it waits for, and the splits that are made for the threads of a CPU.
 # And the kernels of the stems that have no CUDA yet (cpu_stems in CMakeLists.txt).
 ONLY_CPU = {
-    *("stencil_components", "stencil_project_out"),
     "SorSplit",
     *(f"{run}_{kind}" for run in ("sor_run", "sor_solve", "sor_precondition") for kind in ("csr", "stencil")),
     *(f"ssor_cg_run_{kind}" for kind in ("csr", "stencil")),
@@ -37,6 +36,7 @@ ONLY_CPU = {
 
 # Simulated with the whole module (`make simulated`), not by SimulatedKernels.
 OF_THE_MODULE = {
+    *("stencil_components", "stencil_project_out"),
     *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil")),
     "conjugate_directions_dot",
     *(f"conjugate_directions_{way}_stencil" for way in ("toward", "along", "advance")),

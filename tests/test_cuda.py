@@ -157,6 +157,8 @@ def arguments(module):
         **{f"{stem}_matvec": (*A, x, x) for stem, A in matrices.items()},
         **{f"{stem}_matvec_dot": (*A, x, x) for stem, A in matrices.items()},
         **{f"{stem}_residual": (*A, x, x, x) for stem, A in matrices.items()},
+        "stencil_components": (grid, ints),
+        "stencil_project_out": (ints, 1, x),
         "csr_check": (*csr, 8),
         "sell_measure": (*csr, 8, one, one),
         "sell_pack": (*csr, 8, longs, longs, Claim("<i4", 1), ints, x),

@@ -85,6 +85,12 @@ struct place {
     give_way();
     return from;
   }
+  std::int32_t load(const std::int32_t* p) const { return *p; }
+  std::int32_t atomic_min(std::int32_t* p, std::int32_t v) const {
+    const std::int32_t before = *p;
+    *p = v < before ? v : before;
+    return before;
+  }
   template <class S, int count, int tag = 0>
   S* shared() const {
     alignas(16) static thread_local unsigned char memory[count * sizeof(S)];
