@@ -99,9 +99,7 @@ struct net_tensor_body {
     PYSOLVE_ROLLED
     for (int bc = 0; bc < 9; ++bc)
       add_products(at, inside, (line + bc / 3) * halo_cells + bc % 3, w, bc * tile_size, sum);
-    PYSOLVE_UNROLL
-    for (int plane = 0; plane < planes; ++plane)
-      if (i + plane < n.n0) store(lane, sum[plane], n.at(i + plane, j, k) * net_channels);
+    store(lane, sum, i, j, k);
   }
 
   // sum += products with the neighbours at one place across the planes; `first` and `row` are that place's.
@@ -131,18 +129,32 @@ struct net_tensor_body {
     }
   }
 
+  // y = relu(sum) (+ added). All is loaded before the first store, which no load could pass: they may be one array.
   // Lines are padded to whole tiles, so that every cell of one has a place.
-  PYSOLVE_BODY void store(int lane, const sum_tile& sum, index_t first) const {
+  PYSOLVE_BODY void store(int lane, const sum_tile (&sum)[planes], index_t i, index_t j, index_t k) const {
+    couple more[planes][4] = {};
+    const index_t first = n.at(i, j, k) * net_channels, step = n.n1 * n.pitch * net_channels;
     PYSOLVE_UNROLL
-    for (int e = 0; e < 8; e += 2) {
-      const index_t p = first + tile_row(lane, e) * net_channels + tile_column(lane, e);
-      couple v{positive(sum.value[e]), positive(sum.value[e + 1])};
-      if (added) {
-        const couple more = load_whole<couple>(added + p);
-        v = {v.a + more.a, v.b + more.b};
-      }
-      store_whole(y + p, v);
+    for (int plane = 0; plane < planes; ++plane) {
+      if (!added || i + plane >= n.n0) continue;
+      PYSOLVE_UNROLL
+      for (int e = 0; e < 8; e += 2)
+        more[plane][e / 2] = load_whole<couple>(added + first + plane * step + place_of(lane, e));
     }
+    PYSOLVE_UNROLL
+    for (int plane = 0; plane < planes; ++plane) {
+      if (i + plane >= n.n0) continue;
+      PYSOLVE_UNROLL
+      for (int e = 0; e < 8; e += 2) {
+        const float* const s = sum[plane].value + e;
+        const couple m = more[plane][e / 2];
+        store_whole(y + first + plane * step + place_of(lane, e),
+                    couple{positive(s[0]) + m.a, positive(s[1]) + m.b});
+      }
+    }
+  }
+  PYSOLVE_BODY static int place_of(int lane, int e) {
+    return tile_row(lane, e) * int(net_channels) + tile_column(lane, e);
   }
 };
 

@@ -8,7 +8,8 @@ import reference.direction_net as reference
 from cuda_cases import PLACES, kernels_at
 from direction_net_cases import for_kernels, random_model
 
-from pysolve import _backend
+import pysolve
+from pysolve import DirectionNet, _backend, gallery
 
 # Of the largest value. Split products keep 16 bits of each operand; plain ones are of float32.
 SPLIT, PLAIN = 4e-5, 2e-6
@@ -113,3 +114,95 @@ def residual_and_space(module, n):
     """Arguments r, d and work."""
     r = residual(n)
     return r, np.empty_like(r), np.empty(module.direction_net_work_size(n), np.float32)
+
+
+# ---- the map of residuals to directions --------------------------------------------------------------------
+
+
+def stays(device):
+    """Nothing but scalars and norms has been copied to the host."""
+    return max(getattr(device, "transfers", []), default=0) <= 4096
+
+
+def made(shape=(4, 5, 6), **options):
+    """An operator with solid cells, its network on the host and on the device, and a residual."""
+    A = gallery.obstacle_box(shape)
+    D = A.to_device("cuda")
+    return D, DirectionNet(A, **options), DirectionNet(D, **options), residual(shape).astype(float)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("mixed", SPLIT), ("single", PLAIN)])
+def test_directions_on_the_device_are_those_on_the_host(device, precision, tolerance):
+    _, host, net, r = made(precision=precision)
+    expected, d = host @ r, net @ device.asarray(r)
+    assert isinstance(d, device.ndarray)
+    assert (d.dtype, d.shape) == (expected.dtype, expected.shape)
+    assert stays(device)
+    np.testing.assert_allclose(device.asnumpy(d), expected, rtol=0, atol=tolerance * abs(expected).max())
+    both = net @ device.asarray(np.stack([r, 2 * r], axis=1))
+    np.testing.assert_array_equal(device.asnumpy(both[:, 0]), device.asnumpy(d))
+
+
+def test_a_direction_looks_at_no_number_of_the_device(device):
+    _, _, net, r = made()
+    r = device.asarray(r)
+    getattr(device, "transfers", []).clear()
+    net @ r
+    assert not getattr(device, "transfers", [])
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 1e-300, 1e300])
+def test_residuals_of_any_size_have_directions(device, value):
+    _, _, net, r = made((3, 4, 5))
+    d = device.asnumpy(net @ device.asarray(value * r))
+    if np.isfinite(value):
+        expected = device.asnumpy(net @ device.asarray(r))
+        np.testing.assert_allclose(d, value * expected, rtol=1e-4, atol=1e-5 * value)
+    else:
+        assert not np.isfinite(d).any()
+
+
+def test_an_operator_without_arrays_serves_both_places_with_weights_moved_once(device):
+    net, r = DirectionNet(gallery.poisson((3, 4, 5))), residual((3, 4, 5)).astype(float)
+    there = device.asarray(r)
+    expected, d = net @ r, net @ there
+    np.testing.assert_allclose(device.asnumpy(d), expected, rtol=0, atol=SPLIT * abs(expected).max())
+    twin = net._twin
+    net @ there
+    assert net._twin is twin
+    assert net.to_device("cuda").to_device("cpu")._place == "cpu"
+
+
+def test_arrays_in_two_places_are_refused(device):
+    D, host, net, r = made((3, 4, 5))
+    with pytest.raises(TypeError, match="on the host"):
+        net @ r
+    with pytest.raises(TypeError, match="on the host"):
+        host @ device.asarray(r)
+    with pytest.raises(TypeError, match=r"\(DirectionNet\) is on the host"):
+        pysolve.conjugate_directions(D, device.asarray(r), M=host)
+    with pytest.raises(ValueError, match='precision must be "mixed" or "single", not "half"'):
+        DirectionNet(D, precision="half")
+
+
+def test_solves_with_the_network_run_on_the_device(device):
+    D, host, net, r = made()
+    b = np.where(device.asnumpy(D.decoupled).ravel(), 0.0, r)
+    result = pysolve.conjugate_directions(D, device.asarray(b), M=net, rtol=1e-4)
+    A = D.to_device("cpu")
+    expected = pysolve.conjugate_directions(A, b, M=host, rtol=1e-4)
+    assert isinstance(result.x, device.ndarray)
+    assert stays(device)
+    assert result.converged
+    assert result.iterations <= expected.iterations + 1
+    assert np.linalg.norm(b - A @ device.asnumpy(result.x)) <= 1e-4 * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("precision", ["mixed", "single"])
+def test_a_network_that_knows_nothing_cannot_make_a_solve_wrong(device, precision):
+    D, _, net, r = made((3, 4, 5), model=random_model(seed=3), precision=precision)
+    b = np.where(device.asnumpy(D.decoupled).ravel(), 0.0, r)
+    result = pysolve.conjugate_directions(D, device.asarray(b), M=net, rtol=1e-6, maxiter=20)
+    true = np.linalg.norm(b - D.to_device("cpu") @ device.asnumpy(result.x))
+    assert result.residual_norms[-1] == pytest.approx(true, rel=1e-9)
+    assert result.converged == (true <= 1e-6 * np.linalg.norm(b))
