@@ -54,9 +54,10 @@ struct multilevel_first_steps_body {
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
     const auto scaled = [this](index_t cell) { return float(r[cell] * factor) * inverse[cell]; };
     over_columns(A.n, A.n[0], longest_run, at, [&](index_t first, index_t last, index_t j, index_t k) {
-      march<Faces>(A, first, last - first, j, k, scaled, [&](index_t, index_t cell, float here, float v) {
+      march<Faces>(A, first, last, j, k, scaled, [&](index_t, index_t cell, float here, float v) {
+        const float D = inverse[cell];
         u[cell] = here;
-        x[cell] = a * here - c * inverse[cell] * v;
+        x[cell] = a * here - c * D * v;
       });
     });
   }
@@ -77,9 +78,11 @@ struct multilevel_step_body {
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
     const auto value = [this](index_t cell) { return x[cell]; };
     over_columns(A.n, A.n[0], longest_run, at, [&](index_t first, index_t last, index_t j, index_t k) {
-      march<Faces>(A, first, last - first, j, k, value, [&](index_t, index_t cell, float here, float v) {
-        const float D = inverse[cell];
-        y[cell] = D > 0 ? T(here + tau * (u[cell] - D * v)) * factor : keep ? keep[cell] : T(0);
+      march<Faces>(A, first, last, j, k, value, [&](index_t, index_t cell, float here, float v) {
+        const float D = inverse[cell], right = u[cell];
+        T value = T(here + tau * (right - D * v)) * factor;
+        if (!(D > 0)) value = keep ? keep[cell] : T(0);
+        y[cell] = value;
       });
     });
   }
@@ -92,7 +95,8 @@ struct residual_in_cell {
   T factor;
   const float* inverse;
   PYSOLVE_BODY float operator()(index_t cell, float v) const {
-    return inverse[cell] > 0 ? float(r[cell] * factor) - v : 0.0f;
+    const float right = float(r[cell] * factor), D = inverse[cell];
+    return D > 0 ? right - v : 0.0f;
   }
 };
 
@@ -107,7 +111,7 @@ struct multilevel_rest_body {
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
     const auto value = [this](index_t cell) { return x[cell]; };
     over_columns(A.n, A.n[0], longest_run, at, [&](index_t first, index_t last, index_t j, index_t k) {
-      march<Faces>(A, first, last - first, j, k, value,
+      march<Faces>(A, first, last, j, k, value,
                    [&](index_t, index_t cell, float, float v) { y[cell] = rest(cell, v); });
     });
   }

@@ -22,28 +22,31 @@ struct multilevel_rest_in_pairs_body {
       const bool left = to.high(to.before(first)) >= 0, right = to.low(to.after(end - 1)) >= 0;
       const index_t last = 2 * end < A.n[0] ? 2 * end : A.n[0];  // past the cells of the run
       float* out = coarse + (first * A.n[1] + j) * A.n[2] + k;
-      run(2 * first - left, last - 2 * first + left + right, j, k, out, end - first);
+      run(2 * first - left, last + right, right, j, k, out);
     });
   }
-  // The cells of one run, the first of them perhaps at -1, into n pairs.
-  PYSOLVE_BODY void run(index_t first, index_t count, index_t j, index_t k, float* out, index_t n) const {
+  // The cells of one run into its pairs. The first may be at -1, the last at n[0]: beyond the ends of a periodic box.
+  // The last one belongs to the pair after the run with `right`.
+  PYSOLVE_BODY void run(index_t first, index_t last, bool right, index_t j, index_t k, float* out) const {
     const index_t plane = A.n[1] * A.n[2];
-    index_t pair = -1;
-    float total = 0, carry = 0;  // of the pair at hand, and what its high cell has for the next one
-    march<Faces>(
-        A, first, count, j, k, [this](index_t cell) { return x[cell]; },
-        [&](index_t i, index_t cell, float, float v) {
-          const float f = rest(cell, v), beyond = to.alpha[cell] * f, own = f - beyond;
-          if (i % 2) {
-            total += own;
-            carry = beyond;
-            return;
-          }
-          if (pair >= 0) out[pair * plane] = total + beyond;
-          ++pair;
-          total = carry + own;
-        });
-    if (pair == n - 1) out[pair * plane] = total;
+    bool inside = false;         // whether there is a pair at hand
+    float total = 0, carry = 0;  // of that pair, and what its high cell has for the next one
+    const auto value = [this](index_t cell) { return x[cell]; };
+    const auto gather = [&](index_t i, index_t cell, float, float v) {
+      const float share = to.alpha[cell], f = rest(cell, v), beyond = share * f, own = f - beyond;
+      const bool high = i % 2;
+      if (inside && !high) {
+        *out = total + beyond;
+        out += plane;
+      }
+      total = high ? total + own : carry + own;
+      carry = beyond;
+      inside |= !high;
+    };
+    if (first < 0) march<Faces>(A, first + A.n[0], A.n[0], j, k, value, gather);
+    march<Faces>(A, first < 0 ? 0 : first, last < A.n[0] ? last : A.n[0], j, k, value, gather);
+    if (last > A.n[0]) march<Faces>(A, 0, last - A.n[0], j, k, value, gather);
+    if (!right) *out = total;
   }
 };
 
@@ -71,11 +74,11 @@ PYSOLVE_BODY float restricted(const axis_transfer* to, const float* fine, const 
     const axis_transfer& t = to[count - 1];
     const index_t I = at.along(t.axis);
     const auto cell = [&](index_t i, bool inside) {
-      if (i < 0) return 0.0f;
-      const box_place place = at.moved(t.axis, i);
+      const box_place place = at.moved(t.axis, i < 0 ? 2 * I : i);  // where there is none, read without use
       const index_t here = place.in(t.n);
       const float share = t.alpha[here], f = count == 1 ? fine[here] : restricted<count - 1>(to, fine, place);
-      return (inside ? 1 - share : share) * f;
+      const float v = (inside ? 1 - share : share) * f;
+      return i < 0 ? 0.0f : v;
     };
     return cell(2 * I, true) + cell(t.high(I), true) + cell(t.high(t.before(I)), false) +
            cell(t.low(t.after(I)), false);
@@ -93,8 +96,8 @@ PYSOLVE_BODY float prolonged(const axis_transfer* to, const float* coarse, const
     else
       return prolonged<count - 1>(to + 1, coarse, place);
   };
-  const float own = pair(I), other = J >= 0 ? pair(J) : 0.0f;
-  return own + to->alpha[at.in(to->n)] * (other - own);
+  const float share = to->alpha[at.in(to->n)], own = pair(I), beside = pair(J < 0 ? I : J);
+  return own + share * ((J < 0 ? 0.0f : beside) - own);
 }
 
 // visit(cell, its place) for all cells of a box.
