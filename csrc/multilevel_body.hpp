@@ -39,10 +39,12 @@ struct multilevel_largest_body {
 };
 
 constexpr index_t longest_run = 32;  // cells, of which two neighbours are read besides
+constexpr int walk_blocks = 3;  // a multiprocessor: 80 registers a thread, and some 45 kB of loads under way
 
 // u = factor D r, and x = (a - c D A) u: two steps from x = 0, with a = tau_0 + tau_1, c = tau_0 tau_1.
 template <class Faces, class T>
 struct multilevel_first_steps_body {
+  static constexpr int blocks_at_once = walk_blocks;
   grid<float> A;
   const T* r;
   T factor;
@@ -66,6 +68,7 @@ struct multilevel_first_steps_body {
 // y = x + tau (u - D A x), times factor; in solid cells what `keep` holds there, or 0. keep may be y.
 template <class Faces, class T>
 struct multilevel_step_body {
+  static constexpr int blocks_at_once = walk_blocks;
   grid<float> A;
   const float *u, *inverse;
   float tau;

@@ -45,6 +45,7 @@ struct coarse_box {
 // and the cells beside it, which reach into its first and its last pair.
 template <class Faces, class T>
 struct multilevel_rest_in_pairs_body {
+  static constexpr int blocks_at_once = walk_blocks;
   static constexpr index_t longest = longest_run / 2;
   grid<float> A;
   axis_transfer to;  // along axis 0

@@ -146,6 +146,7 @@ PYSOLVE_AT_PLACE void over_solved_rows(const Place& at, const float* inverse, in
 
 // Levels of few cells, the first of them with right-hand side r, and the coarsest box below them: one block.
 struct multilevel_bottom_body {
+  static constexpr int blocks_at_once = 1;
   int n_levels, n_steps;
   cycle_level levels[max_bottom];
   float tau[max_steps];
