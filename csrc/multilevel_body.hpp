@@ -39,10 +39,12 @@ struct multilevel_largest_body {
 };
 
 constexpr index_t longest_run = 32;  // cells, of which two neighbours are read besides
+constexpr int walk_blocks = 3;  // a multiprocessor: 80 registers a thread, and some 45 kB of loads under way
 
 // u = factor D r, and x = (a - c D A) u: two steps from x = 0, with a = tau_0 + tau_1, c = tau_0 tau_1.
 template <class Faces, class T>
 struct multilevel_first_steps_body {
+  static constexpr int blocks_at_once = walk_blocks;
   grid<float> A;
   const T* r;
   T factor;
@@ -54,9 +56,10 @@ struct multilevel_first_steps_body {
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
     const auto scaled = [this](index_t cell) { return float(r[cell] * factor) * inverse[cell]; };
     over_columns(A.n, A.n[0], longest_run, at, [&](index_t first, index_t last, index_t j, index_t k) {
-      march<Faces>(A, first, last - first, j, k, scaled, [&](index_t, index_t cell, float here, float v) {
+      march<Faces>(A, first, last, j, k, scaled, [&](index_t, index_t cell, float here, float v) {
+        const float D = inverse[cell];
         u[cell] = here;
-        x[cell] = a * here - c * inverse[cell] * v;
+        x[cell] = a * here - c * D * v;
       });
     });
   }
@@ -65,6 +68,7 @@ struct multilevel_first_steps_body {
 // y = x + tau (u - D A x), times factor; in solid cells what `keep` holds there, or 0. keep may be y.
 template <class Faces, class T>
 struct multilevel_step_body {
+  static constexpr int blocks_at_once = walk_blocks;
   grid<float> A;
   const float *u, *inverse;
   float tau;
@@ -77,9 +81,11 @@ struct multilevel_step_body {
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
     const auto value = [this](index_t cell) { return x[cell]; };
     over_columns(A.n, A.n[0], longest_run, at, [&](index_t first, index_t last, index_t j, index_t k) {
-      march<Faces>(A, first, last - first, j, k, value, [&](index_t, index_t cell, float here, float v) {
-        const float D = inverse[cell];
-        y[cell] = D > 0 ? T(here + tau * (u[cell] - D * v)) * factor : keep ? keep[cell] : T(0);
+      march<Faces>(A, first, last, j, k, value, [&](index_t, index_t cell, float here, float v) {
+        const float D = inverse[cell], right = u[cell];
+        T value = T(here + tau * (right - D * v)) * factor;
+        if (!(D > 0)) value = keep ? keep[cell] : T(0);
+        y[cell] = value;
       });
     });
   }
@@ -92,7 +98,8 @@ struct residual_in_cell {
   T factor;
   const float* inverse;
   PYSOLVE_BODY float operator()(index_t cell, float v) const {
-    return inverse[cell] > 0 ? float(r[cell] * factor) - v : 0.0f;
+    const float right = float(r[cell] * factor), D = inverse[cell];
+    return D > 0 ? right - v : 0.0f;
   }
 };
 
@@ -107,7 +114,7 @@ struct multilevel_rest_body {
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
     const auto value = [this](index_t cell) { return x[cell]; };
     over_columns(A.n, A.n[0], longest_run, at, [&](index_t first, index_t last, index_t j, index_t k) {
-      march<Faces>(A, first, last - first, j, k, value,
+      march<Faces>(A, first, last, j, k, value,
                    [&](index_t, index_t cell, float, float v) { y[cell] = rest(cell, v); });
     });
   }

@@ -22,7 +22,6 @@
 #include <vector>
 
 #include "multilevel.hpp"
-#include "shared.hpp"
 
 namespace pysolve {
 
@@ -40,15 +39,8 @@ struct axis_transfer {
   int axis;
   bool periodic;
   const float* alpha;
-  PYSOLVE_SHARED index_t n_along() const { return axis == 0 ? n[0] : axis == 1 ? n[1] : n[2]; }
-  PYSOLVE_SHARED index_t n_pairs() const { return (n_along() + 1) / 2; }
   // Cells of the box of pairs along an axis.
-  PYSOLVE_SHARED index_t n_coarse(int a) const { return a == axis ? n_pairs() : n[a]; }
-  // The pair before and after pair I, and the high and low cell of a pair, or -1.
-  PYSOLVE_SHARED index_t before(index_t I) const { return I > 0 ? I - 1 : periodic ? n_pairs() - 1 : -1; }
-  PYSOLVE_SHARED index_t after(index_t I) const { return I + 1 < n_pairs() ? I + 1 : periodic ? 0 : -1; }
-  PYSOLVE_SHARED index_t high(index_t I) const { return I >= 0 && 2 * I + 1 < n_along() ? 2 * I + 1 : -1; }
-  PYSOLVE_SHARED index_t low(index_t I) const { return I >= 0 ? 2 * I : -1; }
+  index_t n_coarse(int a) const { return a == axis ? (n[a] + 1) / 2 : n[a]; }
 };
 
 // A level and its transfers to the next one, along axes that rise: to[t] of the box that is left after t of them.

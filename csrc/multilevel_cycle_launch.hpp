@@ -34,29 +34,56 @@ PYSOLVE_BODY float* solution_of(const cycle_level& level, int n_steps) {
   return level.inverse && n_steps % 2 ? level.y : level.x;
 }
 
-// level.coarse = P^T fine along the axes from `done` on: one or two (with three the first is that of the rows).
+// level.coarse = P^T fine along the axes from `done` on: any one, or both others than that of the rows, which the walk
+// over the residual takes.
 PYSOLVE_EITHER_SIDE
 template <class Run>
 PYSOLVE_BODY void restrict_axes(Run& run, const cycle_level& level, int done, const float* fine) {
   const axis_transfer* to = level.to + done;
-  if (level.n_axes - done == 1)
+  const int count = level.n_axes - done;
+  if (count == 2)
+    run.run(multilevel_restrict_axes_body<2, 1>{{to[0], to[1]}, fine, level.coarse});
+  else if (count == 1 && to->axis == 0)
+    run.run(multilevel_restrict_axes_body<0>{{to[0]}, fine, level.coarse});
+  else if (count == 1 && to->axis == 1)
     run.run(multilevel_restrict_axes_body<1>{{to[0]}, fine, level.coarse});
-  else if (level.n_axes - done == 2)
-    run.run(multilevel_restrict_axes_body<2>{{to[0], to[1]}, fine, level.coarse});
+  else if (count == 1)
+    run.run(multilevel_restrict_axes_body<2>{{to[0]}, fine, level.coarse});
+}
+
+PYSOLVE_EITHER_SIDE
+template <int... axes, class Run>
+PYSOLVE_BODY void prolong_along(Run& run, const cycle_level& l, const float* coarse) {
+  const bool add = l.inverse != nullptr;
+  if constexpr (sizeof...(axes) == 1)
+    run.run(multilevel_prolong_axes_body<axes...>{{l.to[0]}, coarse, l.scale, add, l.x});
+  else if constexpr (sizeof...(axes) == 2)
+    run.run(multilevel_prolong_axes_body<axes...>{{l.to[0], l.to[1]}, coarse, l.scale, add, l.x});
+  else
+    run.run(multilevel_prolong_axes_body<axes...>{{l.to[0], l.to[1], l.to[2]}, coarse, l.scale, add, l.x});
 }
 
 PYSOLVE_EITHER_SIDE
 template <class Run>
 PYSOLVE_BODY void prolong_axes(Run& run, const cycle_level& level, const float* coarse) {
-  const axis_transfer* to = level.to;
-  const float scale = level.scale;
-  const bool add = level.inverse != nullptr;
-  if (level.n_axes == 1)
-    run.run(multilevel_prolong_axes_body<1>{{to[0]}, coarse, scale, add, level.x});
-  else if (level.n_axes == 2)
-    run.run(multilevel_prolong_axes_body<2>{{to[0], to[1]}, coarse, scale, add, level.x});
-  else
-    run.run(multilevel_prolong_axes_body<3>{{to[0], to[1], to[2]}, coarse, scale, add, level.x});
+  int axes = 0;  // bit a: whether axis a is among them
+  for (int t = 0; t < level.n_axes; ++t) axes |= 1 << level.to[t].axis;
+  switch (axes) {
+    case 1:
+      return prolong_along<0>(run, level, coarse);
+    case 2:
+      return prolong_along<1>(run, level, coarse);
+    case 4:
+      return prolong_along<2>(run, level, coarse);
+    case 3:
+      return prolong_along<0, 1>(run, level, coarse);
+    case 5:
+      return prolong_along<0, 2>(run, level, coarse);
+    case 6:
+      return prolong_along<1, 2>(run, level, coarse);
+    default:
+      return prolong_along<0, 1, 2>(run, level, coarse);
+  }
 }
 
 // From the right-hand side factor r of a level with sweeps to that of the next one, level.coarse.
@@ -119,6 +146,7 @@ PYSOLVE_AT_PLACE void over_solved_rows(const Place& at, const float* inverse, in
 
 // Levels of few cells, the first of them with right-hand side r, and the coarsest box below them: one block.
 struct multilevel_bottom_body {
+  static constexpr int blocks_at_once = 1;
   int n_levels, n_steps;
   cycle_level levels[max_bottom];
   float tau[max_steps];

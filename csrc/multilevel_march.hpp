@@ -58,9 +58,11 @@ struct cell_beside {
     else if (s == side::periodic)
       step = -direction * end * stride;
   }
+  // Read where nothing is, too: a branch would keep the processor from issuing all loads of a cell at once.
   template <class Get>
   PYSOLVE_BODY float value(const Get& get, index_t cell) const {
-    return there ? get(cell + step) : 0.0f;
+    const float v = get(cell + step);
+    return there ? v : 0.0f;
   }
 };
 
@@ -81,21 +83,25 @@ struct constant_faces {
   }
 };
 
-// The same with a weight for each face; there are none along axis 1 in a 2-D box.
+// The same with a weight for each face. In a 2-D box, whose values at y0 and y1 are the cell's own, there are none along
+// axis 1: others are read in their place.
 struct array_faces {
   const grid<float>& A;
+  const float* y;
   index_t plane, row, j;
   PYSOLVE_BODY array_faces(const grid<float>& grid, index_t j_, index_t)
-      : A(grid), plane(A.n[1] * A.n[2]), row(A.n[2]), j(j_) {}
+      : A(grid),
+        y(A.weights[1] ? A.weights[1] : A.weights[0]),
+        plane(A.n[1] * A.n[2]),
+        row(A.weights[1] ? A.n[2] : 0),
+        j(j_) {}
   PYSOLVE_BODY float times(const cell_values& v, index_t cell, index_t i) const {
-    const float *x = A.weights[0] + cell, *z = A.weights[2] + cell + i * A.n[1] + j;
-    float sum = x[0] * (v.here - v.x0) + x[plane] * (v.here - v.x1);
-    if (A.weights[1]) {
-      const float* y = A.weights[1] + cell + i * row;
-      sum += y[0] * (v.here - v.y0) + y[row] * (v.here - v.y1);
-    }
-    return sum +
-           ((A.shift ? A.shift[cell] : A.shift0) * v.here + z[0] * (v.here - v.z0) + z[1] * (v.here - v.z1));
+    const index_t along_y = cell + i * row, along_z = cell + i * A.n[1] + j;
+    const float x0 = A.weights[0][cell], x1 = A.weights[0][cell + plane], y0 = y[along_y],
+                y1 = y[along_y + row], z0 = A.weights[2][along_z], z1 = A.weights[2][along_z + 1],
+                shift = A.shift ? A.shift[cell] : A.shift0;
+    return x0 * (v.here - v.x0) + x1 * (v.here - v.x1) + y0 * (v.here - v.y0) + y1 * (v.here - v.y1) +
+           (shift * v.here + z0 * (v.here - v.z0) + z1 * (v.here - v.z1));
   }
 };
 
@@ -108,19 +114,18 @@ void with_faces_of(const grid<float>& A, F&& f) {
     f.template operator()<constant_faces>();
 }
 
-// visit(i, cell, x there, A x there) for `count` planes from `first` on (-1: the last plane), at (j, k); get(cell) is x.
-// Beyond the last plane the first follows.
+// visit(i, cell, x there, A x there) for the planes first <= i < last at (j, k); get(cell) is x.
 template <class Faces, class Get, class Visit>
-PYSOLVE_BODY void march(const grid<float>& A, index_t first, index_t count, index_t j, index_t k,
+PYSOLVE_BODY void march(const grid<float>& A, index_t first, index_t last, index_t j, index_t k,
                         const Get& get, Visit&& visit) {
-  const index_t plane = A.n[1] * A.n[2];
+  const index_t plane = A.n[1] * A.n[2], end = A.n[0] - 1;
   const cell_beside y0(A, 1, j, A.n[2], -1), y1(A, 1, j, A.n[2], +1), z0(A, 2, k, 1, -1), z1(A, 2, k, 1, +1);
+  const cell_beside top(A, 0, end, plane, +1);
   const Faces faces(A, j, k);
-  index_t i = first < 0 ? A.n[0] - 1 : first, cell = i * plane + j * A.n[2] + k;
-  float before = cell_beside(A, 0, i, plane, -1).value(get, cell), here = get(cell);
-  while (count-- > 0) {
-    const cell_beside next(A, 0, i, plane, +1);
-    const float after = next.value(get, cell);
+  index_t cell = first * plane + j * A.n[2] + k;
+  float before = cell_beside(A, 0, first, plane, -1).value(get, cell), here = get(cell);
+  for (index_t i = first; i < last; ++i, cell += plane) {
+    const float next = get(cell + (i < end ? plane : top.step)), after = i < end || top.there ? next : 0.0f;
     const cell_values v{here,
                         before,
                         after,
@@ -131,8 +136,6 @@ PYSOLVE_BODY void march(const grid<float>& A, index_t first, index_t count, inde
     visit(i, cell, here, faces.times(v, cell, i));
     before = here;
     here = after;
-    i = i + 1 < A.n[0] ? i + 1 : 0;
-    cell += next.step;
   }
 }
 
