@@ -127,7 +127,8 @@ def test_every_grid_solver(device, method):
     rows = [V[::5]] * 2
     here = host.posterior.variance(rows)
     there = device.asnumpy(found.posterior.variance([device.asarray(part) for part in rows]))
-    np.testing.assert_allclose(there, here, rtol=0, atol=1e-6 * here.max())
+    most = 1e-4 if method == "iterative" else 1e-6  # whose draws are solved to 1e-6
+    np.testing.assert_allclose(there, here, rtol=0, atol=most * here.max())
 
 
 def test_a_plane_with_varying_coefficients_calls_functions_with_device_arrays(device):
