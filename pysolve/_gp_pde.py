@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._backend import device_of
 from pysolve._gallery_arguments import generator
 from pysolve._gp_pde_arguments import parse
-from pysolve._gp_pde_finish import conditions_missed, finished_dense, finished_joint, solved_large
+from pysolve._gp_pde_finish import conditions_missed, finished_dense, solved_large
 from pysolve._gp_pde_held_out import held_out_residual
-from pysolve._gp_pde_joint import JointProblem, minimise_joint
+from pysolve._gp_pde_joint_solve import solved_jointly
 from pysolve._gp_pde_kernels import Kernel, as_kernel, axis_features, widest_spread
 from pysolve._gp_pde_newton import Solved, solve
 from pysolve._gp_pde_outcome import GPStatus
+from pysolve._gp_pde_place import place_of
 from pysolve._gp_pde_problem import Problem
 from pysolve._gp_pde_progress import as_report
 from pysolve._gp_pde_result import GPSolution
@@ -29,7 +31,6 @@ HELD_OUT = 1e-4  # relative residual between the points up to which exact equati
 MOST_DENSE = 500  # features up to which rows are written out where another solver can do it too
 MOST_WITH_EVIDENCE = 1500  # the same where the noise asks for weights by evidence
 MOST_EVER = 4000  # and where nothing else can: unknown numbers
-JOINT_OPTIONS = {"Q", "freq_scale", "lambda_b", "jitter", "optimiser", "maxiter", "learning_rate"}
 
 
 def gp_pde(
@@ -70,7 +71,8 @@ def gp_pde(
         number, an array on the grid, a callable of the coordinates (arrays of the grid's shape), or an unknown number
         by name (a str or `Unknown`), or a list of `Unknown` whose sum it is.
     f : float, array_like of the shape of the grid, callable or list
-        Right side, NaN where it is unknown. A list is a sum, parts of which may be `Unknown`.
+        Right side, NaN where it is unknown. A list is a sum, parts of which may be `Unknown`. On the GPU where it is a
+        CuPy array; then so are the other arrays (but axes), and functions are given CuPy arrays.
     axes : array_like of shape (N,), or sequence of d of them
         Points of each axis, increasing, for d = 1, 2 or 3; not necessarily equidistant. Time is an axis like others.
     boundary : sequence of d
@@ -109,12 +111,14 @@ def gp_pde(
     Returns
     -------
     GPSolution
-        With ``u`` on the grid, ``predict`` anywhere, ``std``, ``sample``, ``coefficients``, ``status``.
+        With ``u`` on the grid, ``predict`` anywhere, ``std``, ``sample``, ``coefficients``, ``status``; on the GPU
+        where `f` is.
 
     Raises
     ------
     ValueError, TypeError
-        For a wrong argument: it is named, with its value and what was expected.
+        For a wrong argument: it is named, with its value and what was expected. TypeError too for arrays some of
+        which are on the GPU and some on the host.
 
     Warns
     -----
@@ -127,6 +131,11 @@ def gp_pde(
     O(R^3); beyond, where the equation is a Kronecker sum with conditions on all sides, fast diagonalisation at O(R
     sum R_j), otherwise conjugate gradients with Kronecker products. A numerical outcome never raises: see
     `GPSolution.status`.
+
+    For arrays on the GPU all that is of the size of the grid stays there. To the host are copied: axes; what the
+    search for frequencies needs of `f` and the sides, 16 combinations of their lines along each axis; where rows are
+    written out, vectors of a number for each feature (at most 4000); the points of measurements (in one dimension
+    their values too). The matrices of single axes are made on the host. ``method="joint"`` takes NumPy arrays only.
 
     References
     ----------
@@ -156,27 +165,29 @@ def gp_pde(
     True
     """
     started = time.perf_counter()
-    problem = parse(operator, f, axes, boundary, noise, data, nonlinear)
-    report = as_report(progress)
-    generator(rng)
-    if method == "joint":
-        return _joint(problem, kernel, options or {}, report, started)
-    if method != "least-squares":
-        raise ValueError(f"method must be 'least-squares' or 'joint', got {method!r}")
-    if options:
-        raise ValueError(f"options are for method='joint', got {options!r:.80}")
-    chosen = as_kernel(kernel, frequencies, problem)
-    if chosen.frequencies is None:
-        mus, spreads = frequencies_from(problem, refine)
-    else:
-        mus, spreads = chosen.frequencies, (SPREAD,) * len(problem.axes)
-    timings = {"frequencies": time.perf_counter() - started}
-    result = _solved(problem, chosen, mus, spreads, report, timings, rng)
-    result = checked_between(result, problem, operator, f)
-    timings["solve"] = time.perf_counter() - started - timings["frequencies"]
-    if return_std:
-        _ = result.std
-    timings["total"] = time.perf_counter() - started
+    like = place_of(operator, f, axes, boundary, noise, data)
+    with device_of(like):
+        problem = parse(operator, f, axes, boundary, noise, data, nonlinear, like)
+        report = as_report(progress)
+        generator(rng)
+        if method == "joint":
+            return solved_jointly(problem, kernel, options or {}, report, started)
+        if method != "least-squares":
+            raise ValueError(f"method must be 'least-squares' or 'joint', got {method!r}")
+        if options:
+            raise ValueError(f"options are for method='joint', got {options!r:.80}")
+        chosen = as_kernel(kernel, frequencies, problem)
+        if chosen.frequencies is None:
+            mus, spreads = frequencies_from(problem, refine)
+        else:
+            mus, spreads = chosen.frequencies, (SPREAD,) * len(problem.axes)
+        timings = {"frequencies": time.perf_counter() - started}
+        result = _solved(problem, chosen, mus, spreads, report, timings, rng)
+        result = checked_between(result, problem, operator, f)
+        timings["solve"] = time.perf_counter() - started - timings["frequencies"]
+        if return_std:
+            _ = result.std
+        timings["total"] = time.perf_counter() - started
     return result
 
 
@@ -251,38 +262,3 @@ def is_dense(problem: Problem, features: tuple) -> bool:
         return True
     noisy = not problem.exact or (problem.data is not None and np.any(problem.data.sd > 0))
     return size <= (MOST_WITH_EVIDENCE if noisy else MOST_DENSE)
-
-
-def _joint(
-    problem: Problem, kernel: Any, options: Mapping[str, Any], report: Callable[[str], Any], started: float
-) -> GPSolution:
-    """The paper's own objective."""
-    unknown = set(options) - JOINT_OPTIONS
-    if unknown:
-        raise ValueError(
-            f"options of method='joint' are {', '.join(sorted(JOINT_OPTIONS))}, got {sorted(unknown)}"
-        )
-    plain = all(face.b == 0 for face in problem.faces) and not problem.periodic
-    if not plain or problem.unknowns or problem.data is not None or not problem.exact:
-        raise ValueError(
-            "method='joint' takes values of u at the sides only, no noise, data or unknown numbers"
-        )
-    sides: list[list[Any]] = [[None, None] for _ in problem.axes]
-    for face in problem.faces:
-        sides[face.axis][face.end] = face.g / face.a
-    numbers = {name: options[name] for name in ("Q", "freq_scale", "lambda_b", "jitter") if name in options}
-    given = JointProblem(
-        problem.axes,
-        problem.summed_terms,
-        problem.f,
-        [tuple(pair) for pair in sides],
-        problem.nonlinear,
-        kernel,
-        **numbers,
-    )
-    steering = {name: options[name] for name in ("optimiser", "maxiter", "learning_rate") if name in options}
-    found = minimise_joint(
-        given, callback=lambda step, loss: report(f"joint step {step}: loss {loss:.6g}"), **steering
-    )
-    seconds = time.perf_counter() - started
-    return finished_joint(problem, found, {"frequencies": 0.0, "solve": seconds, "total": seconds})

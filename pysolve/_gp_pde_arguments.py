@@ -11,7 +11,6 @@ import numpy as np
 from pysolve._backend import zeros
 from pysolve._gp_pde_coordinates import as_axes, on_grid, real_array
 from pysolve._gp_pde_device import spread
-from pysolve._gp_pde_place import place_of
 from pysolve._gp_pde_problem import Measurements, Problem, Source, Term
 from pysolve._gp_pde_sides import as_faces, warn_of_corners, warn_of_periods
 
@@ -43,9 +42,10 @@ class Unknown:
     shape: Any = 1.0
 
 
-def parse(operator: Any, f: Any, axes: Any, boundary: Any, noise: Any, data: Any, nonlinear: Any) -> Problem:
-    """All arguments that describe the problem; TypeError where they are in several places."""
-    like = place_of(operator, f, axes, boundary, noise, data)
+def parse(
+    operator: Any, f: Any, axes: Any, boundary: Any, noise: Any, data: Any, nonlinear: Any, like: Any = None
+) -> Problem:
+    """All arguments that describe the problem, whose arrays are where `like` is."""
     points = as_axes(axes)
     starts: dict[str, float] = {}
     terms = as_terms(operator, points, starts, like)

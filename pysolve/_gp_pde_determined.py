@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.interpolate
@@ -144,9 +145,7 @@ def _points(x: np.ndarray, n: int) -> np.ndarray:
     return np.concatenate([x[:1], inner, x[-1:]])
 
 
-def _moved(
-    values: float | np.ndarray, old: Sequence[np.ndarray], new: Sequence[np.ndarray], method: str = "linear"
-) -> float | np.ndarray:
+def _moved(values: Any, old: Sequence[np.ndarray], new: Sequence[np.ndarray], method: str = "linear") -> Any:
     """Values on the grid of the old axes, interpolated to the new ones; on the host."""
     if np.ndim(values) == 0 or not old:
         return to_host(values)

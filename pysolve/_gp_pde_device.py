@@ -57,6 +57,13 @@ def lower_cholesky(A: Any) -> Any:
         return None
 
 
+def cholesky_solve(L: Any, b: Any) -> Any:
+    """A^-1 b for A = L L^T."""
+    if on_device(L):
+        return solve_triangular(L, solve_triangular(L, b, lower=True), "T", lower=True)
+    return scipy.linalg.cho_solve((L, True), b, check_finite=False)
+
+
 def reciprocal_condition(R: Any, size: float) -> float:
     """About 1 / (size ||(R^T R)^-1||_1), by Hager's estimate, as LAPACK's pocon: five pairs of solves at most."""
     xp, n = namespace(R), R.shape[0]

@@ -29,8 +29,9 @@ def gmres(
     if size == 0:
         return right, 0
     V[0] = right.ravel() / size
-    wanted, y = np.zeros(most + 1), np.zeros(0)
+    wanted = np.zeros(most + 1)
     wanted[0] = size
+    y: np.ndarray = np.zeros(0)
     for k in range(most):
         w = image(V[k].reshape(shape)).ravel()
         for _ in range(2):

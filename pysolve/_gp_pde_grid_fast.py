@@ -91,7 +91,8 @@ class TensorSolver:
         size = np.abs(total)
         tiny = size <= 1e-13 * (float(size.max()) if size.size else 0.0)
         self.singular = bool(tiny.any())
-        self.divisor = np.where(tiny, np.inf, total)
+        # Complex numbers over inf are NaN on the device.
+        self.divisor = np.where(tiny, 1e300 if on_device(like) else np.inf, total)
         if not any(S.dtype.kind == "c" for S in self.from_modes):
             self.divisor = self.divisor.real
 

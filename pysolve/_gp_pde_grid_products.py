@@ -15,7 +15,9 @@ def mode_product(A: np.ndarray, X: np.ndarray, axis: int) -> np.ndarray:
     shape = (*X.shape[:axis], A.shape[0], *X.shape[axis + 1 :])
     if right == 1:
         return (X.reshape(left, X.shape[axis]) @ A.T).reshape(shape)
-    return np.matmul(A, X.reshape(left, X.shape[axis], right)).reshape(shape)
+    if left == 1:
+        return (A @ X.reshape(X.shape[axis], right)).reshape(shape)
+    return (A @ X.reshape(left, X.shape[axis], right)).reshape(shape)
 
 
 def chain(factors: Sequence[np.ndarray | None], X: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -139,15 +140,15 @@ def split_term(
     """a F_1 x ... x F_d as terms with numbers for coefficients; as it is where the coefficient is not of low rank."""
     if np.ndim(a) == 0:
         return [(a, factors)]
-    a = as_scalar_or_array(a)
-    varying = [j for j, n in enumerate(a.shape) if n > 1]
+    field: np.ndarray = as_scalar_or_array(a)
+    varying = [j for j, n in enumerate(field.shape) if n > 1]
     if len(varying) <= 1:
-        line = to_host(a.reshape(-1, 1))
+        line = to_host(field.reshape(-1, 1))
         scaled = [line * F if j in varying else F for j, F in enumerate(factors)]
         return [(1.0 if varying else float(line[0, 0]), scaled)]
     if len(shape) != 2:
         return [(a, factors)]
-    U, sigma, Vt = np.linalg.svd(spread(a, shape, a), full_matrices=False)
+    U, sigma, Vt = np.linalg.svd(spread(field, shape, field), full_matrices=False)
     rank = int((sigma > 1e-15 * max(float(sigma[0]), 1e-300)).sum())
     if rank > most:
         return [(a, factors)]
@@ -160,7 +161,7 @@ class PointRows:
     """w_p sum_t a_t(p) (f_t1(p) x ... x f_td(p)) z = w_p b_p at n scattered points; the factors are (n, r_j)."""
 
     terms: list[Term]
-    weight: np.ndarray
+    weight: Any
     values: np.ndarray
     outside: float = 0.0
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import beside, on_device, zeros
+from pysolve._backend import beside, device_of, on_device, zeros
 from pysolve._gp_pde_coordinates import real_array
 from pysolve._gp_pde_features import Features
 from pysolve._gp_pde_grid_products import chain
@@ -141,7 +141,10 @@ class GPSolution:
         >>> bool(np.allclose(mean, np.sin(30 * np.array([0.25, 0.5])), atol=1e-8))
         True
         """
-        orders = self._orders(deriv)
+        with device_of(self.u):
+            return self._predict(where, self._orders(deriv), return_std)
+
+    def _predict(self, where: Any, orders: tuple[int, ...], return_std: bool) -> Any:
         if isinstance(where, (list, tuple)) and len(where) == len(self.axes) and np.ndim(where[0]) == 1:
             return self._predict_grid(where, orders, return_std)
         points = beside(self._coordinates(where, "where"), self.u)
@@ -199,10 +202,11 @@ class GPSolution:
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
             raise ValueError(f"n must be an integer of at least 0, got {n!r}")
         grid = list(self.axes) if where is None else [self._coordinates(x, "where") for x in where]
-        matrices = self._matrices(grid, (0,) * len(grid))
-        draws = self._posterior.sample(int(n), np.random.default_rng(rng))
-        made = [chain(matrices, c) for c in draws]
-        return np.stack(made) if made else zeros((0, *(len(x) for x in grid)), np.float64, self.u)
+        with device_of(self.u):
+            matrices = self._matrices(grid, (0,) * len(grid))
+            draws = self._posterior.sample(int(n), np.random.default_rng(rng))
+            made = [chain(matrices, c) for c in draws]
+            return np.stack(made) if made else zeros((0, *(len(x) for x in grid)), np.float64, self.u)
 
     def _coordinates(self, x: Any, name: str) -> Any:
         """A float64 array where it is; a solution on the host takes none of the device."""

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._arrays import largest_magnitude
+from pysolve._backend import on_device, same_device
 from pysolve._gallery_arguments import check_count, check_number, generator
 from pysolve._grid_gp_arguments import (
     checked_axes,
@@ -49,7 +51,8 @@ def grid_gp(
     axes : sequence of array_like
         d rising coordinates.
     values : array_like of shape (N_1, ..., N_d)
-        NaN where there is none.
+        NaN where there is none. Of an array on the GPU all that is of its size stays there: the axes, which may be on
+        either side, are copied to the host, where the matrices of single axes are made.
     kernel : {"matern52", "se"}, SpectralMixture, or a sequence of them
         The covariance, one for all axes or one for each. ``"se"`` is :math:`e^{-d^2 / 2 \ell^2}`. A `SpectralMixture`
         is taken as it is.
@@ -105,7 +108,9 @@ def grid_gp(
     >>> bool(np.all(abs(mean - truth[12:13, 24:26]) < 3 * std))
     True
     """
-    coordinates = checked_axes(axes)
+    given = {f"axes[{j}]": x for j, x in enumerate(axes) if on_device(x)}
+    same_device(values=values, **given)
+    coordinates = checked_axes(axes, on_device(values))
     y = checked_values(values, tuple(x.size for x in coordinates))
     known = ~np.isnan(y.ravel())
     grid = Grid(coordinates, np.flatnonzero(known), np.flatnonzero(~known))
@@ -118,7 +123,7 @@ def grid_gp(
     if not data.size and (model.free() or is_auto(mean)):
         raise ValueError("values must have a number where something is 'auto', but all are NaN")
     m = mean_of(data) if is_auto(mean) else check_number(mean, "mean", "finite", math.isfinite)
-    unit = model.amplitude or float(np.abs(data - m).max(initial=0.0)) or 1.0
+    unit = model.amplitude or largest_magnitude(data - m) or 1.0
     model, y = in_units(model, data, m, unit)
     model = searched(model, grid, y, rtol, maxiter, seed)
     covariance = model.covariance(grid)
@@ -128,7 +133,7 @@ def grid_gp(
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class GridGP:
-    """What `grid_gp` returns: the posterior of u.
+    """What `grid_gp` returns: the posterior of u, on the GPU where the values are.
 
     Examples
     --------
@@ -205,12 +210,12 @@ class GridGP:
         ValueError, TypeError
             If `where` has another number of dimensions, or is not finite.
         """
-        where, is_grid = checked_where(self._grid.axes if where is None else where, len(self._grid.shape))
+        axes = self._grid.axes if where is None else where
+        where, is_grid = checked_where(axes, len(self._grid.shape), on_device(self._x))
         covariance = self._solver.covariance
         places = Places(where, covariance, is_grid)
-        whole = np.zeros(self._grid.size)
-        whole[self._grid.seen] = self._x
-        mean = self.mean + self._unit * covariance.amplitude**2 * places.apply(places.rows, whole)
+        u = places.apply(places.rows, self._grid.whole(self._x))
+        mean = self.mean + self._unit * covariance.amplitude**2 * u
         if not return_std:
             return mean.reshape(places.shape)
         variance = np.maximum(covariance.variance - self._solver.explained(places), 0.0)

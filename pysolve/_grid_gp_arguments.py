@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._arrays import as_numbers, check_finite
+from pysolve._arrays import as_numbers, check_finite, largest_magnitude
 from pysolve._gallery_arguments import check_number, check_positive
+from pysolve._gp_pde_device import to_host
 from pysolve._grid_gp_evidence import Model
 from pysolve._spectral_mixture import LARGEST, SpectralMixture
 
@@ -24,7 +25,7 @@ def is_auto(value: Any) -> bool:
 
 def mean_of(data: np.ndarray) -> float:
     """Their mean, of whatever size they are."""
-    largest = float(np.abs(data).max()) or 1.0
+    largest = largest_magnitude(data) or 1.0
     return largest * float((data / largest).mean())
 
 
@@ -33,20 +34,20 @@ def in_units(model: Model, data: np.ndarray, m: float, unit: float) -> tuple[Mod
     with np.errstate(over="ignore"):
         y = (data - m) / unit
         noise = None if model.noise is None else model.noise / unit
-    if not np.all(np.abs(y) <= LARGEST) or (noise or 0.0) > LARGEST:
+    if not bool(np.all(np.abs(y) <= LARGEST)) or (noise or 0.0) > LARGEST:
         raise ValueError(
             f"values and noise must be at most {LARGEST:g} times the amplitude, {unit:g}, but are up to "
-            f"{float(np.abs(data).max(initial=0.0)):g} and {model.noise}"
+            f"{largest_magnitude(data):g} and {model.noise}"
         )
     amplitude = None if model.amplitude is None else model.amplitude / unit
     return dataclasses.replace(model, amplitude=amplitude, noise=noise), y
 
 
-def checked_axes(axes: Any) -> tuple[np.ndarray, ...]:
-    """Rising coordinates, as float64."""
+def checked_axes(axes: Any, device: bool = False) -> tuple[np.ndarray, ...]:
+    """Rising coordinates, as float64 on the host, whither those of the device are copied if there may be such."""
     found = []
     for j, given in enumerate(axes):
-        x = as_numbers(given, f"axes[{j}]")
+        x = to_host(as_numbers(given, f"axes[{j}]", device))
         if x.ndim != 1 or x.size == 0 or x.dtype.kind == "c":
             raise ValueError(f"axes[{j}] must be a row of real numbers, but has shape {x.shape}, {x.dtype}")
         check_finite(x, f"axes[{j}]")
@@ -63,12 +64,12 @@ def checked_axes(axes: Any) -> tuple[np.ndarray, ...]:
 
 def checked_values(values: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Values of the shape of the axes, as float64."""
-    y = as_numbers(values, "values")
+    y = as_numbers(values, "values", device=True)
     if y.dtype.kind == "c":
         raise TypeError(f"values must be real, not of dtype {y.dtype}")
     if y.shape != shape:
         raise ValueError(f"values must have the shape of the axes, {shape}, but has shape {y.shape}")
-    if np.isinf(y).any():
+    if bool(np.isinf(y).any()):
         raise ValueError("values must be finite, or NaN where there is none, but has an infinite one")
     return y.astype(np.float64)
 
@@ -100,18 +101,18 @@ def checked_model(kernel: Any, length_scales: Any, amplitude: Any, noise: Any, d
     return Model(kernels, scales, a, s)
 
 
-def checked_where(where: Any, d: int) -> tuple[Any, bool]:
-    """Axes of a grid, or points; and whether it is a grid."""
+def checked_where(where: Any, d: int, device: bool = False) -> tuple[Any, bool]:
+    """Axes of a grid, or points; and whether it is a grid. With `device` they may be there."""
     if isinstance(where, list | tuple):
         if len(where) != d:
             raise ValueError(f"where must have {d} axes, but has {len(where)}")
-        columns = [np.atleast_1d(as_numbers(x, f"where[{j}]")) for j, x in enumerate(where)]
+        columns = [np.atleast_1d(as_numbers(x, f"where[{j}]", device)) for j, x in enumerate(where)]
         for j, column in enumerate(columns):
             if column.ndim != 1:
                 raise ValueError(f"where[{j}] must be a row of numbers, but has shape {column.shape}")
             check_finite(column, f"where[{j}]")
         return [column.astype(np.float64) for column in columns], True
-    points = as_numbers(where, "where")
+    points = as_numbers(where, "where", device)
     if points.ndim != 2 or points.shape[1] != d:
         raise ValueError(f"where must have shape (n, {d}), or be a list of {d} axes, not {points.shape}")
     check_finite(points, "where")

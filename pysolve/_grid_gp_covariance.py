@@ -1,4 +1,7 @@
-"""The prior covariance of a grid, a K_1 x ... x K_d + noise^2 I, its spectrum, and its products with other places."""
+"""The prior covariance of a grid, a K_1 x ... x K_d + noise^2 I, its spectrum, and its products with other places.
+
+The matrices of the axes are made on the host, decomposed and multiplied where the values are.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._backend import beside, empty, on_device, zeros
+from pysolve._gp_pde_grid_products import chain
 from pysolve._gp_pde_joint_kernel import AxisKernel
 from pysolve._kron import KronOperator
 from pysolve._spectral_derivatives import GAUSSIAN, partials
@@ -25,7 +30,7 @@ def correlation(kind: str, length_scale: float) -> SpectralMixture:
 
 @dataclasses.dataclass
 class Grid:
-    """The axes, and which cells have a value: flat indices in C order."""
+    """The axes, on the host, and which cells have a value: flat indices in C order, where the values are."""
 
     axes: tuple[np.ndarray, ...]
     seen: np.ndarray
@@ -38,12 +43,18 @@ class Grid:
 
     def matrix(self, j: int, kernel: SpectralMixture) -> np.ndarray:
         """Covariances of the points of axis j."""
-        return self.pairs[j].spread(np.asarray(kernel.covariance(self.pairs[j].d)))
+        return beside(self.pairs[j].spread(np.asarray(kernel.covariance(self.pairs[j].d))), self.seen)
 
     def slope(self, j: int, kernel: SpectralMixture) -> np.ndarray:
         """The derivative of `matrix` by the logarithm of the length scale, for one component without a wave."""
         _, _, by_log_rho = partials(self.pairs[j].d, kernel.frequencies, kernel.rho, kernel.kind, 0)
-        return self.pairs[j].spread(-by_log_rho @ kernel.weights)
+        return beside(self.pairs[j].spread(-by_log_rho @ kernel.weights), self.seen)
+
+    def whole(self, x: np.ndarray) -> np.ndarray:
+        """Values of the cells that are seen as those of all, 0 for the others."""
+        found = zeros((self.size, *x.shape[1:]), np.float64, x)
+        found[self.seen] = x
+        return found
 
 
 class Covariance:
@@ -56,9 +67,9 @@ class Covariance:
         self.s2 = max(noise**2, NUGGET * self.variance)
 
     @functools.cached_property
-    def K(self) -> KronOperator:
+    def K(self) -> Any:
         """K_1 x ... x K_d, without the amplitude."""
-        return KronOperator(*self.matrices)
+        return product_of(self.matrices)
 
     @functools.cached_property
     def decompositions(self) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -67,8 +78,8 @@ class Covariance:
         return [(np.maximum(values, 0.0), Q) for values, Q in found]
 
     @functools.cached_property
-    def Q(self) -> KronOperator:
-        return KronOperator(*(Q for _, Q in self.decompositions))
+    def Q(self) -> Any:
+        return product_of([Q for _, Q in self.decompositions])
 
     @functools.cached_property
     def eigenvalues(self) -> np.ndarray:
@@ -79,18 +90,36 @@ class Covariance:
         """(a K + s2 I)^-1 X on the whole grid, X of shape (N,) or (N, columns)."""
         scale = 1.0 / (self.eigenvalues + self.s2)
         turned = self.Q.T @ X
-        return np.asarray(self.Q @ (turned * (scale if X.ndim == 1 else scale[:, None])))
+        return self.Q @ (turned * (scale if X.ndim == 1 else scale[:, None]))
 
     def observed(self, X: np.ndarray) -> np.ndarray:
         """(S a K S^T + s2 I) X for values at the cells that are seen."""
-        whole = np.zeros((self.grid.size, *X.shape[1:]))
-        whole[self.grid.seen] = X
-        return np.asarray(self.amplitude**2 * (self.K @ whole)[self.grid.seen] + self.s2 * X)
+        return self.amplitude**2 * (self.K @ self.grid.whole(X))[self.grid.seen] + self.s2 * X
 
 
 def outer(rows: list[np.ndarray]) -> np.ndarray:
     """The Kronecker product of vectors."""
-    return functools.reduce(lambda left, right: np.multiply.outer(left, right).ravel(), rows)
+    return functools.reduce(lambda left, right: (left[:, None] * right).ravel(), rows)
+
+
+def product_of(matrices: list[np.ndarray]) -> Any:
+    """A_1 x ... x A_d, to be multiplied with vectors or columns."""
+    return DeviceProduct(matrices) if on_device(matrices[0]) else KronOperator(*matrices)
+
+
+class DeviceProduct:
+    """A_1 x ... x A_d on the device, as products of matrices."""
+
+    def __init__(self, matrices: list[np.ndarray]) -> None:
+        self.matrices = matrices
+
+    @property
+    def T(self) -> DeviceProduct:
+        return DeviceProduct([A.T for A in self.matrices])
+
+    def __matmul__(self, X: np.ndarray) -> np.ndarray:
+        shape = (*(A.shape[1] for A in self.matrices), math.prod(X.shape[1:]))
+        return chain([*self.matrices, None], X.reshape(shape)).reshape(-1, *X.shape[1:])
 
 
 class Places:
@@ -100,20 +129,20 @@ class Places:
 
     def __init__(self, where: Any, covariance: Covariance, is_grid: bool) -> None:
         grid = covariance.grid
-        columns = where if is_grid else list(np.asarray(where).T)
+        columns = [beside(column, grid.seen) for column in (where if is_grid else where.T)]
         self.is_grid, self.grid = is_grid, grid
         self.shape = tuple(column.size for column in columns) if is_grid else (len(where),)
         self.size = math.prod(self.shape)
         self.rows = [
-            np.asarray(kernel.covariance(column[:, None] - x))
+            kernel.covariance(column[:, None] - beside(x, column))
             for kernel, column, x in zip(covariance.kernels, columns, grid.axes, strict=True)
         ]
 
     def apply(self, rows: list[np.ndarray], X: np.ndarray) -> np.ndarray:
         """sum over the grid of prod_j rows_j times X, for every place: of shape (places,) + X.shape[1:]."""
         if self.is_grid:
-            return np.asarray(KronOperator(*rows) @ X)
-        found = np.empty((self.size, *X.shape[1:]))
+            return product_of(rows) @ X
+        found = empty((self.size, *X.shape[1:]), np.float64, X)
         step = max(1, self.AT_ONCE // max(1, X.size // self.grid.shape[0]))
         for first in range(0, self.size, step):
             some = slice(first, first + step)
@@ -128,7 +157,7 @@ class Places:
         """Covariances of grid cells with some of the places, without the amplitude: (cells, places)."""
         at = np.unravel_index(cells, self.grid.shape)
         places = np.unravel_index(some, self.shape) if self.is_grid else (some,) * len(self.rows)
-        total = np.ones((cells.size, some.size))
+        total: Any = 1.0
         for row, place, cell in zip(self.rows, places, at, strict=True):
-            total *= row[np.ix_(place, cell)].T
+            total = total * row[place[None, :], cell[:, None]]
         return total

@@ -15,9 +15,10 @@ import numpy as np
 import scipy.linalg
 import scipy.optimize
 
-from pysolve._grid_gp_covariance import Covariance, Grid, correlation, outer
+from pysolve._backend import namespace, on_device
+from pysolve._gp_pde_device import solve_triangular
+from pysolve._grid_gp_covariance import Covariance, Grid, correlation, outer, product_of
 from pysolve._grid_gp_solvers import RANK_OF_SEARCH, Dense, Direct, Iterative
-from pysolve._kron import KronOperator
 from pysolve._spectral_mixture import SpectralMixture
 
 EXACT = 1024  # observed cells up to which the search has the exact determinant of a grid with missing cells
@@ -106,8 +107,7 @@ def evidence_loss(
         log_determinant, half_traces = _spectral_traces(covariance, free)
     x = solver.solve(y)
     loss = 0.5 * (float(y @ x) + log_determinant)
-    whole = np.zeros(grid.size)
-    whole[grid.seen] = x
+    whole = grid.whole(x)
     signal = float(y @ x) - covariance.s2 * float(x @ x)
     gradient = np.empty(len(free))
     for place, name in enumerate(free):
@@ -118,7 +118,7 @@ def evidence_loss(
         else:
             changed = list(covariance.matrices)
             changed[name] = grid.slope(name, covariance.kernels[name])
-            quadratic = covariance.amplitude**2 * float(whole @ (KronOperator(*changed) @ whole))
+            quadratic = covariance.amplitude**2 * float(whole @ (product_of(changed) @ whole))
         gradient[place] = half_traces[place] - 0.5 * quadratic
     return loss, gradient
 
@@ -126,7 +126,7 @@ def evidence_loss(
 def _spectral_traces(covariance: Covariance, free: list[Any]) -> tuple[float, np.ndarray]:
     """log|A| by the largest eigenvalues, and half its derivatives."""
     n, N = covariance.grid.seen.size, covariance.grid.size
-    top = np.argpartition(covariance.eigenvalues, N - n)[N - n :] if n < N else np.arange(N)
+    top = np.argpartition(covariance.eigenvalues, N - n)[N - n :] if n < N else slice(None)
     scaled = n / N * covariance.eigenvalues[top]
     total = scaled + covariance.s2
     traces = []
@@ -148,9 +148,7 @@ def _dense_traces(solver: Dense, free: list[Any]) -> np.ndarray:
     """Half the traces of A^-1 A'."""
     covariance = solver.covariance
     grid, n = covariance.grid, covariance.grid.seen.size
-    inverse, _ = scipy.linalg.lapack.dpotri(solver.L, lower=1)
-    inverse = np.tril(inverse)
-    inverse = inverse + np.tril(inverse, -1).T
+    inverse = inverse_of(solver.L)
     noise = covariance.s2 * float(np.trace(inverse))
     at = np.unravel_index(grid.seen, grid.shape)
     traces = []
@@ -162,9 +160,19 @@ def _dense_traces(solver: Dense, free: list[Any]) -> np.ndarray:
         changed[name] = grid.slope(name, covariance.kernels[name])
         product = inverse * covariance.amplitude**2
         for K, cell in zip(changed, at, strict=True):
-            product *= K[np.ix_(cell, cell)]
+            product *= K[cell[:, None], cell]
         traces.append(0.5 * float(product.sum()))
     return np.array(traces)
+
+
+def inverse_of(L: np.ndarray) -> np.ndarray:
+    """(L L^T)^-1."""
+    if on_device(L):
+        half = solve_triangular(L, namespace(L).eye(len(L)), lower=True)
+        return half.T @ half
+    inverse, _ = scipy.linalg.lapack.dpotri(L, lower=1)
+    inverse = np.tril(inverse)
+    return inverse + np.tril(inverse, -1).T
 
 
 def _extent(grid: Grid, j: int) -> float:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
+from pysolve._backend import beside, empty, namespace, on_device, zeros
+from pysolve._gp_pde_device import cholesky_solve, lower_cholesky, solve_triangular
 from pysolve._grid_gp_covariance import Covariance, Places
 
 FEW_SEEN, FEW_MISSING = 2048, 512
@@ -34,6 +36,16 @@ def solver_for(covariance: Covariance, rtol: float, maxiter: int, rng: Any) -> A
     return Iterative(covariance, rtol, maxiter, rng, RANK)
 
 
+def cholesky(A: np.ndarray) -> np.ndarray:
+    """L of A = L L^T, in place of A on the host; LinAlgError where rounding makes it indefinite."""
+    if not on_device(A):
+        return scipy.linalg.cholesky(A, lower=True, overwrite_a=True, check_finite=False)
+    L = lower_cholesky(A)
+    if L is None:
+        raise np.linalg.LinAlgError("the covariance matrix is not positive definite")
+    return L
+
+
 class Dense:
     """By a Cholesky factor of the observed covariance matrix."""
 
@@ -44,25 +56,25 @@ class Dense:
         self.covariance = covariance
         seen = covariance.grid.seen
         at = np.unravel_index(seen, covariance.grid.shape)
-        A = np.full((seen.size, seen.size), covariance.amplitude**2)
+        A = namespace(seen).full((seen.size, seen.size), covariance.amplitude**2)
         for K, cell in zip(covariance.matrices, at, strict=True):
-            A *= K[np.ix_(cell, cell)]
-        A[np.diag_indices_from(A)] += covariance.s2
-        self.L = scipy.linalg.cholesky(A, lower=True, overwrite_a=True, check_finite=False)
+            A *= K[cell[:, None], cell]
+        A.reshape(-1)[:: seen.size + 1] += covariance.s2
+        self.L = cholesky(A)
 
     def solve(self, b: np.ndarray) -> np.ndarray:
-        return np.asarray(scipy.linalg.cho_solve((self.L, True), b, check_finite=False))
+        return cholesky_solve(self.L, b)
 
     def log_determinant(self) -> float:
         return 2.0 * float(np.log(np.diagonal(self.L)).sum())
 
     def explained(self, places: Places) -> np.ndarray:
         """The part of the prior's variance that the data explain, at each place: k^T A^-1 k."""
-        found = np.empty(places.size)
+        found = empty(places.size, np.float64, self.L)
         for first in range(0, places.size, TOGETHER):
-            some = np.arange(first, min(first + TOGETHER, places.size))
+            some = namespace(self.L).arange(first, min(first + TOGETHER, places.size))
             k = self.covariance.amplitude**2 * places.columns(some, self.covariance.grid.seen)
-            half = scipy.linalg.solve_triangular(self.L, k, lower=True, check_finite=False)
+            half = solve_triangular(self.L, k, lower=True)
             found[some] = np.einsum("np,np->p", half, half)
         return found
 
@@ -76,20 +88,18 @@ class Direct:
     def __init__(self, covariance: Covariance) -> None:
         self.covariance = covariance
         grid = covariance.grid
-        units = np.zeros((grid.size, grid.missing.size))
-        units[grid.missing, np.arange(grid.missing.size)] = 1.0
+        units = zeros((grid.size, grid.missing.size), np.float64, grid.seen)
+        units[grid.missing, namespace(grid.seen).arange(grid.missing.size)] = 1.0
         self.W = covariance.inverse(units) if grid.missing.size else units
         schur = self.W[grid.missing]
-        self.L = scipy.linalg.cholesky((schur + schur.T) / 2, lower=True) if grid.missing.size else schur
+        self.L = cholesky((schur + schur.T) / 2) if grid.missing.size else schur
 
     def solve(self, b: np.ndarray) -> np.ndarray:
         grid = self.covariance.grid
-        whole = np.zeros((grid.size, *b.shape[1:]))
-        whole[grid.seen] = b
-        x = self.covariance.inverse(whole)
+        x = self.covariance.inverse(grid.whole(b))
         if grid.missing.size:
-            x -= self.W @ scipy.linalg.cho_solve((self.L, True), x[grid.missing])
-        return np.asarray(x[grid.seen])
+            x -= self.W @ cholesky_solve(self.L, x[grid.missing])
+        return x[grid.seen]
 
     def log_determinant(self) -> float:
         whole = float(np.log(self.covariance.eigenvalues + self.covariance.s2).sum())
@@ -102,9 +112,9 @@ class Direct:
         squares = [(row @ Q) ** 2 for row, (_, Q) in zip(places.rows, covariance.decompositions, strict=True)]
         found = a**2 * places.apply(squares, 1.0 / (covariance.eigenvalues + covariance.s2))
         for first in range(0, self.L.shape[0], TOGETHER):
-            units = np.zeros((self.L.shape[0], min(TOGETHER, self.L.shape[0] - first)))
-            units[first : first + TOGETHER] = np.eye(units.shape[1])
-            half = self.W @ scipy.linalg.solve_triangular(self.L, units, lower=True, trans="T")
+            units = zeros((self.L.shape[0], min(TOGETHER, self.L.shape[0] - first)), np.float64, self.L)
+            units[first : first + TOGETHER] = namespace(self.L).eye(units.shape[1])
+            half = self.W @ solve_triangular(self.L, units, "T", lower=True)
             found -= a**2 * (places.apply(places.rows, half) ** 2).sum(axis=1)
         return found
 
@@ -117,6 +127,7 @@ class Iterative:
     def __init__(self, covariance: Covariance, rtol: float, maxiter: int, rng: Any, rank: int) -> None:
         self.covariance, self.rtol, self.maxiter, self.rng = covariance, rtol, maxiter, rng
         self.converged, self.iterations = True, 0
+        self.sigma: np.ndarray
         grid, s2 = covariance.grid, covariance.s2
         values = covariance.eigenvalues
         rank = min(rank, max(1, int((values > s2).sum())), MOST_NUMBERS // grid.seen.size, grid.seen.size)
@@ -124,9 +135,11 @@ class Iterative:
         at, chosen = np.unravel_index(grid.seen, grid.shape), np.unravel_index(top, grid.shape)
         B = np.broadcast_to(np.sqrt(values[top]), (grid.seen.size, rank)).copy()
         for (_, Q), cell, column in zip(covariance.decompositions, at, chosen, strict=True):
-            B *= Q[np.ix_(cell, column)]
-        orthonormal, R = scipy.linalg.qr(B, mode="economic", overwrite_a=True)
-        turn, self.sigma, _ = scipy.linalg.svd(R)
+            B *= Q[cell[:, None], column]
+        orthonormal, R = (
+            np.linalg.qr(B) if on_device(B) else scipy.linalg.qr(B, mode="economic", overwrite_a=True)
+        )
+        turn, self.sigma, _ = np.linalg.svd(R) if on_device(R) else scipy.linalg.svd(R)
         self.U = orthonormal @ turn
 
     def power(self, X: np.ndarray, p: float) -> np.ndarray:
@@ -134,7 +147,7 @@ class Iterative:
         s2 = self.covariance.s2
         change = (self.sigma**2 + s2) ** p - s2**p
         turned = self.U.T @ X
-        return np.asarray(s2**p * X + self.U @ (turned * (change if X.ndim == 1 else change[:, None])))
+        return s2**p * X + self.U @ (turned * (change if X.ndim == 1 else change[:, None]))
 
     def solve(self, b: np.ndarray) -> np.ndarray:
         """Conjugate gradients, all columns side by side, each with its own numbers."""
@@ -145,7 +158,7 @@ class Iterative:
         p, rz = z.copy(), np.einsum("nc,nc->c", r, z)
         for step in range(1, self.maxiter + 1):
             active = np.linalg.norm(r, axis=0) > wanted
-            if not active.any():
+            if not bool(active.any()):
                 break
             self.iterations = max(self.iterations, step)
             q = self.covariance.observed(p)
@@ -164,7 +177,7 @@ class Iterative:
         n, s2 = self.covariance.grid.seen.size, self.covariance.s2
         known = float(np.log(self.sigma**2 + s2).sum()) + (n - self.sigma.size) * math.log(s2)
         generator = np.random.default_rng(self.rng)
-        signs = generator.integers(0, 2, (n, PROBES)) * 2.0 - 1.0
+        signs = beside(generator.integers(0, 2, (n, PROBES)) * 2.0 - 1.0, self.U)
         return known + float(np.mean([self._quadrature(signs[:, k]) for k in range(PROBES)]))
 
     def _quadrature(self, sign: np.ndarray) -> float:
@@ -188,9 +201,9 @@ class Iterative:
 
     def explained(self, places: Places) -> np.ndarray:
         """k^T A^-1 k, a solve for each place."""
-        found = np.empty(places.size)
+        found = empty(places.size, np.float64, self.U)
         for first in range(0, places.size, TOGETHER):
-            some = np.arange(first, min(first + TOGETHER, places.size))
+            some = namespace(self.U).arange(first, min(first + TOGETHER, places.size))
             k = self.covariance.amplitude**2 * places.columns(some, self.covariance.grid.seen)
             found[some] = np.einsum("np,np->p", k, self.solve(k))
         return found

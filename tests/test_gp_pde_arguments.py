@@ -194,14 +194,15 @@ def test_a_kernel_of_few_derivatives_refuses_higher_ones():
         solution.predict(X, deriv=5)
 
 
-def test_device_arrays_are_refused_in_words():
+def test_an_array_on_a_device_beside_one_on_the_host_is_refused_in_words():
     class Device:
         @property
         def __cuda_array_interface__(self):
             return {}
 
-    refused(TypeError, r"f \(ndarray\) is on the host, but axes\[0\] \(Device\) is on the GPU", axes=Device())
-    refused(TypeError, r"frequencies\[0\] is an array on a device \(Device\)", frequencies=[Device()])
+    refused(
+        TypeError, r"f \(ndarray\) is on the host, but axes\[0\] \(Device\) is on the GPU", axes=Device(), f=X
+    )
 
 
 def test_too_many_features_for_unknown_numbers():
