@@ -93,6 +93,16 @@ struct device_place {
     memcpy(&from, words, sizeof from);
     return from;
   }
+  template <class S>
+  __device__ S shuffle(const S& v, int lane) const {
+    static_assert(sizeof(S) % sizeof(unsigned) == 0);
+    unsigned words[sizeof(S) / sizeof(unsigned)];
+    memcpy(words, &v, sizeof v);
+    for (unsigned& word : words) word = __shfl_sync(0xffffffffu, word, lane);
+    S from;
+    memcpy(&from, words, sizeof from);
+    return from;
+  }
   template <class S, int count, int tag = 0>
   __device__ S* shared() const {
     __shared__ alignas(16) unsigned char memory[count * sizeof(S)];
@@ -216,7 +226,23 @@ class queue {
     return value;
   }
 
+  // Arrays to the host, after all launches so far, and from it. Both wait.
+  template <class S>
+  void download(S* to, const S* from, index_t count) {
+    copy(to, from, count, cudaMemcpyDeviceToHost);
+  }
+  template <class S>
+  void upload(S* to, const S* from, index_t count) {
+    copy(to, from, count, cudaMemcpyHostToDevice);
+  }
+
  private:
+  template <class S>
+  void copy(S* to, const S* from, index_t count, cudaMemcpyKind kind) {
+    if (count == 0) return;
+    check(cudaMemcpyAsync(to, from, std::size_t(count) * sizeof(S), kind, current_stream()), name_);
+    check(cudaStreamSynchronize(current_stream()), name_);
+  }
   template <class Body, class S>
   S* sum_blocks(const Body& body, S* part) {
     run(block_sums_body<Body>{body, part});

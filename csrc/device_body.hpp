@@ -4,7 +4,7 @@
 // It is plain C++: nvcc compiles it for the device, and the host compiler for tests/cuda_host, where the .cu files
 // find a queue that walks simulated launches. A place knows
 //   thread(), block_threads(), block(), n_blocks()
-//   shuffle_down(v, offset), sync()   all threads of a block must reach them together
+//   shuffle_down(v, offset), shuffle(v, lane), sync()   all threads of a block must reach them together
 //   shared<S, count>()                memory of the block, count values; the same each time, unless a third number differs
 //   dynamic_shared<S>()               memory of the block, as many bytes as the body's shared_bytes() says
 //   is_last(counter)                  whether all other blocks of the launch have come here before: what they wrote is

@@ -66,13 +66,19 @@ struct place {
   void sync() const { give_way(); }
   template <class S>
   S shuffle_down(const S& v, int offset) const {
+    constexpr int warp = pysolve::cuda::warp_threads;
+    const int lane = number % warp;
+    return shuffle(v, lane + offset < warp ? lane + offset : lane);
+  }
+  template <class S>
+  S shuffle(const S& v, int lane) const {
     static_assert(sizeof(S) <= slot_bytes);
     constexpr int warp = pysolve::cuda::warp_threads;
-    const bool within = number % warp + offset < warp;
     S from;
     std::memcpy(static_cast<void*>(state.fibers[number].slot), &v, sizeof v);
     give_way();
-    std::memcpy(static_cast<void*>(&from), state.fibers[within ? number + offset : number].slot, sizeof from);
+    std::memcpy(static_cast<void*>(&from), state.fibers[number / warp * warp + (lane & (warp - 1))].slot,
+                sizeof from);
     give_way();
     return from;
   }
@@ -196,6 +202,14 @@ class queue {
   template <class S>
   S fetch(const S* from) {
     return *from;
+  }
+  template <class S>
+  void download(S* to, const S* from, index_t count) {
+    if (count > 0) std::memcpy(static_cast<void*>(to), from, std::size_t(count) * sizeof(S));
+  }
+  template <class S>
+  void upload(S* to, const S* from, index_t count) {
+    download(to, from, count);
   }
 
  private:
