@@ -12,7 +12,6 @@ figures mean nothing.
 import argparse
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "comparison")]
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
+import command  # noqa: E402
 import environment  # noqa: E402  before NumPy
 
 ROWS = ("uniform", "large", "threads", "cost", "recovery", "power", "ratings")
@@ -28,39 +28,17 @@ ROWS = ("uniform", "large", "threads", "cost", "recovery", "power", "ratings")
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that everything works")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, help="which tables")
+    parser = command.parser(__doc__, ROWS)
     parser.add_argument("--ratings", type=Path, metavar="FILE", help="ratings: user, item, rating in a line")
-    parser.add_argument("--output", nargs="?", const="", metavar="FILE.md", help="also write Markdown")
-    chosen = parser.parse_args(given)
-    if chosen.output == "" and (chosen.quick or chosen.rows):
-        parser.error("a quick or partial table is no result: name the file that it goes to")
-    chosen.rows = chosen.rows or ROWS
-    return chosen
+    return command.parsed(parser, given, ROWS)
 
 
 def main() -> int:
     """Measure, print, and write where that was asked for."""
     chosen = arguments()
-    import report
-
-    head, sections = environment.described(), []
-    title = "Matrix completion and its peers"
-    title += " (quick: the figures mean nothing)" if chosen.quick else ""
-    path = None if chosen.output is None else Path(chosen.output) if chosen.output else default_path()
-    print("\n".join([title, *head, ""]))
-    for name, measure in measurements(chosen, path):
-        try:
-            sections.append(measure())
-        except Exception as error:  # one table must not take the others with it
-            traceback.print_exc()
-            sections.append(report.Section(name, [], notes=[f"failed: {type(error).__name__}: {error}"]))
-        print(report.as_text(sections[-1]), flush=True)
-        if path is not None:
-            write(path, title, head, sections)
-    print(report.as_text(report.summary(sections)))
-    return int(any(not section.header for section in sections))  # one that failed
+    path = command.result_path(chosen, "completion")
+    title = command.titled("Matrix completion and its peers", chosen.quick)
+    return command.run(title, environment.described(), measurements(chosen, path), path)
 
 
 def measurements(chosen: argparse.Namespace, path: Path | None) -> list[tuple[str, Callable[[], Any]]]:
@@ -86,23 +64,6 @@ def measurements(chosen: argparse.Namespace, path: Path | None) -> list[tuple[st
     }
     wanted = {*chosen.rows, *(["made-up ratings"] if "ratings" in chosen.rows else [])}
     return [(name, make) for name, make in makers.items() if name in wanted]
-
-
-def default_path() -> Path:
-    """benchmarks/results/<date>-<cpu>-completion.md."""
-    import datetime
-
-    import report
-
-    return HERE / "results" / report.file_name(datetime.date.today(), f"{environment.cpu_model()} completion")
-
-
-def write(path: Path, title: str, head: list[str], sections: list[Any]) -> None:
-    """The bars and tables so far."""
-    import report
-
-    body = "\n".join(report.as_markdown(section) for section in [report.summary(sections), *sections])
-    report.write_whole(path, "\n".join([f"# {title}", "", *(f"- {line}" for line in head), "", body]))
 
 
 if __name__ == "__main__":

@@ -11,35 +11,20 @@ writes Markdown, by default to benchmarks/results/<date>-<cpu>-kron.md. `--quick
 shows that everything works, its figures mean nothing.
 """
 
-import argparse
-import datetime
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "comparison")]
+import command  # noqa: E402
 import environment  # noqa: E402  before NumPy
 
 ROWS = ("cubes", "others", "threads")
 
 
-def arguments(given: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that everything works")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, help="which tables")
-    parser.add_argument("--output", nargs="?", const="", metavar="FILE.md", help="also write Markdown")
-    chosen = parser.parse_args(given)
-    if chosen.output == "" and (chosen.quick or chosen.rows):
-        parser.error("a quick or partial table is no result: name the file that it goes to")
-    chosen.rows = chosen.rows or ROWS
-    return chosen
-
-
 def main() -> int:
     """Measure, print, and write where that was asked for."""
-    chosen = arguments()
-    import report
+    chosen = command.parsed(command.parser(__doc__, ROWS), None, ROWS)
     import rows_kron
 
     import pysolve  # noqa: F401  before the threads are limited
@@ -52,22 +37,9 @@ def main() -> int:
     }
     if environment.n_cores() < 2:
         del makers["threads"]
-    title = "Kronecker products and their peers" + (" (quick: the figures mean nothing)" if quick else "")
-    head = environment.described()
-    print("\n".join([title, *head, ""]))
-    sections = []
-    for name in chosen.rows:
-        if name in makers:
-            sections.append(makers[name]())
-            print(report.as_text(sections[-1]), flush=True)
-    final = report.summary(sections)
-    print(report.as_text(final))
-    if chosen.output is not None:
-        name = report.file_name(datetime.date.today(), f"{environment.cpu_model()} kron")
-        body = "\n".join(report.as_markdown(section) for section in [final, *sections])
-        path = Path(chosen.output) if chosen.output else HERE / "results" / name
-        report.write_whole(path, "\n".join([f"# {title}", "", *(f"- {line}" for line in head), "", body]))
-    return 0
+    title = command.titled("Kronecker products and their peers", quick)
+    wanted = [(name, make) for name, make in makers.items() if name in chosen.rows]
+    return command.run(title, environment.described(), wanted, command.result_path(chosen, "kron"))
 
 
 if __name__ == "__main__":

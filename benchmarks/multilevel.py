@@ -19,6 +19,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "comparison")]
+import command  # noqa: E402
 import environment  # noqa: E402  before NumPy
 
 # All but `large`, which is for machines with the memory, are measured where nothing is named.
@@ -30,16 +31,10 @@ ROWS = (
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     """The command line; `--worker` is what this script calls itself with."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that everything works")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS[:-1], help="which tables")
+    parser = command.parser(__doc__, ROWS)
     parser.add_argument("--threads", nargs="+", type=int, default=environment.thread_counts())
-    parser.add_argument("--output", nargs="?", const="", metavar="FILE.md", help="also write Markdown")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
-    chosen = parser.parse_args(given)
-    if chosen.output == "" and (chosen.quick or set(ROWS[:-1]) - set(chosen.rows)):
-        parser.error("a quick or partial table is no result: name the file that it goes to")
-    return chosen
+    return command.parsed(parser, given, ROWS[:-1])
 
 
 def main() -> int:
@@ -52,8 +47,10 @@ def main() -> int:
     import report
 
     head, sections = environment.described(), []
-    title = "The learned V-cycle and its peers"
-    title += " (quick: small sizes, the figures mean nothing)" if chosen.quick else ""
+    title, path = (
+        command.titled("The learned V-cycle and its peers", chosen.quick),
+        command.result_path(chosen, "multilevel"),
+    )
     print("\n".join([title, *head, ""]))
     for found in from_workers(chosen):
         if "line" in found:
@@ -63,27 +60,9 @@ def main() -> int:
         bars = [report.Bar(**bar) for bar in found.pop("bars")]
         sections.append(report.Section(**found, bars=bars))
         print(report.as_text(sections[-1]), flush=True)
-        if chosen.output is not None:
-            write(Path(chosen.output) if chosen.output else default_path(), title, head, sections)
+        command.write(path, title, head, sections)
     print(report.as_text(report.summary(sections)))
     return int(any(not section.header for section in sections))  # one that failed
-
-
-def default_path() -> Path:
-    """benchmarks/results/<date>-<cpu>-multilevel.md."""
-    import datetime
-
-    import report
-
-    return HERE / "results" / report.file_name(datetime.date.today(), f"{environment.cpu_model()} multilevel")
-
-
-def write(path: Path, title: str, head: list[str], sections: list[Any]) -> None:
-    """The bars and tables so far."""
-    import report
-
-    body = "\n".join(report.as_markdown(section) for section in [report.summary(sections), *sections])
-    report.write_whole(path, "\n".join([f"# {title}", "", *(f"- {line}" for line in head), "", body]))
 
 
 def from_workers(chosen: argparse.Namespace) -> Iterator[dict[str, Any]]:

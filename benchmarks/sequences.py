@@ -12,7 +12,6 @@ on short sequences: it shows that everything works, its figures mean nothing. On
 import argparse
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "comparison")]
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
+import command  # noqa: E402
 import environment  # noqa: E402  before NumPy
 
 ROWS = ("low", "high", "heat25", "heat50", "heat100", "heat200", "seconds", "heat400")
@@ -28,17 +28,12 @@ ROWS = ("low", "high", "heat25", "heat50", "heat100", "heat200", "seconds", "hea
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="short sequences, to see that everything works")
+    parser = command.parser(__doc__, ROWS)
     parser.add_argument("--full", action="store_true", help="nx = 400 too: hours")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, help="which tables")
     parser.add_argument("--seeds", type=int, default=10, help="runs of each policy")
     parser.add_argument("--tables", type=Path, metavar="FOLDER", help="keep the tables of costs here")
-    parser.add_argument("--output", nargs="?", const="", metavar="FILE.md", help="also write Markdown")
-    chosen = parser.parse_args(given)
-    if chosen.output == "" and (chosen.quick or chosen.rows):
-        parser.error("a quick or partial table is no result: name the file that it goes to")
-    chosen.rows = chosen.rows or (ROWS if chosen.full else ROWS[:-1])
+    full = "--full" in (sys.argv[1:] if given is None else given)
+    chosen = command.parsed(parser, given, ROWS if full else ROWS[:-1])
     if chosen.seeds < 1:
         parser.error("--seeds must be at least 1")
     return chosen
@@ -47,23 +42,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     """Measure, print, and write where that was asked for."""
     chosen = arguments()
-    import report
-
-    head, sections = environment.described(), []
-    title = "Sequences of systems: the choice of omega"
-    title += " (quick: short sequences, the figures mean nothing)" if chosen.quick else ""
-    print("\n".join([title, *head, ""]))
-    for name, measure in measurements(chosen):
-        try:
-            sections.append(measure())
-        except Exception as error:  # one table must not take the hours of the others with it
-            traceback.print_exc()
-            sections.append(report.Section(name, [], notes=[f"failed: {type(error).__name__}: {error}"]))
-        print(report.as_text(sections[-1]), flush=True)
-        if chosen.output is not None:
-            write(Path(chosen.output) if chosen.output else default_path(), title, head, sections)
-    print(report.as_text(report.summary(sections)))
-    return int(any(not section.header for section in sections))  # one that failed
+    path = command.result_path(chosen, "sequences")
+    title = command.titled("Sequences of systems: the choice of omega", chosen.quick)
+    return command.run(title, environment.described(), measurements(chosen), path)
 
 
 def measurements(chosen: argparse.Namespace) -> list[tuple[str, Callable[[], Any]]]:
@@ -86,23 +67,6 @@ def measurements(chosen: argparse.Namespace) -> list[tuple[str, Callable[[], Any
     rows = [row for row in chosen.rows if row != "seconds"]
     rows += [f"seconds, {format}" for format in ("csr", "stencil") if "seconds" in chosen.rows]
     return [(row, measurement(row)) for row in rows]
-
-
-def default_path() -> Path:
-    """benchmarks/results/<date>-<cpu>-sequences.md."""
-    import datetime
-
-    import report
-
-    return HERE / "results" / report.file_name(datetime.date.today(), f"{environment.cpu_model()} sequences")
-
-
-def write(path: Path, title: str, head: list[str], sections: list[Any]) -> None:
-    """The bars and tables so far."""
-    import report
-
-    body = "\n".join(report.as_markdown(section) for section in [report.summary(sections), *sections])
-    report.write_whole(path, "\n".join([f"# {title}", "", *(f"- {line}" for line in head), "", body]))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import types
 from typing import Any
@@ -67,6 +68,11 @@ def contiguous(x: Any, dtype: Any = None) -> Any:
 def beside(x: Any, like: Any) -> Any:
     """A copy of the small host array `x` on the device of `like`; `x` itself where that is the host."""
     return device_namespace().asarray(x) if on_device(like) else x
+
+
+def device_of(x: Any) -> contextlib.AbstractContextManager:
+    """Makes the GPU that holds the array `x`, if one does, the current one."""
+    return x.device if on_device(x) else contextlib.nullcontext()
 
 
 def same_device(**arrays: Any) -> bool:

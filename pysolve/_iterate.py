@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pysolve import _arrays
-from pysolve._backend import beside, on_device
+from pysolve._backend import beside, device_of, on_device
 from pysolve._csr import CsrMatrix
 from pysolve._result import SolveResult, Status
 from pysolve._stopping import CHECK_EVERY, Stopping
@@ -60,6 +60,20 @@ def solve_columns(
     """
     start = time.perf_counter()
     system = make()
+    with device_of(system.x):
+        return _solved(system, make_steps, rtol, atol, maxiter, callback, spare, start)
+
+
+def _solved(
+    system: System,
+    make_steps: Callable[[System, int], Any],
+    rtol: float,
+    atol: float,
+    maxiter: int | None,
+    callback: Callable[[Any], Any] | None,
+    spare: int,
+    start: float,
+) -> SolveResult:
     calls_back = callback is not None or (system.M is not None and system.inverse_diagonal is None)
     if calls_back and isinstance(system.A, CsrMatrix):
         system.A.own_structure()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pysolve import _arrays
-from pysolve._backend import as_array, contiguous, empty, on_device, same_device, zeros
+from pysolve._backend import as_array, contiguous, device_of, empty, on_device, same_device, zeros
 from pysolve._csr import CsrMatrix, is_sparse, safe_to_multiply, symmetry_tolerance
 from pysolve._jacobi import inverse_diagonal
 from pysolve._sell import PackedMatrix
@@ -112,8 +112,13 @@ class System:
 def make_system(A: Any, b: Any, x0: Any = None, M: Any = None, *, columns: bool = False) -> System:
     """Check the arguments of a solver; `columns` allows b of shape (n, k)."""
     check_square(A)
+    b = check_vector(b, A.shape[0], "b", columns)
+    with device_of(b):
+        return _made_system(A, b, x0, M)
+
+
+def _made_system(A: Any, b: Any, x0: Any, M: Any) -> System:
     n = A.shape[0]
-    b = check_vector(b, n, "b", columns)
     A = _beside(A, "A", b)
     x0 = x0 if x0 is None or isinstance(x0, str) else as_start(x0, b)
     M = None if M is None else _beside(M, "M", b)

@@ -13,10 +13,12 @@ from cupy_double.arrays import ndarray, on_device, transfers, uploads, wrapped
 
 # What NumPy has and CuPy 14 has not; tests/test_cupy_double.py compares them where CuPy is installed.
 _LACKING = """
-    asmatrix block bmat einsum_path errstate frompyfunc geomspace histogram_bin_edges insert isnat longdouble matrix
+    asmatrix block bmat busday_count busday_offset datetime_as_string datetime_data einsum_path
+    errstate frompyfunc geomspace histogram_bin_edges insert isnat longdouble matrix
     matvec memmap nanpercentile nanquantile ndenumerate nditer polyder polydiv polyint recarray record spacing unstack
-    vecdot vecmat void"""
-_LACKING_LINALG = "diagonal matrix_norm multi_dot outer svdvals tensordot trace vecdot vector_norm"
+    vecdot vecmat void fromregex get_include getbufsize geterr geterrcall info is_busday nested_iters setbufsize
+    seterr seterrcall show_runtime test"""
+_LACKING_LINALG = "test diagonal matrix_norm multi_dot outer svdvals tensordot trace vecdot vector_norm"
 LACKING, LACKING_LINALG = frozenset(_LACKING.split()), frozenset(_LACKING_LINALG.split())
 __version__ = "14.2.0"
 __all__ = ["asnumpy", "cuda", "fft", "linalg", "ndarray", "random", "transfers", "uploads"]
@@ -96,7 +98,7 @@ def _looked_up(part, name, lacking):
     return found if plain else _function(found, name)
 
 
-linalg, fft = _Part(np.linalg, LACKING_LINALG), _Part(np.fft, frozenset())
+linalg, fft = _Part(np.linalg, LACKING_LINALG), _Part(np.fft, frozenset(["test"]))
 
 
 def __getattr__(name):

@@ -122,6 +122,12 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
     def __repr__(self):
         return repr(self._host)
 
+    def __str__(self):
+        return str(self._host)
+
+    def __format__(self, form):
+        return format(self.get().item() if self.ndim == 0 else str(self), form)
+
     __hash__ = None
 
     def __reduce__(self):
