@@ -48,6 +48,7 @@ class call {
 #include <cstring>
 #include <new>
 #include <stdexcept>
+#include <utility>
 
 #include "device_body.hpp"
 
@@ -166,6 +167,33 @@ class scratch {
   const char* name_;
   std::size_t bytes_;
   S* data_;
+};
+
+// Device memory that outlives calls and their streams.
+template <class S>
+class kept {
+ public:
+  kept() = default;
+  kept(index_t count, const char* name) : size_(count) {
+    if (count == 0) return;
+    void* p = nullptr;
+    check(cudaMalloc(&p, std::size_t(bytes())), name, bytes());
+    data_ = static_cast<S*>(p);
+  }
+  kept(kept&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  kept& operator=(kept&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~kept() { cudaFree(data_); }
+  S* data() const { return data_; }
+  index_t size() const { return size_; }
+  index_t bytes() const { return size_ * index_t(sizeof(S)); }
+
+ private:
+  S* data_ = nullptr;
+  index_t size_ = 0;
 };
 
 // Memory of queue::finish for sums of S, one launch at a time.

@@ -101,7 +101,7 @@ void put_in_order(queue& q, const pattern<I>& A, const index_t* from, const buff
 }  // namespace
 
 template <class T>
-sor_split<T>::~sor_split() = default;
+sor_split<T>::~sor_split() {}
 
 template <class T>
 template <class I>

@@ -8,25 +8,6 @@
 
 namespace pysolve::PYSOLVE_BACKEND {
 
-// Entries of L or of U by number of the schedule; columns are numbers of the schedule too.
-template <class T>
-struct triangle_view {
-  const std::uint32_t* start;  // n + 1
-  const std::int32_t* column;
-  T* value;
-  const std::uint32_t* source;  // where in the caller's data
-};
-
-template <class T>
-struct split_view {
-  index_t n;
-  triangle_view<T> lower, upper;
-  real_t<T>* diagonal;
-  const std::uint32_t* diagonal_source;
-  const std::int32_t *row, *level_begin;
-  int lanes;  // threads for a row
-};
-
 PYSOLVE_BODY double magnitude(double a) {
   return a < 0 ? -a : a;
 }
@@ -46,6 +27,33 @@ template <class T>
 PYSOLVE_BODY bool is_finite_value(T a) {
   return is_finite(real_part(a)) && is_finite(imaginary_part(a));
 }
+
+// Entries of L or of U by number of the schedule; columns are numbers of the schedule too.
+template <class T>
+struct triangle_view {
+  const std::uint32_t* start;  // n + 1
+  const std::int32_t* column;
+  T* value;
+  const std::uint32_t* source;  // where in the caller's data
+};
+
+// The first entry of row p that is not finite.
+template <class T>
+PYSOLVE_BODY index_t first_fault(const triangle_view<T>& half, index_t p) {
+  for (index_t k = half.start[p]; k < index_t(half.start[p + 1]); ++k)
+    if (!is_finite_value(half.value[k])) return k;
+  return nowhere;
+}
+
+template <class T>
+struct split_view {
+  index_t n;
+  triangle_view<T> lower, upper;
+  real_t<T>* diagonal;
+  const std::uint32_t* diagonal_source;
+  const std::int32_t *row, *level_begin;
+  int lanes;  // threads for a row
+};
 
 // The largest sum of a row, and the first row of the matrix with a fault.
 struct refill_report {
@@ -83,11 +91,8 @@ struct refill_body {
   }
   // Of a row whose sum is not finite: the sum may be too large where no entry is.
   PYSOLVE_BODY bool is_finite_row(index_t p) const {
-    bool finite = is_finite_value(data[A.diagonal_source[p]]);
-    for (const triangle_view<T>* half : {&A.lower, &A.upper})
-      for (index_t k = half->start[p]; k < index_t(half->start[p + 1]); ++k)
-        finite = finite && is_finite_value(half->value[k]);
-    return finite;
+    return is_finite_value(data[A.diagonal_source[p]]) && first_fault(A.lower, p) == nowhere &&
+           first_fault(A.upper, p) == nowhere;
   }
   PYSOLVE_BODY double gather(const triangle_view<T>& half, index_t p) const {
     double sum = 0;
@@ -122,10 +127,10 @@ struct row_fault_body {
     const T d = data[A.diagonal_source[p]];
     if (!is_finite_value(d)) return {sor_fault::value, p, d};
     if (!(real_part(d) > 0) || imaginary_part(d) != 0) return {sor_fault::diagonal, p, d};
-    for (const triangle_view<T>* half : {&A.lower, &A.upper})
-      for (index_t k = half->start[p]; k < index_t(half->start[p + 1]); ++k)
-        if (!is_finite_value(half->value[k])) return {sor_fault::value, index_t(half->column[k]), half->value[k]};
-    return {sor_fault::none, p, d};
+    const index_t below = first_fault(A.lower, p);
+    const triangle_view<T>& half = below != nowhere ? A.lower : A.upper;
+    const index_t k = below != nowhere ? below : first_fault(A.upper, p);
+    return {sor_fault::value, index_t(half.column[k]), half.value[k]};
   }
 };
 

@@ -2,31 +2,15 @@
 // in sor_red_black_body.hpp, sor_waves_body.hpp and sor_cg_body.hpp, the order of launches in sor_stencil_run.hpp.
 #include "sor_stencil.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "cuda.cuh"
 #include "instantiate.hpp"
+#include "sor_course_memory.hpp"
 #include "sor_stencil_run.hpp"
 
 namespace pysolve::cuda {
-namespace {
-
-// A run's scalars in device memory, as they are at its start.
-template <class Queue>
-struct course_on_device {
-  scratch<sor_course> memory;
-  course_on_device(Queue& q, const run_state& state) : memory(1, q.name()) {
-    sor_course start;
-    start.state = state;
-    start.state.n_steps = 0;
-    start.state.end = run_end::steps;
-    q.run(put_body<sor_course>{memory.data(), start});
-  }
-  sor_course* get() const { return memory.data(); }
-};
-
-}  // namespace
-
 // Red-black sweeps of a 2-D box in one launch, of a 3-D box in two; in natural order a launch for each wide wave. The norm
 // of the last iterate is a launch of its own.
 template <class T>
@@ -38,7 +22,7 @@ void sor_run_stencil(const grid<T>& A, const T* b, T* x, double omega, sor_direc
   const sum_memory<double> sums(q.name());
   const scratch<T> more(3 * ((n + 15) / 16 * 16), q.name());
   const scratch<double> found(most + 1, q.name());
-  const course_on_device<queue> course(q, state);
+  const course_memory<queue, scratch> course(q, state);
   T* const next = more.data();
   const index_t apart = (n + 15) / 16 * 16;
   stencil_sweeps<queue, sum_memory<double>, T> sweeps{
@@ -72,7 +56,7 @@ void ssor_cg_run_stencil(const grid<T>& A, double omega, T* x, T* r, T* work, do
   queue q("ssor_cg_run_stencil");
   const sum_memory<double> sums(q.name());
   const scratch<double> found(most + 1, q.name());
-  const course_on_device<queue> course(q, state);
+  const course_memory<queue, scratch> course(q, state);
   stencil_ssor_cg<queue, sum_memory<double>, T> cg{
       q, sums, A, T(omega), x, r, work, work + n, work + 2 * n, course.get(), found.data()};
   if (!(state.rho > 0)) cg.ascend(nullptr);

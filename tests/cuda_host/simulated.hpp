@@ -162,6 +162,22 @@ class scratch {
 };
 
 template <class S>
+class kept {
+ public:
+  kept() = default;
+  kept(index_t count, const char*) : memory_(std::size_t(count) * sizeof(S)), size_(count) {
+    spoil(memory_.data(), memory_.size());
+  }
+  S* data() const { return reinterpret_cast<S*>(memory_.data()); }
+  index_t size() const { return size_; }
+  index_t bytes() const { return index_t(memory_.size()); }
+
+ private:
+  mutable std::vector<unsigned char> memory_;
+  index_t size_ = 0;
+};
+
+template <class S>
 struct sum_memory {
   scratch<S> part;
   scratch<unsigned> arrived;
@@ -244,6 +260,7 @@ class lookout {
 
 // The names by which the .cu files launch.
 namespace pysolve::cuda {
+using simulated::kept;
 using simulated::lookout;
 using simulated::queue;
 using simulated::scratch;
