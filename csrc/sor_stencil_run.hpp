@@ -23,7 +23,6 @@ struct stencil_sweeps {
   sor_course* course;
   double* norms;
 
-  bool is_flat() const { return red_black && A.n[1] == 1; }
   // Launches of a sweep: all but a few are those of the waves.
   index_t n_launches() const {
     if (red_black) return 4;
@@ -37,7 +36,7 @@ struct stencil_sweeps {
       T *const old = iterate[k % 3], *const fresh = iterate[(k + 1) % 3];
       if (last)
         start<W>(k, old, nullptr, -1);
-      else if (is_flat())
+      else if (red_black && is_flat(A))
         flat<W>(k, old, fresh);
       else if (red_black)
         colours<W>(k, old, fresh);
@@ -48,25 +47,26 @@ struct stencil_sweeps {
 
  private:
   // The body that starts a sweep, with the norm of iterate k where it is asked for.
-  template <template <class, class, bool> class Body, class W>
-  void first(index_t k, const T* old, T* fresh, auto... more) {
+  template <template <class, class, bool> class Body, class W, class Relaxation>
+  void first(index_t k, const T* old, T* fresh, const Relaxation& omega_of, auto... more) {
     if (asks && k > 0)
-      queue.finish(sums, Body<W, T, true>{A, b, old, fresh, omega, more..., course},
+      queue.finish(sums, Body<W, T, true>{A, b, old, fresh, omega_of, more..., course},
                    sweep_finish{course, norms, k});
     else if (fresh != nullptr)
-      queue.run(Body<W, T, false>{A, b, old, fresh, omega, more..., course});
+      queue.run(Body<W, T, false>{A, b, old, fresh, omega_of, more..., course});
   }
   template <class W>
   void start(index_t k, const T* old, T* fresh, int colour) {
-    first<sor_start_body, W>(k, old, fresh, colour);
+    first<sor_start_body, W>(k, old, fresh, omega, colour);
   }
   template <class W>
   void flat(index_t k, const T* old, T* fresh) {
     const bool whole = has_whole_vectors<T>(A, {b, old, fresh, middle});
+    const flat_cells<W, T> cells(A, omega);
     if (direction != sor_direction::symmetric)
-      return first<red_black_body, W>(k, old, fresh, int(direction == sor_direction::backward), whole);
-    first<red_black_body, W>(k, old, middle, 0, whole);
-    queue.run(red_black_body<W, T, false>{A, b, middle, fresh, omega, 1, whole, course});
+      return first<red_black_body, W>(k, old, fresh, cells, int(direction == sor_direction::backward), whole);
+    first<red_black_body, W>(k, old, middle, cells, 0, whole);
+    queue.run(red_black_body<W, T, false>{A, b, middle, fresh, cells, 1, whole, course});
   }
   template <class W>
   void colours(index_t k, const T* old, T* fresh) {
