@@ -1,5 +1,4 @@
 #include "conjugate_directions.hpp"
-#include "run_state.hpp"
 
 #include <pybind11/stl.h>
 
@@ -151,6 +150,16 @@ void bind_runs(kernel_module& m) {
         py::arg("grid"), py::arg("z"), py::arg("beta"), py::arg("p"));
   m.def("conjugate_directions_along_stencil", &along_stencil, "x += alpha p, r -= alpha A p; returns r . r",
         py::arg("grid"), py::arg("alpha"), py::arg("x"), py::arg("r"), py::arg("p"));
+  constexpr const char* ends[] = {"steps", "tolerance", "not_positive", "not_finite"};
+  py::class_<state>(m, "RunState", "Where a run of conjugate gradients stands", py::module_local())
+      .def(py::init<>())
+      .def_readwrite("rho", &state::rho)
+      .def_readwrite("beta", &state::beta)
+      .def_readwrite("tolerance", &state::tolerance)
+      .def_readwrite("floor", &state::floor)
+      .def_readwrite("n_steps", &state::n_steps)
+      .def_readonly("curvature", &state::curvature)
+      .def_property_readonly("end", [ends](const state& s) { return ends[int(s.end)]; });
   m.def("conjugate_directions_run_csr", &run_csr, "CG steps with a csr matrix", py::arg("indptr"),
         py::arg("indices"), py::arg("data"), py::arg("inverse_diagonal"), py::arg("x"), py::arg("r"),
         py::arg("p"), py::arg("q"), py::arg("norms"), py::arg("state"));
@@ -166,17 +175,6 @@ void bind_runs(kernel_module& m) {
 }  // namespace
 
 void bind_conjugate_directions(kernel_module& m) {
-  using state = backend::run_state;
-  constexpr const char* ends[] = {"steps", "tolerance", "not_positive", "not_finite"};
-  py::class_<state>(m, "RunState", "Where a run of conjugate gradients stands", py::module_local())
-      .def(py::init<>())
-      .def_readwrite("rho", &state::rho)
-      .def_readwrite("beta", &state::beta)
-      .def_readwrite("tolerance", &state::tolerance)
-      .def_readwrite("floor", &state::floor)
-      .def_readwrite("n_steps", &state::n_steps)
-      .def_readonly("curvature", &state::curvature)
-      .def_property_readonly("end", [ends](const state& s) { return ends[int(s.end)]; });
   m.def("conjugate_directions_orthogonalise", &orthogonalise,
         "P[slot] = z made A-orthogonal to the directions kept; returns p^H r, p^H p and the coefficients",
         py::arg("z"), py::arg("r"), py::arg("P"), py::arg("Q"), py::arg("pq"), py::arg("slot"));
