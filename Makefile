@@ -15,7 +15,7 @@ OPTIONS := PYSOLVE_CUDA=$(PYSOLVE_CUDA) PYSOLVE_OPENMP=$(PYSOLVE_OPENMP) CXX=$(C
 CXX_FILES := $(wildcard csrc/*.hpp csrc/*.cpp csrc/*.cu csrc/*.cuh tools/*.cpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test doctest bench bench-multilevel bench-relaxation bench-sequences bench-completion bench-kron bench-gp-pde bench-full asv bench-check docs lint format tidy cuda-check cuda-compiled simulated asan tsan clean FORCE
+.PHONY: help install demo test doctest bench bench-multilevel bench-relaxation bench-sequences bench-completion bench-kron bench-gp-pde bench-full asv bench-check docs lint format tidy cuda-check cuda-compiled gpu gpu-build gpu-test gpu-sanitized gpu-bench simulated memcheck asan tsan clean FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -32,6 +32,8 @@ help:
 	@echo 'make docs        the documentation, in docs/_build/html'
 	@echo 'make lint        style and types; make format mends the style; make tidy runs clang-tidy'
 	@echo 'make cuda-check  compile the CUDA backend, and see that it imports (needs nvcc, no GPU)'
+	@echo 'make simulated   the CUDA backend with launches on the host, for tests; make memcheck: the same, addresses checked'
+	@echo 'make gpu         on a machine with a GPU, no network needed: build, tests, compute-sanitizer, every figure'
 	@echo 'make asan, tsan  the kernel and contract tests under the address or the thread sanitizer'
 	@echo 'make clean       remove all that these made'
 
@@ -119,6 +121,7 @@ bench-check: $(STAMPS)/core $(STAMPS)/extra-bench
 	$(BIN)/python benchmarks/completion.py --quick
 	$(BIN)/python benchmarks/kron.py --quick
 	$(BIN)/python benchmarks/gp_pde.py --quick
+	$(BIN)/python benchmarks/gpu.py --quick
 
 docs: $(STAMPS)/core $(STAMPS)/extra-docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
@@ -188,6 +191,17 @@ simulated: $(STAMPS)/core $(STAMPS)/extra-dev
 	@$(BIN)/cmake --preset simulated >/dev/null
 	@$(BIN)/cmake --build --preset simulated
 
+# Every test of solvers on the device, with what the kernels read and write watched by the address sanitizer, and threads
+# and blocks in the opposite order: an answer that depends on it is a race.
+memcheck: export ASAN_OPTIONS := detect_leaks=0
+memcheck: export PYSOLVE_SIMULATED := memcheck
+memcheck: export PYSOLVE_SIMULATED_BACKWARD := 1
+memcheck: $(STAMPS)/core $(STAMPS)/extra-test $(STAMPS)/extra-dev
+	$(BIN)/cmake --preset memcheck >/dev/null
+	$(BIN)/cmake --build --preset memcheck
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so.6)" \
+	  $(BIN)/pytest -q --capture=sys -p no:cacheprovider -k simulated $(wildcard tests/test_cuda_*.py) $(PYTEST_ARGS)
+
 cuda-compiled:
 	$(BIN)/cmake --preset cuda
 	$(BIN)/cmake --build --preset cuda
@@ -195,6 +209,41 @@ cuda-compiled:
 	cp -R "$$($(BIN)/python -P -c 'import pysolve; print(pysolve.__path__[0])')" build/cuda/_cuda*.so build/cuda/site/
 	mv build/cuda/site/_cuda*.so build/cuda/site/pysolve/
 	PYTHONPATH=build/cuda/site $(BIN)/pytest -q -p no:cacheprovider tests/test_cuda.py
+
+# ---- a machine with a GPU, nvcc, a Python that has what the build and the tests need, and perhaps no network ------
+# Nothing is fetched, and no .venv is made: the package goes to build/gpu/site. One part that fails does not keep the
+# others from running. CuPy may be missing: tests and benchmarks say so.
+GPU_PYTHON ?= python3
+GPU_ARCHITECTURES ?= native
+GPU_TESTS ?= tests
+GPU_SANITIZED ?= $(wildcard tests/test_cuda*.py)
+gpu_python = PYTHONPATH=build/gpu/site OMP_WAIT_POLICY=passive $(GPU_PYTHON) -P
+# A warning of CuPy itself, of where it found CUDA, is not ours to mend.
+gpu_pytest = -m pytest -q -m gpu -p no:cacheprovider -W default::UserWarning
+
+gpu:
+	$(MAKE) --no-print-directory gpu-build
+	$(MAKE) --no-print-directory -k gpu-test gpu-bench gpu-sanitized
+
+gpu-build:
+	@command -v nvcc >/dev/null || { echo 'make gpu needs nvcc on the PATH.' >&2; exit 1; }
+	PYSOLVE_CUDA=ON SKBUILD_CMAKE_DEFINE='CMAKE_CUDA_ARCHITECTURES=$(GPU_ARCHITECTURES)' \
+	  CMAKE_BUILD_PARALLEL_LEVEL=$${CMAKE_BUILD_PARALLEL_LEVEL:-$$(nproc)} $(GPU_PYTHON) -m pip install --quiet --no-index \
+	  --no-build-isolation --no-deps --upgrade --target build/gpu/site -C build-dir=build/gpu/objects .
+	$(gpu_python) -c 'import pysolve; print(pysolve.show_config())'
+
+gpu-test:
+	$(gpu_python) $(gpu_pytest) $(GPU_TESTS) $(PYTEST_ARGS)
+
+# Memory of CuPy's pool is one block to the sanitizer: PYSOLVE_CUPY_POOL=off has each array allocated by itself.
+gpu-sanitized: export PYSOLVE_CUPY_POOL := off
+gpu-sanitized:
+	@if ! command -v compute-sanitizer >/dev/null; then echo 'gpu: no compute-sanitizer on the PATH; NOT run.'; else \
+	  for tool in memcheck racecheck; do PYTHONPATH=build/gpu/site compute-sanitizer --tool $$tool --target-processes all --error-exitcode 9 \
+	    $(GPU_PYTHON) -P $(gpu_pytest) $(GPU_SANITIZED) $(PYTEST_ARGS) || exit 1; done; fi
+
+gpu-bench:
+	$(gpu_python) benchmarks/gpu.py --output $(TABLE_ARGS)
 
 clean:
 	rm -rf .venv build dist docs/_build docs/gallery .asv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """Matrix completion beside its peers: every figure to reach, and its bar.
 
-    python benchmarks/completion.py [--quick] [--rows NAME ...] [--ratings FILE] [--output [FILE.md]]
+    python benchmarks/completion.py [--quick] [--rows NAME ...] [--ratings FILE] [--device cuda] [--output [FILE.md]]
 
 The peer is cmfrec (`pip install cmfrec`); without it its rows say so. `--ratings` names a file of ratings like
 MovieLens's u.data (user, item, rating and time in a line). One thread, but for the rows that say two. Progress goes to
@@ -28,7 +28,7 @@ ROWS = ("uniform", "large", "threads", "cost", "recovery", "power", "ratings")
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = command.parser(__doc__, ROWS)
+    parser = command.parser(__doc__, ROWS, on_gpu=True)
     parser.add_argument("--ratings", type=Path, metavar="FILE", help="ratings: user, item, rating in a line")
     return command.parsed(parser, given, ROWS)
 
@@ -36,6 +36,8 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     """Measure, print, and write where that was asked for."""
     chosen = arguments()
+    if chosen.device == "cuda":
+        return command.on_gpu(("completion",), chosen, "completion")
     path = command.result_path(chosen, "completion")
     title = command.titled("Matrix completion and its peers", chosen.quick)
     return command.run(title, environment.described(), measurements(chosen, path), path)

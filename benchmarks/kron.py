@@ -1,6 +1,6 @@
 """Products with Kronecker products beside their peers: every figure to reach, and its bar.
 
-    python benchmarks/kron.py [--quick] [--rows NAME ...] [--output [FILE.md]]
+    python benchmarks/kron.py [--quick] [--rows NAME ...] [--device cuda] [--output [FILE.md]]
 
 The peers are NumPy (a chain of np.matmul into arrays that are made once), pykronecker and linear_operator (`pip
 install pykronecker linear_operator`); without one its rows are not there. All in one process, float64, one thread but
@@ -24,7 +24,9 @@ ROWS = ("cubes", "others", "threads")
 
 def main() -> int:
     """Measure, print, and write where that was asked for."""
-    chosen = command.parsed(command.parser(__doc__, ROWS), None, ROWS)
+    chosen = command.parsed(command.parser(__doc__, ROWS, on_gpu=True), None, ROWS)
+    if chosen.device == "cuda":
+        return command.on_gpu(("kron",), chosen, "kron")
     import rows_kron
 
     import pysolve  # noqa: F401  before the threads are limited

@@ -1,6 +1,6 @@
 """The learned V-cycle beside its peers: every figure to reach with its bar, measured in one run.
 
-    python benchmarks/multilevel.py [--quick] [--rows NAME ...] [--threads 1 2] [--output [FILE.md]]
+    python benchmarks/multilevel.py [--quick] [--rows NAME ...] [--threads 1 2] [--device cuda] [--output [FILE.md]]
 
 Each number of threads is measured in a process of its own, where OpenMP, BLAS and threadpoolctl are all given that
 number. Progress goes to stderr. `--output` also writes Markdown, by default to
@@ -31,7 +31,7 @@ ROWS = (
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     """The command line; `--worker` is what this script calls itself with."""
-    parser = command.parser(__doc__, ROWS)
+    parser = command.parser(__doc__, ROWS, on_gpu=True)
     parser.add_argument("--threads", nargs="+", type=int, default=environment.thread_counts())
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     return command.parsed(parser, given, ROWS[:-1])
@@ -40,6 +40,8 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     """Measure, print, and write where that was asked for."""
     chosen = arguments()
+    if chosen.device == "cuda":
+        return command.on_gpu(("cycle", "network"), chosen, "multilevel")
     if chosen.worker:
         for found in measured(chosen):
             print(json.dumps(found), flush=True)

@@ -1,6 +1,6 @@
 """Relaxation beside its peers: sweeps, SSOR-CG and small solves, with every figure to reach and its bar.
 
-    python benchmarks/relaxation.py [--quick] [--rows NAME ...] [--output [FILE.md]]
+    python benchmarks/relaxation.py [--quick] [--rows NAME ...] [--device cuda] [--output [FILE.md]]
 
 All in one process, with the threads limited on both sides by threadpoolctl; PETSc in one of its own, by the interpreter
 that the environment variable PETSC_PYTHON names. `--output` also writes Markdown, by default to
@@ -21,7 +21,9 @@ ROWS = ("csr", "stencil", "colours", "ssor_cg", "small")
 
 def main() -> int:
     """Measure, print, and write where that was asked for."""
-    chosen = command.parsed(command.parser(__doc__, ROWS), None, ROWS)
+    chosen = command.parsed(command.parser(__doc__, ROWS, on_gpu=True), None, ROWS)
+    if chosen.device == "cuda":
+        return command.on_gpu(("sweep",), chosen, "relaxation")
     import machine
     import plain
     import report

@@ -1,6 +1,6 @@
 """The comparison table: every figure to reach with its bar, measured in one run beside the peers.
 
-    python benchmarks/table.py [--quick] [--only SECTION ...] [--output [FILE.md]]
+    python benchmarks/table.py [--quick] [--only SECTION ...] [--device cuda] [--output [FILE.md]]
 
 Medians of interleaved repetitions; the machine's limits and settings stand on top. Progress goes to stderr, since
 the whole takes minutes. `--output` also writes the table as Markdown, whole or not at all, by default to
@@ -24,6 +24,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", choices=SECTIONS, metavar="SECTION", help=", ".join(SECTIONS)
     )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: its tables of gpu.py")
     parser.add_argument("--output", nargs="?", const="", metavar="FILE.md", help="also write Markdown")
     chosen = parser.parse_args(given)
     if chosen.output == "" and (chosen.quick or chosen.only):
@@ -38,6 +39,10 @@ def main() -> int:
     import environment  # before NumPy
     import report
 
+    if chosen.device == "cuda":
+        import command
+
+        return command.on_gpu(("matvec", "cg"), chosen, "kernels")
     head, sections = measured(chosen)
     title = "pysolve and its peers" + (
         " (quick: small sizes, the figures mean nothing)" if chosen.quick else ""

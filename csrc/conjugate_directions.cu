@@ -1,8 +1,4 @@
 // CUDA kernels of conjugate_directions; their bodies and launch shapes are in conjugate_directions_body.hpp.
-//
-// Only the fused steps are here. The conjugate_directions_run_* functions, whole solves in one call, are the CPU's
-// alone: they save the overhead of a call for each step, which a device spends on launches in any case, and they
-// meet at barriers of all threads, for which a launch would have to fit on the device at once.
 #include "conjugate_directions_body.hpp"
 #include "cuda.cuh"
 #include "instantiate.hpp"

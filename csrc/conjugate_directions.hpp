@@ -38,7 +38,7 @@ template <class T>
 double conjugate_directions_step(T* x, T* r, const T* p, const T* q, T alpha, index_t n);
 
 // The same steps on a stencil operator, where A p is formed twice and never stored, for an M that is no diagonal.
-// Host only. First r . z, the same bits with any number of threads: 2 n v bytes.
+// First r . z, the same bits with any number of threads: 2 n v bytes.
 template <class T>
 double conjugate_directions_dot(const T* r, const T* z, index_t n);
 // p = z + beta p; returns p^H A p and p^H p.  3 n v bytes, and the weights.
@@ -51,12 +51,31 @@ energy_report conjugate_directions_toward_stencil(const grid<T>& A, const T* z, 
 template <class T>
 double conjugate_directions_along_stencil(const grid<T>& A, double alpha, T* x, T* r, const T* p);
 
+// All of these in one call that waits for nothing: rho, beta, p, alpha, x and r, with z = M r. Its numbers are in `state`,
+// in the memory of the vectors; the norm of r after step k goes to state[advance::norms + k], and where there is no room
+// for it, or an end has come, nothing is done. work[0] is 0 before and after (work is the device's alone).
+// 11 n v bytes on a device, 10 n v on the host, and the weights, twice.
+struct advance {
+  static constexpr index_t rho = 0;        // 0: a new start, p must be finite
+  static constexpr index_t end = 1;        // a run_end
+  static constexpr index_t curvature = 2;  // p . A p / p . p of the last direction; NaN if it is no number
+  static constexpr index_t n_steps = 3;    // that were done
+  static constexpr index_t tolerance = 4, floor = 5;  // as in run_state
+  static constexpr index_t beta = 6, alpha = 7, norms = 8;
+  static constexpr index_t work = 4097;  // values
+};
+template <class T>
+void conjugate_directions_advance_stencil(const grid<T>& A, const T* z, T* x, T* r, T* p, double* state,
+                                          index_t n_state, double* work);
+
 // Up to n_steps iterations of CG, preconditioned with a diagonal (inverse_diagonal, or null for none), within one
-// parallel region; norms[k] = norm(r) after step k. A step that cannot be taken leaves x and
+// parallel region (on a device: without waiting for it before the end); norms[k], on the host, is norm(r) after step k. A
+// step that cannot be taken leaves x and
 // r as they were. Bytes per unknown and iteration beyond the matrix, with v = sizeof(T): csr and sell
 // 10.5 v (p = z + beta p: 3, q = A p: 2 and one for writing q, r -= alpha q: 3, and in every second step x: 3), stencil
-// 7 v (A p is formed twice and never stored; q may be null); v more, twice, with a diagonal. csr and sell
-// allocate nothing, stencil a double for each row of cells.
+// 7 v (A p is formed twice and never stored; on a device q holds every second p, on the host it is not used; it may be
+// null); v more, twice, with a diagonal. csr and sell allocate nothing, stencil a double for each row of cells, and on a
+// device n v bytes where q is null.
 template <class I, class T>
 void conjugate_directions_run_csr(const csr<I, T>& A, const real_t<T>* inverse_diagonal, T* x, T* r, T* p,
                                   T* q, double* norms, run_state& state);
@@ -65,7 +84,7 @@ void conjugate_directions_run_sell(const sell<T>& A, const real_t<T>* inverse_di
                                    T* q, double* norms, run_state& state);
 // r must vanish in the decoupled cells of A (x = b there).
 template <class T>
-void conjugate_directions_run_stencil(const grid<T>& A, const T* inverse_diagonal, T* x, T* r, T* p,
+void conjugate_directions_run_stencil(const grid<T>& A, const T* inverse_diagonal, T* x, T* r, T* p, T* q,
                                       double* norms, run_state& state);
 
 }  // namespace pysolve::PYSOLVE_BACKEND

@@ -54,9 +54,8 @@ double step(py::handle x, py::handle r, py::handle p, py::handle q, py::object a
   });
 }
 
-#if defined(PYSOLVE_BACKEND_cpu)
-// The vectors of a run, checked against its size; a stencil operator's does without q.
-template <class T, bool has_q = true>
+// The vectors of a run, checked against its size; a stencil operator's may do without q.
+template <class T, bool needs_q = true>
 struct run_vectors {
   T *x, *r, *p, *q;
   const real_t<T>* inverse_diagonal;
@@ -66,10 +65,18 @@ struct run_vectors {
       : x(bind::view<T>(x_, "x", n).data),
         r(bind::view<T>(r_, "r", n).data),
         p(bind::view<T>(p_, "p", n).data),
-        q(has_q ? bind::view<T>(q_, "q", n).data : nullptr),
+        q(needs_q || uses(q_) ? bind::view<T>(q_, "q", n).data : nullptr),
         inverse_diagonal(d.is_none() ? nullptr : bind::view<const real_t<T>>(d, "inverse_diagonal", n).data),
-        norms(bind::view<double>(norms_, "norms").data) {
-    if (info_of(norms_, "norms").size < n_steps) throw py::value_error("norms must have n_steps values");
+        norms(host_view<double>(norms_, "norms").data) {
+    if (host_info_of(norms_, "norms").size < n_steps) throw py::value_error("norms must have n_steps values");
+  }
+  // On the host the run of a stencil operator does not look at q.
+  static bool uses(py::handle q) {
+#if defined(PYSOLVE_BACKEND_cpu)
+    return static_cast<void>(q), false;
+#else
+    return !q.is_none();
+#endif
   }
 };
 
@@ -106,12 +113,12 @@ void run_sell(py::handle slice_ptr, py::handle column, py::handle indices, py::h
 }
 
 void run_stencil(const stencil_handle& handle, py::handle inverse_diagonal, py::handle x, py::handle r,
-                 py::handle p, py::handle, py::handle norms, state& s) {
+                 py::handle p, py::handle q, py::handle norms, state& s) {
   with_grid(handle, [&]<class T>(const grid<T>& A) {
     state own = s;
-    const run_vectors<T, false> v(A.size(), own.n_steps, inverse_diagonal, x, r, p, py::none(), norms);
+    const run_vectors<T, false> v(A.size(), own.n_steps, inverse_diagonal, x, r, p, q, norms);
     without_gil([&] {
-      backend::conjugate_directions_run_stencil(A, v.inverse_diagonal, v.x, v.r, v.p, v.norms, own);
+      backend::conjugate_directions_run_stencil(A, v.inverse_diagonal, v.x, v.r, v.p, v.q, v.norms, own);
     });
     s = own;
   });
@@ -144,12 +151,32 @@ double along_stencil(const stencil_handle& handle, double alpha, py::handle x, p
   });
 }
 
+void advance_stencil(const stencil_handle& handle, py::handle z, py::handle x, py::handle r, py::handle p,
+                     py::handle numbers, py::handle work) {
+  using backend::advance;
+  with_grid(handle, [&]<class T>(const grid<T>& A) {
+    const vec<const T> in = view<const T>(z, "z", A.size());
+    const vec<T> to = view<T>(x, "x", A.size()), left = view<T>(r, "r", A.size());
+    const vec<T> along = view<T>(p, "p", A.size());
+    const vec<double> own = view<double>(numbers, "state"), room = view<double>(work, "work", advance::work);
+    if (own.size < advance::norms)
+      throw py::value_error("state must have at least " + std::to_string(advance::norms) + " values");
+    without_gil([&] {
+      backend::conjugate_directions_advance_stencil(A, in.data, to.data, left.data, along.data, own.data,
+                                                    own.size, room.data);
+    });
+  });
+}
+
 void bind_runs(kernel_module& m) {
   m.def("conjugate_directions_dot", &dot, "r . z", py::arg("r"), py::arg("z"));
   m.def("conjugate_directions_toward_stencil", &toward_stencil, "p = z + beta p; returns p . A p and p . p",
         py::arg("grid"), py::arg("z"), py::arg("beta"), py::arg("p"));
   m.def("conjugate_directions_along_stencil", &along_stencil, "x += alpha p, r -= alpha A p; returns r . r",
         py::arg("grid"), py::arg("alpha"), py::arg("x"), py::arg("r"), py::arg("p"));
+  m.def("conjugate_directions_advance_stencil", &advance_stencil,
+        "One step of CG with z = M r, which waits for nothing: its numbers are in `state`", py::arg("grid"),
+        py::arg("z"), py::arg("x"), py::arg("r"), py::arg("p"), py::arg("state"), py::arg("work"));
   constexpr const char* ends[] = {"steps", "tolerance", "not_positive", "not_finite"};
   py::class_<state>(m, "RunState", "Where a run of conjugate gradients stands", py::module_local())
       .def(py::init<>())
@@ -166,11 +193,11 @@ void bind_runs(kernel_module& m) {
   m.def("conjugate_directions_run_sell", &run_sell, "CG steps with a packed matrix", py::arg("slice_ptr"),
         py::arg("column"), py::arg("indices"), py::arg("data"), py::arg("inverse_diagonal"), py::arg("x"),
         py::arg("r"), py::arg("p"), py::arg("q"), py::arg("norms"), py::arg("state"));
-  m.def("conjugate_directions_run_stencil", &run_stencil, "CG steps with a stencil operator (q is not used)",
-        py::arg("grid"), py::arg("inverse_diagonal"), py::arg("x"), py::arg("r"), py::arg("p"), py::arg("q"),
-        py::arg("norms"), py::arg("state"));
+  m.def("conjugate_directions_run_stencil", &run_stencil,
+        "CG steps with a stencil operator (q: room for a vector, or None)", py::arg("grid"),
+        py::arg("inverse_diagonal"), py::arg("x"), py::arg("r"), py::arg("p"), py::arg("q"), py::arg("norms"),
+        py::arg("state"));
 }
-#endif
 
 }  // namespace
 
@@ -180,9 +207,7 @@ void bind_conjugate_directions(kernel_module& m) {
         py::arg("z"), py::arg("r"), py::arg("P"), py::arg("Q"), py::arg("pq"), py::arg("slot"));
   m.def("conjugate_directions_step", &step, "x += alpha p, r -= alpha q; returns r^H r", py::arg("x"),
         py::arg("r"), py::arg("p"), py::arg("q"), py::arg("alpha"));
-#if defined(PYSOLVE_BACKEND_cpu)
   bind_runs(m);
-#endif
 }
 
 }  // namespace pysolve::bind

@@ -256,7 +256,7 @@ double conjugate_directions_along_stencil(const grid<T>& A, double alpha, T* x, 
 }
 
 template <class T>
-void conjugate_directions_run_stencil(const grid<T>& A, const T* inverse_diagonal, T* x, T* r, T* p,
+void conjugate_directions_run_stencil(const grid<T>& A, const T* inverse_diagonal, T* x, T* r, T* p, T*,
                                       double* norms, run_state& state) {
   with_system(A, inverse_diagonal, x, r, p, n_threads(steps_of_a_run * bytes_of_a_step(A)),
               [&](auto& system, int team) { run(system, team, norms, state); });
@@ -265,7 +265,8 @@ void conjugate_directions_run_stencil(const grid<T>& A, const T* inverse_diagona
 #define PYSOLVE_INSTANTIATE(T)                                                                      \
   template energy_report conjugate_directions_toward_stencil(const grid<T>&, const T*, double, T*); \
   template double conjugate_directions_along_stencil(const grid<T>&, double, T*, T*, const T*);     \
-  template void conjugate_directions_run_stencil(const grid<T>&, const T*, T*, T*, T*, double*, run_state&);
+  template void conjugate_directions_run_stencil(const grid<T>&, const T*, T*, T*, T*, T*, double*, \
+                                                 run_state&);
 PYSOLVE_FOR_REAL(PYSOLVE_INSTANTIATE)
 
 }  // namespace pysolve::cpu

@@ -48,7 +48,6 @@ class call {
 #include <cstring>
 #include <new>
 #include <stdexcept>
-#include <utility>
 
 #include "device_body.hpp"
 
@@ -126,10 +125,27 @@ struct device_place {
     __syncthreads();
     return last;
   }
+  static constexpr bool in_step = false;
+  // Before sm_90 the tensor cores do 8 x 8 x 4.
+  __device__ void mma(double (&c)[4], const double (&a)[4], const double (&b)[2]) const {
+#if __CUDA_ARCH__ >= 900
+    asm("mma.sync.aligned.m16n8k8.row.col.f64.f64.f64.f64 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+        "{%0,%1,%2,%3};"
+        : "+d"(c[0]), "+d"(c[1]), "+d"(c[2]), "+d"(c[3])
+        : "d"(a[0]), "d"(a[1]), "d"(a[2]), "d"(a[3]), "d"(b[0]), "d"(b[1]));
+#else
+    for (int half = 0; half < 2; ++half)
+      for (int k = 0; k < 2; ++k)
+        asm("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0,%1}, {%2}, {%3}, {%0,%1};"
+            : "+d"(c[2 * half]), "+d"(c[2 * half + 1])
+            : "d"(a[half + 2 * k]), "d"(b[k]));
+#endif
+  }
 };
 
 template <class Body>
-__global__ void __launch_bounds__(block_threads) body_kernel(const __grid_constant__ Body body) {
+__global__ void __launch_bounds__(block_threads, least_blocks<Body>())
+    body_kernel(const __grid_constant__ Body body) {
   body(device_place());
 }
 
@@ -146,63 +162,11 @@ index_t allowed_shared_bytes(const Body& body, const char* name) {
   return 0;
 }
 
-// Device memory of one call. Freed after the call's last wait: the pool gives memory back to the system when the
-// stream is waited for and all of it is free, and would have to ask for it again in every call.
-template <class S>
-class scratch {
- public:
-  scratch(index_t count, const char* name) : name_(name), bytes_(std::size_t(count) * sizeof(S)) {
-    void* p = nullptr;
-    check(cudaMallocAsync(&p, bytes_, current_stream()), name, index_t(bytes_));
-    data_ = static_cast<S*>(p);
-  }
-  scratch(const scratch&) = delete;
-  scratch& operator=(const scratch&) = delete;
-  ~scratch() { cudaFreeAsync(data_, current_stream()); }
-  S* data() const { return data_; }
-  // All bytes 0.
-  void clear() { check(cudaMemsetAsync(data_, 0, bytes_, current_stream()), name_); }
+}  // namespace pysolve::cuda
 
- private:
-  const char* name_;
-  std::size_t bytes_;
-  S* data_;
-};
+#include "cuda_memory.cuh"
 
-// Device memory that outlives calls and their streams.
-template <class S>
-class kept {
- public:
-  kept() = default;
-  kept(index_t count, const char* name) : size_(count) {
-    if (count == 0) return;
-    void* p = nullptr;
-    check(cudaMalloc(&p, std::size_t(bytes())), name, bytes());
-    data_ = static_cast<S*>(p);
-  }
-  kept(kept&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-  kept& operator=(kept&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(size_, other.size_);
-    return *this;
-  }
-  ~kept() { cudaFree(data_); }
-  S* data() const { return data_; }
-  index_t size() const { return size_; }
-  index_t bytes() const { return size_ * index_t(sizeof(S)); }
-
- private:
-  S* data_ = nullptr;
-  index_t size_ = 0;
-};
-
-// Memory of queue::finish for sums of S, one launch at a time.
-template <class S>
-struct sum_memory {
-  scratch<S> part;
-  scratch<unsigned> arrived;
-  explicit sum_memory(const char* name) : part(max_blocks, name), arrived(1, name) { arrived.clear(); }
-};
+namespace pysolve::cuda {
 
 // Launches the bodies of one call, in order, on the stream; `name` is the kernel that errors name.
 class queue {
@@ -239,8 +203,8 @@ class queue {
 
   // f(the sum over the body's threads), by one thread of the block that is the last to end: a sum in one launch.
   template <class Body, class Finish>
-  void finish(const sum_memory<typename Body::result>& memory, const Body& body, const Finish& f) {
-    run(finished_sum_body<Body, Finish>{body, f, memory.part.data(), memory.arrived.data()});
+  void finish(const sum_place& memory, const Body& body, const Finish& f) {
+    run(finished_sum_body<Body, Finish>{body, f, memory});
   }
 
   // What is at `from` in device memory after all launches so far. Waits for them.

@@ -1,6 +1,7 @@
 // What the bodies of the CUDA kernels share. A body is a struct that holds the arguments of a kernel, with
 //   operator()(at)   what one thread does at its place `at` in the launch; a body that sums returns its share
 //   n_blocks()       blocks to launch; it depends on sizes alone, so that sums have the same bits everywhere
+//   blocks_at_once   if it is there: blocks that must have room on a multiprocessor together (65536 registers)
 // It is plain C++: nvcc compiles it for the device, and the host compiler for tests/cuda_host, where the .cu files
 // find a queue that walks simulated launches. A place knows
 //   thread(), block_threads(), block(), n_blocks()
@@ -9,6 +10,11 @@
 //   dynamic_shared<S>()               memory of the block, as many bytes as the body's shared_bytes() says
 //   is_last(counter)                  whether all other blocks of the launch have come here before: what they wrote is
 //                                     there; a sync for the block. The counter is 0 before a launch, and after it.
+//   mma(c, a, b)                      c += a b by a warp, 16 x 8 x 8 in double on the tensor cores; all warps must reach it
+//                                     together where in_step, as in simulation. With g = lane / 4, t = lane % 4 a thread has
+//     of a (16 x 8): [0] row g, column t; [1] g + 8, t; [2] g, t + 4; [3] g + 8, t + 4
+//     of b (8 x 8):  [0] row t, column g; [1] t + 4, g
+//     of c (16 x 8): [0] row g, column 2 t; [1] g, 2 t + 1; [2] g + 8, 2 t; [3] g + 8, 2 t + 1
 #pragma once
 #include "view.hpp"
 
@@ -55,6 +61,10 @@ template <class R>
 PYSOLVE_BODY device_complex<R> operator*(device_complex<R> a, device_complex<R> b) {
   return device_complex<R>(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
 }
+template <class R>
+PYSOLVE_BODY device_complex<R> operator*(R a, device_complex<R> b) {
+  return device_complex<R>(a * b.re, a * b.im);
+}
 
 // The type that stands for T on the device, and views of the caller's memory in it.
 template <class T>
@@ -98,6 +108,10 @@ template <class R>
 PYSOLVE_BODY double squared(device_complex<R> a) {
   return double(a.re) * double(a.re) + double(a.im) * double(a.im);
 }
+PYSOLVE_BODY double real_part(double a) { return a; }
+PYSOLVE_BODY double real_part(device_complex<double> a) { return a.re; }
+PYSOLVE_BODY bool is_number(double a) { return a - a == 0; }  // no NaN and not infinite
+
 // conj(a) b in the type that sums are kept in.
 template <class T>
 PYSOLVE_BODY sum_t<T> inner(T a, T b) {
@@ -146,10 +160,18 @@ PYSOLVE_AT_PLACE S block_sum(const Place& at, S v) {
   return lanes_sum(at, v, warp_threads);
 }
 
+// A body's blocks_at_once; 0: as the compiler likes.
+template <class Body>
+constexpr int least_blocks() {
+  if constexpr (requires { Body::blocks_at_once; }) return Body::blocks_at_once;
+  return 0;
+}
+
 // The first stage of a sum: part[block] = the sum over the block of what its threads return.
 template <class Body>
 struct block_sums_body {
   using S = typename Body::result;
+  static constexpr int blocks_at_once = least_blocks<Body>();
   Body body;
   S* part;
   PYSOLVE_BODY index_t n_blocks() const { return body.n_blocks(); }
@@ -175,24 +197,43 @@ struct total_body {
   }
 };
 
+// *where = value, by one thread.
+template <class S>
+struct store_body {
+  S value;
+  S* where;
+  PYSOLVE_BODY index_t n_blocks() const { return 1; }
+  template <class Place>
+  PYSOLVE_AT_PLACE void operator()(const Place& at) const {
+    if (at.thread() == 0) *where = value;
+  }
+};
+
+// Memory for that: max_blocks sums, and a counter.
+struct sum_place {
+  void* part;
+  unsigned* arrived;  // 0 before a launch, and after it
+};
+
 // Both stages in one launch: the block that is the last to end adds up the parts, in their order, and one of its threads
 // hands the sum to `finish`. Where the body has a skip(), the same in all threads of a launch, and that is true, nothing
 // is done.
 template <class Body, class Finish>
 struct finished_sum_body {
   using S = typename Body::result;
+  static constexpr int blocks_at_once = least_blocks<Body>();
   Body body;
   Finish finish;
-  S* part;
-  unsigned* arrived;  // 0 before a launch, and after it
+  sum_place memory;
   PYSOLVE_BODY index_t n_blocks() const { return body.n_blocks(); }
   template <class Place>
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
     if constexpr (requires { body.skip(); })
       if (body.skip()) return;
+    S* const part = static_cast<S*>(memory.part);
     S total = block_sum(at, S(body(at)));
     if (at.thread() == 0) part[at.block()] = total;
-    if (!at.is_last(arrived)) return;
+    if (!at.is_last(memory.arrived)) return;
     total = S();
     for (index_t i = at.thread(); i < at.n_blocks(); i += at.block_threads()) total += part[i];
     total = block_sum(at, total);

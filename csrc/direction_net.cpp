@@ -1,6 +1,7 @@
 #include "direction_net.hpp"
 
 #include <cmath>
+#include <stdexcept>
 
 #include "direction_net_row.hpp"
 #include "parallel.hpp"
@@ -230,6 +231,7 @@ void direction_net_pack(const float* kernels, float* packed, index_t n_convoluti
 }
 
 void direction_net_apply(const direction_net& net, const index_t* n, const float* r, float* d, float* work) {
+  if (!net.packed) throw std::invalid_argument("packed must be an array, not None, on the host");
   (prefers_halves() ? apply<narrow_cell> : apply<wide_cell>)(net, n, r, d, work);
 }
 

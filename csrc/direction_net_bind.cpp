@@ -13,7 +13,7 @@ struct extents {
   index_t n[3];
   explicit extents(const py::tuple& from) {
     if (from.size() != 3) throw py::value_error("n must have three entries");
-    index_t bytes = 1024;  // a cell, more than its workspace
+    index_t bytes = 16384;  // a cell, more than its workspace
     for (int a = 0; a < 3; ++a) {
       n[a] = from[a].cast<index_t>();
       if (n[a] < 1) throw py::value_error("n must be positive along every axis");
@@ -24,7 +24,8 @@ struct extents {
   index_t cells() const { return n[0] * n[1] * n[2]; }
 };
 
-// (blocks, first_kernel, first_bias, kernels, packed, biases, last_kernel, last_bias), the arrays checked.
+// (blocks, first_kernel, first_bias, kernels, packed, biases, last_kernel, last_bias), the arrays checked; packed may
+// be None.
 direction_net view_net(const py::tuple& weights) {
   if (weights.size() != 8) throw py::value_error("weights must have eight entries");
   const py::tuple blocks = weights[0].cast<py::tuple>();
@@ -40,7 +41,8 @@ direction_net view_net(const py::tuple& weights) {
   net.first_kernel = view<const float>(weights[1], "first_kernel", 27 * size).data;
   net.first_bias = view<const float>(weights[2], "first_bias", size).data;
   net.kernels = view<const float>(weights[3], "kernels", inner * 27 * size * size).data;
-  net.packed = view<const float>(weights[4], "packed", inner * 54 * size * size).data;
+  if (!weights[4].is_none())
+    net.packed = view<const float>(weights[4], "packed", inner * 54 * size * size).data;
   net.biases = view<const float>(weights[5], "biases", inner * size).data;
   net.last_kernel = view<const float>(weights[6], "last_kernel", size).data;
   net.last_bias = weights[7].cast<float>();
@@ -70,8 +72,8 @@ void apply(const py::tuple& weights, const py::tuple& n, py::handle r, py::handl
 
 void bind_direction_net(kernel_module& m) {
   m.def("direction_net_work_size", &work_size, "Values of workspace for a box of n cells", py::arg("n"));
-  m.def("direction_net_pack", &pack, "Kernels transformed along their last axis", py::arg("kernels"),
-        py::arg("packed"));
+  m.def("direction_net_pack", &pack, "Kernels in the form that the products of this backend take",
+        py::arg("kernels"), py::arg("packed"));
   m.def("direction_net_apply", &apply, "d = f(r), the network's direction for a residual", py::arg("weights"),
         py::arg("n"), py::arg("r"), py::arg("d"), py::arg("work"));
 }

@@ -1,6 +1,6 @@
 #include "kron.hpp"
 
-#include "bind.hpp"
+#include "layout_bind.hpp"
 #include "parallel.hpp"
 
 namespace pysolve::bind {
@@ -13,8 +13,6 @@ constexpr std::size_t most_factors = 64;  // what the plan of a chain has room f
 template <class T>
 using factor_list = std::vector<backend::kron_factor<T>>;
 
-std::string shape_text(const py::array& a) { return py::str(a.attr("shape")); }
-
 // The factor in a 2-D array with any strides.
 template <class T>
 backend::kron_factor<T> factor_of(py::handle x, const std::string& name) {
@@ -22,14 +20,14 @@ backend::kron_factor<T> factor_of(py::handle x, const std::string& name) {
   if (!holds<T>(a))
     throw py::type_error(name + " must have dtype f" + std::to_string(sizeof(T)) + ", not " + a.kind +
                          std::to_string(a.width));
-  const auto array = py::reinterpret_borrow<py::array>(x);
-  if (array.ndim() != 2)
-    throw py::value_error(name + " must be of two dimensions, not of shape " + shape_text(array));
-  const index_t size = sizeof(T), row = array.strides(0), column = array.strides(1);
+  const array_layout array = layout_of(x);
+  if (array.n_axes() != 2)
+    throw py::value_error(name + " must be of two dimensions, not of shape " + array.text);
+  const index_t size = sizeof(T), row = array.strides[0], column = array.strides[1];
   const bool straight = reinterpret_cast<std::uintptr_t>(a.data) % alignof(T) == 0;
   if (a.size > 0 && (!straight || row % size != 0 || column % size != 0))
     throw py::value_error(name + " must be aligned in memory");
-  return {static_cast<const T*>(a.data), array.shape(0), array.shape(1), row / size, column / size};
+  return {static_cast<const T*>(a.data), array.extents[0], array.extents[1], row / size, column / size};
 }
 
 template <class T>
@@ -79,28 +77,27 @@ void refuse_overlap(const extent& a, const std::string& a_name, const extent& b,
     throw py::value_error(a_name + " must not overlap " + b_name + " in memory");
 }
 
-py::array three_dimensional(py::handle x, const char* name) {
+array_layout three_dimensional(py::handle x, const char* name) {
   info_of(x, name);
-  const auto array = py::reinterpret_borrow<py::array>(x);
-  if (array.ndim() != 3)
-    throw py::value_error(std::string(name) + " must be of three dimensions, not of shape " +
-                          shape_text(array));
+  const array_layout array = layout_of(x);
+  if (array.n_axes() != 3)
+    throw py::value_error(std::string(name) + " must be of three dimensions, not of shape " + array.text);
   return array;
 }
 
 void mode_product(py::handle A, py::handle x, py::handle y) {
   with_real(A, "A", [&]<class T>() {
     const backend::kron_factor<T> factor = factor_of<T>(A, "A");
-    const py::array in_array = three_dimensional(x, "x"), out_array = three_dimensional(y, "y");
+    const array_layout in_array = three_dimensional(x, "x"), out_array = three_dimensional(y, "y");
     const vec<const T> in = view<const T>(x, "x");
     const vec<T> out = view<T>(y, "y");
-    const index_t left = in_array.shape(0), right = in_array.shape(2);
-    if (in_array.shape(1) != factor.n)
+    const index_t left = in_array.extents[0], right = in_array.extents[2];
+    if (in_array.extents[1] != factor.n)
       throw py::value_error("x must have " + std::to_string(factor.n) +
-                            " values along its axis 1, as A has columns, not shape " + shape_text(in_array));
-    if (out_array.shape(0) != left || out_array.shape(1) != factor.m || out_array.shape(2) != right)
+                            " values along its axis 1, as A has columns, not shape " + in_array.text);
+    if (out_array.extents[0] != left || out_array.extents[1] != factor.m || out_array.extents[2] != right)
       throw py::value_error("y must have shape (" + std::to_string(left) + ", " + std::to_string(factor.m) +
-                            ", " + std::to_string(right) + "), not " + shape_text(out_array));
+                            ", " + std::to_string(right) + "), not " + out_array.text);
     refuse_overlap(extent_of(out), "y", extent_of(in), "x");
     refuse_overlap(extent_of(out), "y", extent_of(factor), "A");
     without_gil([&] { backend::kron_mode_product(factor, left, right, in.data, out.data); });
@@ -110,11 +107,11 @@ void mode_product(py::handle A, py::handle x, py::handle y) {
 // Columns of a vector (one) or of an array of `size` rows.
 index_t columns_of(py::handle x, const char* name, index_t size) {
   info_of(x, name);
-  const auto array = py::reinterpret_borrow<py::array>(x);
-  if ((array.ndim() != 1 && array.ndim() != 2) || array.shape(0) != size)
+  const array_layout array = layout_of(x);
+  if ((array.n_axes() != 1 && array.n_axes() != 2) || array.extents[0] != size)
     throw py::value_error(std::string(name) + " must have shape (" + std::to_string(size) + ",) or (" +
-                          std::to_string(size) + ", columns), not " + shape_text(array));
-  return array.ndim() == 1 ? 1 : array.shape(1);
+                          std::to_string(size) + ", columns), not " + array.text);
+  return array.n_axes() == 1 ? 1 : array.extents[1];
 }
 
 // Product of one extent of every factor.

@@ -3,16 +3,11 @@
 // Two phases. First the modes [split, d), for a group of leading indices at a time; then the modes [0, split), for a
 // range of trailing values at a time. Either may have all the modes. Between them are leading x trailing values.
 #pragma once
-#include <algorithm>
-#include <array>
-#include <vector>
-
 #include "kron_modes.hpp"
+#include "kron_sizes.hpp"
 
 namespace pysolve::cpu {
 
-constexpr std::size_t kron_most_factors = 64;
-constexpr index_t kron_largest = index_t(1) << 60;  // what is larger is not told apart
 constexpr index_t kron_far_bytes = 3 << 20;         // of all of x or y: what is larger is fetched ahead
 constexpr index_t kron_near_bytes = 192 << 10;      // a part of x with what is made of it is in L2
 
@@ -36,44 +31,6 @@ constexpr index_t in_lines(index_t size) {
   constexpr index_t line = 64 / index_t(sizeof(T));
   return (size + line - 1) / line * line;
 }
-
-inline index_t kron_times(index_t a, index_t b) {
-  index_t product;
-  return __builtin_mul_overflow(a, b, &product) ? kron_largest : std::min(product, kron_largest);
-}
-
-// What the modes make of x, one after the other: before[j] = prod_{i<j} n_i, after[j] = columns prod_{i>=j} m_i, and
-// before[j] after[j] values when the modes from j on are done.
-struct kron_sizes {
-  std::array<index_t, kron_most_factors + 1> before, after;
-  std::size_t d;
-
-  template <class T>
-  kron_sizes(const std::vector<kron_factor<T>>& factors, index_t columns) : d(factors.size()) {
-    before[0] = 1, after[d] = columns;
-    for (std::size_t j = 0; j < d; ++j) before[j + 1] = kron_times(before[j], factors[j].n);
-    for (std::size_t j = d; j-- > 0;) after[j] = kron_times(after[j + 1], factors[j].m);
-  }
-  bool empty() const { return before[d] == 0 || after[0] == 0 || after[d] == 0; }
-  template <class T>
-  index_t largest(const std::vector<kron_factor<T>>& factors) const {
-    index_t most = 0;
-    for (const auto& A : factors) most = std::max(most, kron_times(A.m, A.n));
-    for (std::size_t j = 0; j <= d; ++j) most = std::max(most, kron_times(before[j], after[j]));
-    return most;
-  }
-  // Most values after any of the modes [first, last], for one leading index; for one trailing value of `split`.
-  index_t of_leading(std::size_t split, std::size_t first, std::size_t last) const {
-    index_t most = 0;
-    for (std::size_t j = first; j <= last; ++j) most = std::max(most, before[j] / before[split] * after[j]);
-    return most;
-  }
-  index_t of_trailing(std::size_t split, std::size_t first, std::size_t last) const {
-    index_t most = 0;
-    for (std::size_t j = first; j <= last; ++j) most = std::max(most, before[j] * (after[j] / after[split]));
-    return most;
-  }
-};
 
 // One phase where its parts stay near, else the split whose larger part is the least.
 template <class T>

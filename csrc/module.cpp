@@ -11,12 +11,12 @@ namespace pysolve::bind {
 void bind_csr(kernel_module& m);
 void bind_sell(kernel_module& m);
 void bind_stencil(kernel_module& m);
+void bind_kron(kernel_module& m);
 void bind_conjugate_directions(kernel_module& m);
 void bind_multilevel(kernel_module& m);
 void bind_direction_net(kernel_module& m);
 void bind_sor(kernel_module& m);
 #if defined(PYSOLVE_BACKEND_cpu)
-void bind_kron(kernel_module& m);
 void bind_matrix_completion(kernel_module& m);
 #endif
 }  // namespace pysolve::bind
@@ -53,12 +53,12 @@ PYBIND11_MODULE(PYSOLVE_MODULE, module, py::mod_gil_not_used()) {
   pysolve::bind::bind_csr(m);
   pysolve::bind::bind_sell(m);
   pysolve::bind::bind_stencil(m);
+  pysolve::bind::bind_kron(m);
   pysolve::bind::bind_conjugate_directions(m);
   pysolve::bind::bind_multilevel(m);
   pysolve::bind::bind_direction_net(m);
   pysolve::bind::bind_sor(m);
 #if defined(PYSOLVE_BACKEND_cpu)
-  pysolve::bind::bind_kron(m);
   pysolve::bind::bind_matrix_completion(m);
 #endif
   m.attr("version") = PYSOLVE_VERSION;

@@ -1,6 +1,7 @@
 // CUDA kernels of multilevel; their bodies and launch shapes are in multilevel_body.hpp and multilevel_setup_body.hpp.
 #include "cuda.cuh"
 #include "instantiate.hpp"
+#include "multilevel_cycle_launch.hpp"
 #include "multilevel_setup_body.hpp"
 
 namespace pysolve::cuda {
@@ -29,7 +30,7 @@ void multilevel_add(const pairing& p, const float* fine, float* coarse) {
 
 // ---- the cycle ------------------------------------------------------------------------------------------------------
 
-// One launch for each sweep, and one block that takes the maximum of the blocks' maxima, for which the caller waits.
+// One launch for each sweep, and before them two for the maxima, for which the caller waits.
 template <class T>
 descent multilevel_descend(const grid<float>& A, const T* b, double factor, const float* inverse,
                            const float* tau, int n_steps, float* u, float* x, float* y) {
@@ -56,12 +57,20 @@ void multilevel_prolong(const pairing& p, const float* alpha, const float* coars
   queue("multilevel_prolong").run(multilevel_prolong_body{slabs(p), alpha, coarse, scale, add, fine});
 }
 
+// All of it: nothing here waits, allocates or copies, so that a stream that is captured takes it.
+template <class T>
+void multilevel_cycle(const cycle_plan& plan, const T* r, double factor, double last, bool keep, T* z) {
+  queue q("multilevel_cycle");
+  run_multilevel_cycle(q, plan, r, factor, last, keep, z);
+}
+
 #define PYSOLVE_INSTANTIATE(T)                                                                               \
   template void multilevel_narrow(const T*, double, float, float*, index_t);                                 \
   template descent multilevel_descend(const grid<float>&, const T*, double, const float*, const float*, int, \
                                       float*, float*, float*);                                               \
   template void multilevel_ascend(const grid<float>&, const float*, const float*, float, const float*,       \
-                                  const float*, const float*, int, float*, float*, double, T*);
+                                  const float*, const float*, int, float*, float*, double, T*);              \
+  template void multilevel_cycle(const cycle_plan&, const T*, double, double, bool, T*);
 PYSOLVE_FOR_REAL(PYSOLVE_INSTANTIATE)
 
 }  // namespace pysolve::cuda

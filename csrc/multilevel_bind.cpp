@@ -1,6 +1,9 @@
 #include "multilevel.hpp"
 
 #include "stencil_bind.hpp"
+#if !defined(PYSOLVE_BACKEND_cpu)
+#include "multilevel_cycle_bind.hpp"
+#endif
 
 namespace pysolve::bind {
 namespace {
@@ -153,6 +156,9 @@ void bind_multilevel(kernel_module& m) {
         arg("alpha"), arg("fine"), arg("coarse"));
   m.def("multilevel_prolong", &prolong, "fine = scale P coarse, or fine += scale P coarse", arg("n"),
         arg("axis"), arg("periodic"), arg("alpha"), arg("coarse"), arg("scale"), arg("add"), arg("fine"));
+#if !defined(PYSOLVE_BACKEND_cpu)
+  bind_multilevel_cycle(m);
+#endif
 }
 
 }  // namespace pysolve::bind

@@ -1,6 +1,7 @@
 // The CUDA kernels of multilevel that run in every cycle, as bodies (see device_body.hpp), and the order in which they
-// are launched. Their cells are shared out by pieces of rows, as those of stencil are.
+// are launched. Sweeps walk along axis 0; what goes to and from pairs is shared out by pieces of rows, as in stencil.
 #pragma once
+#include "multilevel_march.hpp"
 #include "multilevel_slabs.hpp"
 #include "stencil_body.hpp"
 
@@ -19,12 +20,11 @@ struct walk_maxima {
 };
 
 template <class T>
-struct multilevel_scale_body {
+struct multilevel_largest_body {
   using result = walk_maxima;
   const T* b;
   const float* inverse;
   T factor;
-  float* u;
   index_t n;
   PYSOLVE_BODY index_t n_blocks() const { return blocks_for(n, block_threads); }
   template <class Place>
@@ -32,57 +32,83 @@ struct multilevel_scale_body {
     walk_maxima found;
     over_elements(at, n, [&](index_t i) {
       const float D = inverse[i], right = float(b[i] * factor), v = right * D;
-      u[i] = v;
       found += walk_maxima{v < 0 ? -v : v, D > 0 ? 0.0f : right < 0 ? -right : right};
     });
     return found;
   }
 };
 
-template <class Weights>
-struct multilevel_start_body {
+constexpr index_t longest_run = 32;  // cells, of which two neighbours are read besides
+
+// u = factor D r, and x = (a - c D A) u: two steps from x = 0, with a = tau_0 + tau_1, c = tau_0 tau_1.
+template <class Faces, class T>
+struct multilevel_first_steps_body {
   grid<float> A;
-  const float *u, *inverse;
+  const T* r;
+  T factor;
+  const float* inverse;
   float a, c;
-  float* x;
-  PYSOLVE_BODY index_t n_blocks() const { return row_pieces(A.n).n_blocks(); }
+  float *u, *x;
+  PYSOLVE_BODY index_t n_blocks() const { return column_runs(A.n, A.n[0], longest_run).n_blocks(); }
   template <class Place>
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
-    over_cells<Weights, float>(A, u, at,
-                               [&](index_t i, float here, float v) { x[i] = a * here - c * inverse[i] * v; });
+    const auto scaled = [this](index_t cell) { return float(r[cell] * factor) * inverse[cell]; };
+    over_columns(A.n, A.n[0], longest_run, at, [&](index_t first, index_t last, index_t j, index_t k) {
+      march<Faces>(A, first, last - first, j, k, scaled, [&](index_t, index_t cell, float here, float v) {
+        u[cell] = here;
+        x[cell] = a * here - c * inverse[cell] * v;
+      });
+    });
   }
 };
 
-template <class Weights, class T>
-struct multilevel_smooth_body {
+// y = x + tau (u - D A x), times factor; in solid cells what `keep` holds there, or 0. keep may be y.
+template <class Faces, class T>
+struct multilevel_step_body {
   grid<float> A;
   const float *u, *inverse;
   float tau;
   const float* x;
   T factor;
+  const T* keep;
   T* y;
-  PYSOLVE_BODY index_t n_blocks() const { return row_pieces(A.n).n_blocks(); }
+  PYSOLVE_BODY index_t n_blocks() const { return column_runs(A.n, A.n[0], longest_run).n_blocks(); }
   template <class Place>
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
-    over_cells<Weights, float>(A, x, at, [&](index_t i, float here, float v) {
-      const float D = inverse[i];
-      y[i] = D > 0 ? T(here + tau * (u[i] - D * v)) * factor : T(0);
+    const auto value = [this](index_t cell) { return x[cell]; };
+    over_columns(A.n, A.n[0], longest_run, at, [&](index_t first, index_t last, index_t j, index_t k) {
+      march<Faces>(A, first, last - first, j, k, value, [&](index_t, index_t cell, float here, float v) {
+        const float D = inverse[cell];
+        y[cell] = D > 0 ? T(here + tau * (u[cell] - D * v)) * factor : keep ? keep[cell] : T(0);
+      });
     });
   }
 };
 
-template <class Weights, class T>
-struct multilevel_residual_body {
-  grid<float> A;
-  const T* b;
+// factor r - A x, 0 in solid cells.
+template <class T>
+struct residual_in_cell {
+  const T* r;
   T factor;
-  const float *inverse, *x;
-  float* r;
-  PYSOLVE_BODY index_t n_blocks() const { return row_pieces(A.n).n_blocks(); }
+  const float* inverse;
+  PYSOLVE_BODY float operator()(index_t cell, float v) const {
+    return inverse[cell] > 0 ? float(r[cell] * factor) - v : 0.0f;
+  }
+};
+
+template <class Faces, class T>
+struct multilevel_rest_body {
+  grid<float> A;
+  residual_in_cell<T> rest;
+  const float* x;
+  float* y;
+  PYSOLVE_BODY index_t n_blocks() const { return column_runs(A.n, A.n[0], longest_run).n_blocks(); }
   template <class Place>
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
-    over_cells<Weights, float>(A, x, at, [&](index_t i, float, float v) {
-      r[i] = inverse[i] > 0 ? float(b[i] * factor) - v : 0.0f;
+    const auto value = [this](index_t cell) { return x[cell]; };
+    over_columns(A.n, A.n[0], longest_run, at, [&](index_t first, index_t last, index_t j, index_t k) {
+      march<Faces>(A, first, last - first, j, k, value,
+                   [&](index_t, index_t cell, float, float v) { y[cell] = rest(cell, v); });
     });
   }
 };
@@ -156,13 +182,15 @@ template <class Queue, class T>
 descent run_multilevel_descend(Queue& queue, const grid<float>& A, const T* b, double factor,
                                const float* inverse, const float* tau, int n_steps, float* u, float* x,
                                float* y) {
-  const walk_maxima found = queue.sum(multilevel_scale_body<T>{b, inverse, T(factor), u, A.size()});
+  const walk_maxima found = queue.sum(multilevel_largest_body<T>{b, inverse, T(factor), A.size()});
   float* const to[2] = {n_steps % 2 ? y : x, n_steps % 2 ? x : y};  // the last step ends in x
-  with_weights(A, [&]<class W>() {
-    queue.run(multilevel_start_body<W>{A, u, inverse, tau[0] + tau[1], tau[0] * tau[1], to[0]});
+  with_faces_of(A, [&]<class Faces>() {
+    queue.run(multilevel_first_steps_body<Faces, T>{A, b, T(factor), inverse, tau[0] + tau[1],
+                                                    tau[0] * tau[1], u, to[0]});
     for (int k = 0; k < n_steps - 2; ++k)
-      queue.run(multilevel_smooth_body<W, float>{A, u, inverse, tau[k + 2], to[k % 2], 1, to[1 - k % 2]});
-    queue.run(multilevel_residual_body<W, T>{A, b, T(factor), inverse, x, y});
+      queue.run(multilevel_step_body<Faces, float>{A, u, inverse, tau[k + 2], to[k % 2], 1, nullptr,
+                                                   to[1 - k % 2]});
+    queue.run(multilevel_rest_body<Faces, T>{A, {b, T(factor), inverse}, x, y});
   });
   return {found.largest, found.solid};
 }
@@ -175,10 +203,11 @@ void run_multilevel_ascend(Queue& queue, const grid<float>& A, const float* alph
   if (alpha) queue.run(multilevel_prolong_body{slabs(pairs), alpha, coarse, scale, true, x});
   float* const to[2] = {x, y};
   const int last = n_steps - 1;
-  with_weights(A, [&]<class W>() {
+  with_faces_of(A, [&]<class Faces>() {
     for (int k = 0; k < last; ++k)
-      queue.run(multilevel_smooth_body<W, float>{A, u, inverse, tau[last - k], to[k % 2], 1, to[1 - k % 2]});
-    queue.run(multilevel_smooth_body<W, T>{A, u, inverse, tau[0], to[last % 2], T(factor), z});
+      queue.run(multilevel_step_body<Faces, float>{A, u, inverse, tau[last - k], to[k % 2], 1, nullptr,
+                                                   to[1 - k % 2]});
+    queue.run(multilevel_step_body<Faces, T>{A, u, inverse, tau[0], to[last % 2], T(factor), nullptr, z});
   });
 }
 

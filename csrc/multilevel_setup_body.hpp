@@ -31,41 +31,24 @@ struct net_copy {
   PYSOLVE_BODY cell_net net() const { return {parameters}; }
 };
 
-// Faces at one end of the cells of a row: an array, or one value for all.
-struct row_of_faces {
-  const float* array;
-  float value;
-  // At `i` along axis 0 or 1; `row` is that of the array.
-  PYSOLVE_BODY row_of_faces(const grid<float>& A, int axis, index_t i, index_t row)
-      : array(A.weights[axis] ? A.weights[axis] + row * A.n[2] : nullptr),
-        value(constant_is_open(A, axis, i) ? A.constant[axis] : 0.0f) {}
-  PYSOLVE_BODY float operator[](index_t k) const { return array ? array[k] : value; }
-};
-
-// What surrounds the cells of row (i, j).
-struct row_surroundings {
+// What surrounds the cell (i, j, k), whose number is `cell`.
+struct cell_surroundings {
   const grid<float>& A;
-  index_t row;
-  row_of_faces x0, x1, y0, y1;
-  PYSOLVE_BODY row_surroundings(const grid<float>& grid, index_t i, index_t j)
-      : A(grid),
-        row(i * A.n[1] + j),
-        x0(A, 0, i, row),
-        x1(A, 0, i + 1, row + A.n[1]),
-        y0(A, 1, j, row + i),
-        y1(A, 1, j + 1, row + i + 1) {}
-  PYSOLVE_BODY float face_along(index_t k) const {
-    if (A.weights[2]) return A.weights[2][row * (A.n[2] + 1) + k];
-    return constant_is_open(A, 2, k) ? A.constant[2] : 0.0f;
+  index_t i, j, cell;
+  // Face `at` along an axis, which lies at `place` of an array.
+  PYSOLVE_BODY float face(int axis, index_t at, index_t place) const {
+    if (A.weights[axis]) return A.weights[axis][place];
+    return constant_is_open(A, axis, at) ? A.constant[axis] : 0.0f;
   }
-  PYSOLVE_BODY around<float> operator[](index_t k) const {
-    return {x0[k],
-            x1[k],
-            y0[k],
-            y1[k],
-            face_along(k),
-            face_along(k + 1),
-            A.shift ? A.shift[row * A.n[2] + k] : A.shift0};
+  PYSOLVE_BODY around<float> at(index_t k) const {
+    const index_t row = A.n[2], plane = A.n[1] * row, y = cell + i * row, z = cell + i * A.n[1] + j;
+    return {face(0, i, cell),
+            face(0, i + 1, cell + plane),
+            face(1, j, y),
+            face(1, j + 1, y + row),
+            face(2, k, z),
+            face(2, k + 1, z + 1),
+            A.shift ? A.shift[cell] : A.shift0};
   }
 };
 
@@ -78,9 +61,9 @@ struct multilevel_cells_body {
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
     over_pieces(A.n, at, [&](index_t row) {
       const index_t i = row / A.n[1], j = row - i * A.n[1];
-      return [this, row, surroundings = row_surroundings(A, i, j)](index_t k) {
-        const cell_features<float> features(surroundings[k], A.n[1] > 1);
+      return [this, row, i, j](index_t k) {
         const index_t c = row * A.n[2] + k;
+        const cell_features<float> features(cell_surroundings{A, i, j, c}.at(k), A.n[1] > 1);
         if (inverse) inverse[c] = weighted_inverse(relaxation.net(), features);
         if (half) half[c] = half_resistance(resistance.net(), features);
       };

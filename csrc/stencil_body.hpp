@@ -4,6 +4,8 @@
 // cells_per_lane cells for each thread: neighbouring threads are at neighbouring cells, and the divisions that find
 // the row are shared by the cells of a piece. x at the six neighbours comes out of the caches.
 #pragma once
+#include <limits>
+
 #include "device_body.hpp"
 #include "stencil.hpp"
 
@@ -22,6 +24,18 @@ struct row_pieces {
   PYSOLVE_BODY index_t n_blocks() const { return blocks_for(n_rows * per_row, block_threads / lanes); }
 };
 
+// How far it is from a cell at place `at` along an axis to the one before (step -1) or after it (+1); nothing: x is zero
+// there.
+constexpr index_t nothing = std::numeric_limits<index_t>::min();
+template <class T>
+PYSOLVE_BODY index_t way_to(const grid<T>& A, int axis, index_t at, index_t stride, int step) {
+  const index_t end = A.n[axis] - 1;
+  if (step < 0 ? at > 0 : at < end) return step * stride;
+  const side s = step < 0 ? A.low[axis] : A.high[axis];
+  if (s == side::dirichlet) return nothing;
+  return s == side::neumann ? 0 : -step * end * stride;
+}
+
 // Rows of x around row (i, j). Beyond a Dirichlet side there is none (null: x is zero); beyond a Neumann side the row
 // itself stands in: its difference to itself is zero, whatever the weight.
 template <class T>
@@ -38,13 +52,14 @@ struct rows_around {
     yp = neighbour(A, 1, j, A.n[2], +1);
   }
   PYSOLVE_BODY const T* neighbour(const grid<T>& A, int axis, index_t at, index_t stride, int step) const {
-    const index_t end = A.n[axis] - 1;
-    if (step < 0 ? at > 0 : at < end) return c + step * stride;
-    const side s = step < 0 ? A.low[axis] : A.high[axis];
-    if (s == side::dirichlet) return nullptr;
-    return s == side::neumann ? c : c - step * end * stride;
+    const index_t way = way_to(A, axis, at, stride, step);
+    return way == nothing ? nullptr : c + way;
   }
-  // The values around cell k, in S.
+  // The values at cell k and around it, in S.
+  template <class S>
+  PYSOLVE_BODY S here(index_t k) const {
+    return c[k];
+  }
   template <class S>
   PYSOLVE_BODY static S value(const T* row, index_t k) {
     return row ? S(row[k]) : S(0);
@@ -72,9 +87,9 @@ struct constant_weights {
         z(A.constant[2]),
         s0(A.shift0),
         s(A.shift ? A.shift + (i * A.n[1] + j) * A.n[2] : nullptr) {}
-  template <class S>
-  PYSOLVE_BODY S times(const rows_around<T>& r, index_t k) const {
-    const S c = r.c[k], two = c + c;
+  template <class S, class Around>
+  PYSOLVE_BODY S times(const Around& r, index_t k) const {
+    const S c = r.template here<S>(k), two = c + c;
     const S faces = x * (two - (r.template value<S>(r.xm, k) + r.template value<S>(r.xp, k))) +
                     y * (two - (r.template value<S>(r.ym, k) + r.template value<S>(r.yp, k))) +
                     z * (two - (r.template before<S>(k) + r.template after<S>(k)));
@@ -96,9 +111,9 @@ struct face_weights {
     z = A.weights[2] + row * (n2 + 1);
     s = A.shift ? A.shift + row * n2 : nullptr;
   }
-  template <class S>
-  PYSOLVE_BODY S times(const rows_around<T>& r, index_t k) const {
-    const S c = r.c[k];
+  template <class S, class Around>
+  PYSOLVE_BODY S times(const Around& r, index_t k) const {
+    const S c = r.template here<S>(k);
     S a = x0[k] * (c - r.template value<S>(r.xm, k)) + x1[k] * (c - r.template value<S>(r.xp, k));
     if (y0) a += y0[k] * (c - r.template value<S>(r.ym, k)) + y1[k] * (c - r.template value<S>(r.yp, k));
     return a + ((s ? s[k] : s0) * c + z[k] * (c - r.template before<S>(k)) +

@@ -65,6 +65,11 @@ def contiguous(x: Any, dtype: Any = None) -> Any:
     return np.require(x, dtype, ["C", "ALIGNED"])
 
 
+def on_host(x: Any) -> Any:
+    """A copy on the host of an array on the device, for a few numbers or what a user asks for; anything else itself."""
+    return x.get() if on_device(x) else x
+
+
 def beside(x: Any, like: Any) -> Any:
     """A copy of the small host array `x` on the device of `like`; `x` itself where that is the host."""
     return device_namespace().asarray(x) if on_device(like) else x

@@ -169,6 +169,9 @@ def conjugate_directions_toward_stencil(
 def conjugate_directions_along_stencil(
     grid: StencilGrid, alpha: float, x: Array, r: Array, p: Array
 ) -> float: ...
+def conjugate_directions_advance_stencil(
+    grid: StencilGrid, z: Array, x: Array, r: Array, p: Array, state: Array, work: Array
+) -> None: ...
 
 # sor on stencil operators
 def sor_sweep_stencil(grid: StencilGrid, b: Array, x: Array, omega: float, colour: int) -> None: ...

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pysolve._backend import empty, kernels
+from pysolve._backend import device_namespace, empty, kernels
 
 VERSION = 1
 CHANNELS = 16
@@ -21,15 +21,15 @@ UNREADABLE = (ValueError, OSError, EOFError, KeyError, NotImplementedError, zipf
 
 
 class Weights(NamedTuple):
-    """In the order in which the kernels take them; float32."""
+    """In the order in which the kernels take them; float32, on the host or on the device."""
 
     blocks: tuple[int, int, int]
-    first_kernel: np.ndarray
-    first_bias: np.ndarray
-    kernels: np.ndarray
-    packed: np.ndarray
-    biases: np.ndarray
-    last_kernel: np.ndarray
+    first_kernel: Any
+    first_bias: Any
+    kernels: Any
+    packed: Any
+    biases: Any
+    last_kernel: Any
     last_bias: float
 
 
@@ -109,11 +109,16 @@ def _array(arrays: Mapping[str, Any], name: str, shape: tuple[int, ...], where: 
     return array
 
 
-def for_kernels(architecture: str, arrays: Mapping[str, np.ndarray]) -> Weights:
-    """The weights as the kernels take them, with the transformed kernels."""
-    inner = arrays["kernels"]
-    packed = empty(2 * inner.size, np.float32)
-    kernels(inner).direction_net_pack(inner, packed)
+def for_kernels(architecture: str, arrays: Mapping[str, np.ndarray], place: str, precision: str) -> Weights:
+    """The weights at a place, "cpu" or "cuda", as the kernels there take them.
+
+    Their kernels come packed too, but for products in plain float32 on the device.
+    """
+    there = dict(arrays) if place == "cpu" else {k: device_namespace().asarray(v) for k, v in arrays.items()}
+    inner, packed = there["kernels"], None
+    if place == "cpu" or precision == "mixed":
+        packed = empty(2 * inner.size, np.float32, inner)
+        kernels(inner).direction_net_pack(inner, packed)
     last_bias = float(arrays["last_bias"])
-    by_name = {**arrays, "blocks": BLOCKS[architecture], "packed": packed, "last_bias": last_bias}
+    by_name = {**there, "blocks": BLOCKS[architecture], "packed": packed, "last_bias": last_bias}
     return Weights(**{name: by_name[name] for name in Weights._fields})

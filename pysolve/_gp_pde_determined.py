@@ -1,4 +1,8 @@
-"""Whether a problem leaves its solution open: whether with right sides 0 it has solutions that are not 0."""
+"""Whether a problem leaves its solution open: whether with right sides 0 it has solutions that are not 0.
+
+That is looked at on a small grid on the host: to it are copied coefficients that vary, interpolated to that grid, and
+the points of the measurements.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.interpolate
 
+from pysolve._arrays import largest_magnitude
+from pysolve._backend import beside, on_device
+from pysolve._gp_pde_device import to_host
 from pysolve._gp_pde_equations import nonlinear_at
 from pysolve._gp_pde_evidence import Block, Fit, fit
 from pysolve._gp_pde_features import Features, OscillatoryFeatures
+from pysolve._gp_pde_grid_products import chain
 from pysolve._gp_pde_posterior import DensePosterior
 from pysolve._gp_pde_problem import Face, Measurements, Problem, Source, Term
 from pysolve._gp_pde_signals import SPREAD
@@ -56,7 +64,7 @@ def has_smooth_null_space(problem: Problem, u: np.ndarray) -> bool:
 def _has_null_space(
     problem: Problem, features: Sequence[Features], u: np.ndarray, unknowns: np.ndarray, nearly: float
 ) -> bool:
-    if not np.isfinite(problem.f).any():
+    if not bool(np.isfinite(problem.f).any()):
         return False
     homogeneous = _homogeneous(problem, features, u, unknowns)
     if homogeneous is None:
@@ -68,9 +76,7 @@ def _has_null_space(
 
 def is_open(system: DenseSystem, blocks: list[Block], found: Fit) -> bool:
     """Whether u is open somewhere under the weights found, not for noise but even if all data were exact."""
-    most = UNDETERMINED * max(
-        np.abs(system.values(found.c[: system.size])).max(initial=0), 1e-3 * system.u_scale
-    )
+    most = UNDETERMINED * max(largest_magnitude(system.values(found.c[: system.size])), 1e-3 * system.u_scale)
     if _largest_sd(system, found) <= most:
         return False
     exact = [
@@ -84,7 +90,8 @@ def _largest_sd(system: DenseSystem, found: Fit) -> float:
     posterior = DensePosterior(found, tuple(part.size for part in system.rows.features))
     matrices = []
     for part, x in zip(system.rows.features, system.problem.axes, strict=True):
-        matrices.append(part.matrix(np.linspace(x[0], x[-1], min(PROBES, len(x)))))
+        rows = part.matrix(np.linspace(x[0], x[-1], min(PROBES, len(x))))
+        matrices.append(beside(rows, system.problem.f))
     return float(np.sqrt(posterior.variance_grid(matrices).max()))
 
 
@@ -114,7 +121,7 @@ def _homogeneous(
     ]
     if problem.nonlinear is not None:
         slope = nonlinear_at(problem, u)[1]
-        if not np.isfinite(slope).all():
+        if not bool(np.isfinite(slope).all()):
             return None
         terms.append(Term((0,) * len(axes), _moved(slope, problem.axes, axes)))
     sources = [
@@ -124,7 +131,8 @@ def _homogeneous(
     faces = [_face(face, problem.axes, axes) for face in problem.faces]
     data = problem.data
     if data is not None:
-        data = Measurements(data.points, np.zeros(len(data.values)), np.zeros(len(data.values)))
+        count = len(data.values)
+        data = Measurements(to_host(data.points), np.zeros(count), np.zeros(count))
     starts = {part.unknown: 0.0 for part in sources}
     return Problem(
         axes, tuple(terms), np.zeros(sizes), 0.0, tuple(faces), problem.periodic, data, None, tuple(sources), starts
@@ -139,11 +147,20 @@ def _points(x: np.ndarray, n: int) -> np.ndarray:
 def _moved(
     values: float | np.ndarray, old: Sequence[np.ndarray], new: Sequence[np.ndarray], method: str = "linear"
 ) -> float | np.ndarray:
-    """Values on the grid of the old axes, interpolated to the new ones."""
+    """Values on the grid of the old axes, interpolated to the new ones; on the host."""
     if np.ndim(values) == 0 or not old:
-        return values
+        return to_host(values)
+    if on_device(values):
+        weights = [beside(_interpolation(*pair, method), values) for pair in zip(old, new, strict=True)]
+        return to_host(chain(weights, values))
     grid = np.stack(np.meshgrid(*new, indexing="ij"), axis=-1)
     return scipy.interpolate.RegularGridInterpolator(tuple(old), np.asarray(values), method=method)(grid)
+
+
+def _interpolation(x: np.ndarray, to: np.ndarray, method: str) -> np.ndarray:
+    """The matrix of an axis that takes values at x to those at `to`: (to.size, x.size)."""
+    parts = scipy.interpolate.RegularGridInterpolator((x,), np.eye(len(x)), method=method)
+    return parts(to[:, None])
 
 
 def _face(face: Face, old: Sequence[np.ndarray], new: Sequence[np.ndarray]) -> Face:

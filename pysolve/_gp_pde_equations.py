@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
-import scipy.linalg
 
+from pysolve._backend import beside, namespace, same_device
+from pysolve._gp_pde_device import as_scalar_or_array, spread, triangle
 from pysolve._gp_pde_problem import Problem, Term
 from pysolve._gp_pde_rows import GridRows
 
@@ -19,7 +20,7 @@ class Piece:
     """Equations A_0 c + sum_i theta_i (A_i c - s_i) + N(V c) = f of some points, all divided by `each`.
 
     `fixed` is A_0, `moving` holds A_i (None where no term has that number), `sources` the columns s_i,
-    `values` is V, only where there is an N.
+    `values` is V, only where there is an N. Rows are where f is; c and theta come from the host.
     """
 
     fixed: np.ndarray
@@ -39,7 +40,7 @@ class Piece:
 
     def by_unknowns(self, c: np.ndarray) -> np.ndarray:
         """Derivatives of the residual by the unknown numbers, shape (m, k)."""
-        columns = -self.sources
+        columns, c = -self.sources, beside(c, self.sources)
         for i, part in enumerate(self.moving):
             if part is not None:
                 columns[:, i] += part @ c
@@ -50,6 +51,7 @@ class Piece:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(A, D, r): the equations near (c, unknowns) are A c' + D theta' = r; c = 0 will do without N and A_i."""
         A, D, r = self.operator(unknowns), self.by_unknowns(c), self.f.copy()
+        c = beside(c, r)
         for theta, part in zip(unknowns, self.moving, strict=True):
             if part is not None:
                 r += theta * (part @ c)
@@ -101,7 +103,8 @@ class Equations:
         known = self.known[part]
         m, k = int(known.sum()), len(self.names)
         each = self.noise[part][known]
-        fixed, sources = np.zeros((m, self.rows.size)), np.zeros((m, k))
+        xp = namespace(self.known)
+        fixed, sources = xp.zeros((m, self.rows.size)), xp.zeros((m, k))
         moving: list[np.ndarray | None] = [None] * k
         for term in self.problem.terms:
             rows = self.term(term, part) / each[:, None]
@@ -133,15 +136,15 @@ class Equations:
             )
             gathered = stacked if gathered is None else np.vstack([gathered, stacked])
             if len(gathered) > 1.5 * gathered.shape[1]:
-                gathered = scipy.linalg.qr(gathered, mode="r", overwrite_a=True, check_finite=False)[0]
-                gathered = gathered[: gathered.shape[1]]
+                gathered = triangle(gathered)[: gathered.shape[1]]
         assert gathered is not None
         n, k = self.rows.size, len(self.names)
         blocks = iter(np.split(gathered[:, : n * (1 + sum(uses))], 1 + sum(uses), axis=1))
         fixed = next(blocks)
         moving = tuple(next(blocks) if used else None for used in uses)
         flat = gathered[:, n * (1 + sum(uses)) :]
-        return [Piece(fixed, moving, flat[:, :k], flat[:, k], None, np.ones(len(gathered)))]
+        each = namespace(gathered).ones(len(gathered))
+        return [Piece(fixed, moving, flat[:, :k], flat[:, k], None, each)]
 
 
 def nonlinear_at(problem: Problem, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,17 +153,19 @@ def nonlinear_at(problem: Problem, u: np.ndarray) -> tuple[np.ndarray, np.ndarra
     made = []
     for name, function in zip(("N", "dN"), problem.nonlinear, strict=True):
         with np.errstate(all="ignore"):
-            value = np.asarray(function(u.copy()))
+            value = as_scalar_or_array(function(u.copy()))
         if value.dtype.kind not in "fiub":
             raise TypeError(f"nonlinear: {name} must return real numbers, got dtype {value.dtype}")
         if value.shape not in ((), u.shape):
             raise ValueError(
                 f"nonlinear: {name} must return an array of the shape {u.shape} of u, got {value.shape}"
             )
-        made.append(np.broadcast_to(value, u.shape).astype(np.float64))
+        if value.ndim:
+            same_device(u=u, **{f"what {name} returns": value})
+        made.append(spread(value, u.shape, u).copy())
     return made[0], made[1]
 
 
 def at_known(values: float | np.ndarray, part: slice, known: np.ndarray) -> np.ndarray:
     """A number or an array on the grid where f is known, on a slice of the first axis."""
-    return np.broadcast_to(values, known.shape)[part][known[part]]
+    return spread(values, known.shape, known)[part][known[part]]

@@ -3,6 +3,8 @@
 Rows A_b c = r_b + noise of standard deviation sd_b, in blocks, and c = w z with z ~ N(0, I). The posterior of z is that
 of the least-squares problem with rows [A_b w / sd_b; I], which one QR decomposition solves: the normal equations
 would lose half of the digits.
+
+Rows and triangles are where the problem is; vectors of one number for each coefficient (c, w) are on the host.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import scipy.linalg
+
+from pysolve._backend import beside, namespace
+from pysolve._gp_pde_device import solve_triangular, to_host, triangle
 
 LEAST_WEIGHT = 1e-9  # of a group, relative to the largest: below it the frequency is pruned
 NEGLIGIBLE = 1e-6  # the same, below which it does not matter by how much it still changes
@@ -34,14 +38,18 @@ class Block:
     fixed: bool
     log_units: float = 0.0  # sum of the logarithms of what the rows were divided by
 
+    @property
+    def finite(self) -> bool:
+        """Whether all its numbers are."""
+        return bool(np.isfinite(self.A).all()) and bool(np.isfinite(self.r).all())
+
 
 def compress(A: np.ndarray, r: np.ndarray, sd: float, fixed: bool, floor: float | None = None) -> Block:
     """The block of rows with the same sums of squares, of at most one row more than columns."""
     count = len(r)
     if count > A.shape[1] + 1:
-        triangle = scipy.linalg.qr(np.column_stack([A, r]), mode="r", overwrite_a=True, check_finite=False)[0]
-        triangle = triangle[: A.shape[1] + 1]
-        A, r = triangle[:, :-1], triangle[:, -1]
+        found = triangle(np.column_stack([A, r]))[: A.shape[1] + 1]
+        A, r = found[:, :-1], found[:, -1]
     return Block(A, r, count, sd, sd if floor is None else floor, fixed)
 
 
@@ -77,8 +85,8 @@ class Fit:
 
     def half(self, rows: np.ndarray) -> np.ndarray:
         """H with rows Cov(c) rows^T = H^T H."""
-        weighted = rows[:, self.used] * self.weights[self.used]
-        return scipy.linalg.solve_triangular(self.R, weighted.T, trans="T", check_finite=False)
+        weighted = rows[:, beside(self.used, rows)] * beside(self.weights[self.used], rows)
+        return solve_triangular(self.R, weighted.T, "T")
 
     def variance(self, rows: np.ndarray) -> np.ndarray:
         """Posterior variance of rows @ c, shape (n,)."""
@@ -87,10 +95,10 @@ class Fit:
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draws of c from the posterior, shape (n, size)."""
-        z = rng.standard_normal((len(self.R), n))
-        draws = np.tile(self.c, (n, 1))
-        spread = scipy.linalg.solve_triangular(self.R, z, check_finite=False)
-        draws[:, self.used] += (self.weights[self.used, None] * spread).T
+        z = beside(rng.standard_normal((len(self.R), n)), self.R)
+        draws = np.tile(beside(self.c, z), (n, 1))
+        spread = solve_triangular(self.R, z)
+        draws[:, beside(self.used, z)] += (beside(self.weights[self.used, None], z) * spread).T
         return draws
 
 
@@ -98,19 +106,22 @@ def fit(blocks: list[Block], weights: np.ndarray, centre: np.ndarray | None = No
     """The posterior for the prior N(centre, weights^2) of c; the centre is 0 by default."""
     used = np.flatnonzero(weights)
     w, size = weights[used], len(used)
-    rows = np.vstack([*(block.A[:, used] * (w / block.sd) for block in blocks), np.eye(size)])
+    like = blocks[0].A if blocks else w
+    place = beside(used, like)
+    rows = [block.A[:, place] * beside(w / block.sd, like) for block in blocks]
     prior = np.zeros(size) if centre is None else centre[used] / w
-    r = np.concatenate([*(block.r / block.sd for block in blocks), prior])
-    triangle = scipy.linalg.qr(np.column_stack([rows, r]), mode="r", overwrite_a=True, check_finite=False)[0]
-    R, z = triangle[:size, :size], triangle[:size, size]
+    r = np.concatenate([*(block.r / block.sd for block in blocks), beside(prior, like)])
+    found = triangle(np.column_stack([np.vstack([*rows, namespace(like).eye(size)]), r]))
+    R, z = found[:size, :size], found[:size, size]
     c = np.zeros(len(weights))
-    c[used] = w * scipy.linalg.solve_triangular(R, z, check_finite=False)
-    left = triangle[size, size] ** 2 if len(triangle) > size else 0.0
+    c[used] = w * to_host(solve_triangular(R, z))
+    left = float(found[size, size]) ** 2 if len(found) > size else 0.0
     n = sum(block.count for block in blocks)
-    log_det = np.log(np.abs(np.diag(R))).sum()
+    log_det = float(np.log(np.abs(np.diag(R))).sum())
     log_sd = sum(block.count * np.log(block.sd) + block.log_units for block in blocks)
     evidence = -0.5 * left - log_det - log_sd - 0.5 * n * np.log(2 * np.pi)
-    return Fit(c, weights, R, float(evidence), tuple(block.r - block.A @ c for block in blocks))
+    moved = beside(c, like)
+    return Fit(c, weights, R, float(evidence), tuple(block.r - block.A @ moved for block in blocks))
 
 
 def group_weights(found: Fit, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -119,8 +130,8 @@ def group_weights(found: Fit, groups: np.ndarray) -> tuple[np.ndarray, np.ndarra
     That is gamma_g = size_g - trace of the posterior covariance of z_g.
     """
     used = found.used[found.used < len(groups)]
-    inverse = scipy.linalg.solve_triangular(found.R, np.eye(len(found.R)), check_finite=False)[: len(used)]
-    variances = np.einsum("ij,ij->i", inverse, inverse)
+    inverse = solve_triangular(found.R, namespace(found.R).eye(len(found.R)))[: len(used)]
+    variances = to_host(np.einsum("ij,ij->i", inverse, inverse))
     z = found.c[used] / found.weights[used]
     count = int(groups.max(initial=-1)) + 1
     squares = np.bincount(groups[used], z * z, minlength=count)

@@ -1,4 +1,7 @@
-"""Features of one axis: functions phi_r with k(x, x') = sum_r phi_r(x) phi_r(x'), and their derivatives."""
+"""Features of one axis: functions phi_r with k(x, x') = sum_r phi_r(x) phi_r(x'), and their derivatives.
+
+They are made from numbers on the host; their matrices are where the points are.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import scipy.special
 from numpy.polynomial import chebyshev
+
+from pysolve._backend import as_array, beside, empty, on_device
 
 FEATURE_TOLERANCE = (
     1e-14  # features below this part of the largest one are left out: of its square, as an eigenvalue
@@ -129,12 +134,25 @@ class OscillatoryFeatures:
 
     def matrix(self, x: np.ndarray, order: int = 0) -> np.ndarray:
         """The derivatives of the given order of every feature at the points x, shape (len(x), size)."""
-        x = np.asarray(x, dtype=np.float64)
+        x = as_array(x).astype(np.float64, copy=False)
         columns = []
         for mu, e in zip(self.frequencies, self._envelopes, strict=True):
             steps = _derivatives(e, x, self.low, self.high, order)
             columns += [steps[order]] if mu == 0 else _modulated(steps, 2 * np.pi * mu, x - self.low, order)
-        return np.concatenate(columns, axis=1) if columns else np.zeros((len(x), 0))
+        return np.concatenate(columns, axis=1) if columns else empty((len(x), 0), np.float64, x)
+
+
+def vandermonde(t: Any, degree: int) -> Any:
+    """Chebyshev polynomials of degrees 0 .. degree at the points t, one column each."""
+    if not on_device(t):
+        return chebyshev.chebvander(t, degree)
+    V = empty((degree + 1, len(t)), np.float64, t)
+    V[0] = 1.0
+    if degree > 0:
+        V[1] = t
+    for k in range(2, degree + 1):
+        V[k] = 2 * t * V[k - 1] - V[k - 2]
+    return V.T
 
 
 def _derivatives(
@@ -143,10 +161,10 @@ def _derivatives(
     """The envelope's features and their derivatives 0 .. order at x."""
     half = (high - low) / 2
     t = (x - (low + high) / 2) / half
-    V = chebyshev.chebvander(t, len(coefficients) - 1)
+    V = vandermonde(t, len(coefficients) - 1)
     found = []
     for k in range(order + 1):
-        found.append(V[:, : len(coefficients)] @ coefficients / half**k)
+        found.append(V[:, : len(coefficients)] @ beside(coefficients, x) / half**k)
         coefficients = chebyshev.chebder(coefficients)
     return found
 
@@ -213,5 +231,6 @@ class KernelFeatures:
 
     def matrix(self, x: np.ndarray, order: int = 0) -> np.ndarray:
         """The derivatives of the given order of every feature at the points x, shape (len(x), size)."""
-        x = np.asarray(x, dtype=np.float64)
-        return self.mixture.covariance(x[:, None] - self.points, order) @ self._directions
+        x = as_array(x).astype(np.float64, copy=False)
+        K = self.mixture.covariance(x[:, None] - beside(self.points, x), order)
+        return K @ beside(self._directions, x)

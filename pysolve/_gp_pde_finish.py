@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._arrays import largest_magnitude
+from pysolve._backend import beside
 from pysolve._gp_pde_determined import has_smooth_null_space
+from pysolve._gp_pde_device import spread, to_host
 from pysolve._gp_pde_features import Features, KernelFeatures
 from pysolve._gp_pde_grid_posterior import ExactPosterior
 from pysolve._gp_pde_grid_products import chain
@@ -59,7 +62,7 @@ def finished_dense(
         coefficient_covariance=posterior.unknowns_covariance,
         log_evidence=solved.posterior.log_evidence,
         iterations=solved.iterations,
-        _c=solved.c.reshape(shape),
+        _c=beside(solved.c.reshape(shape), problem.f),
         _posterior=posterior,
         **common(problem, features, left, system.f_scale, status, timings),
     )
@@ -70,7 +73,7 @@ def finished_large(
 ) -> GPSolution:
     """Of the grid solver."""
     matrices = [
-        {k: part.matrix(x, k) for k in {0} | {term.orders[j] for term in problem.terms}}
+        {k: beside(part.matrix(x, k), problem.f) for k in {0} | {term.orders[j] for term in problem.terms}}
         for j, (part, x) in enumerate(zip(features, problem.axes, strict=True))
     ]
     u = chain([each[0] for each in matrices], solved.c)
@@ -78,7 +81,7 @@ def finished_large(
     total = -problem.f[known]
     for term in problem.terms:
         value = chain([each[k] for each, k in zip(matrices, term.orders, strict=True)], solved.c)
-        total = total + np.broadcast_to(term.coefficient, u.shape)[known] * value[known]
+        total = total + spread(term.coefficient, u.shape, u)[known] * value[known]
     if problem.nonlinear is not None:
         with np.errstate(all="ignore"):
             total = total + problem.nonlinear[0](u[known])
@@ -89,7 +92,7 @@ def finished_large(
         if measurements_missed(problem, solved.c, features):
             status = GPStatus.UNRESOLVED
     if problem.exact and total.size:
-        missed = float(np.sqrt(np.mean(total**2))) / solved.f_scale * float(np.abs(u).max())
+        missed = float(np.sqrt(np.mean(total**2))) / solved.f_scale * largest_magnitude(u)
         posterior = posterior.with_error(missed, [each[0] for each in matrices])
     return GPSolution(
         u=u,
@@ -189,13 +192,13 @@ def common(
 def judged(problem: Problem, left: np.ndarray, scale: float, undetermined: bool) -> GPStatus:
     """A solve whose residual is too large, or whose solution the data leave open, is not SOLVED."""
     if left.size and problem.exact:
-        too_large = np.sqrt(np.mean(left**2)) > RESOLVED * scale
+        too_large = float(np.sqrt(np.mean(left**2))) > RESOLVED * scale
     elif left.size:
-        sd = np.broadcast_to(problem.noise, problem.f.shape)[np.isfinite(problem.f)]
-        too_large = np.sqrt(np.mean((left / sd) ** 2)) > NOISE_EXPLAINS
+        sd = spread(problem.noise, problem.f.shape, problem.f)[np.isfinite(problem.f)]
+        too_large = float(np.sqrt(np.mean((left / sd) ** 2))) > NOISE_EXPLAINS
     else:
         too_large = False
-    if not np.isfinite(left).all():
+    if not bool(np.isfinite(left).all()):
         return GPStatus.BREAKDOWN
     if too_large:
         return GPStatus.UNRESOLVED
@@ -206,7 +209,8 @@ def conditions_missed(system: DenseSystem, solved: Solved) -> bool:
     """Whether a side, a period or the measurements are met much worse than their noise, or rounding, explains."""
     c = np.concatenate([solved.c.ravel(), np.ravel(solved.unknowns)])
     for block in system.conditions:
-        misfit = np.linalg.norm(block.A @ c - block.r) / np.sqrt(max(block.count, 1)) / block.sd
+        left = float(np.linalg.norm(block.A @ beside(c, block.A) - block.r))
+        misfit = left / np.sqrt(max(block.count, 1)) / block.sd
         if misfit > (NOISE_EXPLAINS if block.sd == 1.0 else RESOLVED / NUGGET):
             return True
     return False
@@ -217,7 +221,7 @@ def measurements_missed(problem: Problem, c: np.ndarray, features: Sequence[Feat
     if problem.data is None or problem.data.values.size == 0:
         return False
     matrices = [part.matrix(problem.data.points[:, j]) for j, part in enumerate(features)]
-    least = RESOLVED * max(float(np.abs(problem.data.values).max()), problem.trace_scale)
+    least = RESOLVED * max(largest_magnitude(problem.data.values), problem.trace_scale)
     left = (at_points(c, matrices) - problem.data.values) / np.maximum(problem.data.sd, max(least, 1e-300))
     return bool(np.sqrt(np.mean(left**2)) > NOISE_EXPLAINS)
 
@@ -230,10 +234,10 @@ def is_open(problem: Problem, features: Sequence[Features], posterior: Any, u: n
     if not problem.exact or not isinstance(posterior.solution.posterior, ExactPosterior):
         return False
     matrices = [
-        part.matrix(np.linspace(x[0], x[-1], min(PROBES, len(x))))
+        beside(part.matrix(np.linspace(x[0], x[-1], min(PROBES, len(x)))), u)
         for part, x in zip(features, problem.axes, strict=True)
     ]
-    return bool(posterior.variance_grid(matrices).max() > (OPEN * np.abs(u).max()) ** 2)
+    return float(posterior.variance_grid(matrices).max()) > (OPEN * largest_magnitude(u)) ** 2
 
 
 def group_sizes(c: np.ndarray, features: Sequence[Features]) -> np.ndarray:
@@ -241,5 +245,6 @@ def group_sizes(c: np.ndarray, features: Sequence[Features]) -> np.ndarray:
     means = []
     for part in features:
         counts = np.bincount(part.groups)
-        means.append((part.groups == np.arange(len(counts))[:, None]) / counts[:, None])
-    return np.sqrt(chain(means, c**2))
+        mean = (part.groups == np.arange(len(counts))[:, None]) / counts[:, None]
+        means.append(beside(mean, c))
+    return to_host(np.sqrt(chain(means, c**2)))

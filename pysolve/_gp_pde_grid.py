@@ -19,6 +19,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pysolve._arrays import largest_magnitude
+from pysolve._backend import beside, zeros
+from pysolve._gp_pde_device import spread
 from pysolve._gp_pde_grid_factor import Factor, factorise
 from pysolve._gp_pde_grid_fast import IMPOSSIBLE, TensorSolver, build, fast_solve
 from pysolve._gp_pde_grid_leading import LeadingPreconditioner
@@ -54,7 +57,7 @@ def nearly_noise_free(problem: GridProblem) -> bool:
         [rows for _, rows in problem.equations],
         [condition.rows for condition in problem.conditions],
     ):
-        largest = [float(np.abs(block.right).max(initial=0.0)) for block in blocks]
+        largest = [largest_magnitude(block.right) for block in blocks]
         if any(largest):
             return min(size for size in largest if size > 0) >= 1e8
     return False
@@ -99,32 +102,32 @@ def posterior_of(problem: GridProblem, system: RowSet, inner: Preconditioner) ->
         return ExactPosterior(problem.bases, inner, system.s)
 
     def draw(rng: np.random.Generator) -> np.ndarray:
-        prior = system.s * rng.standard_normal(system.s.shape)
+        prior = system.s * normal(rng, system.s.shape, system.s)
         right = [-y for y in system.forward(prior)]
         for block, y in zip(system.blocks, right, strict=False):
             # Rows without weight are not rows. A projected block has orthonormal rows, so its noise is white too.
-            y += np.where(np.broadcast_to(block.weight, y.shape) > 0, rng.standard_normal(y.shape), 0.0)
-        right[-1] = np.zeros(system.s.shape)
-        return (
-            prior
-            + refine(
-                system, inner, np.zeros(system.s.shape), right=right, tol=1e-6, patience=patience(inner)
-            )[0]
-        )
+            y += np.where(spread(block.weight, y.shape, y) > 0, normal(rng, y.shape, y), 0.0)
+        right[-1] = start = np.zeros_like(prior)
+        return prior + refine(system, inner, start, right=right, tol=1e-6, patience=patience(inner))[0]
 
     return SampledPosterior(problem.bases, draw)
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, ...], like: np.ndarray) -> np.ndarray:
+    """Normal random numbers where `like` is, the same ones there as on the host."""
+    return beside(rng.standard_normal(shape), like)
 
 
 def fast_posterior(problem: GridProblem, solver: TensorSolver, rows: KronRows) -> GridPosterior:
     """By perturbed solves: what the noise of the rows does to u, and what the features do that no row sees."""
 
     def draw(rng: np.random.Generator) -> np.ndarray:
-        prior = problem.s * rng.standard_normal(problem.size)
-        f = rng.standard_normal(rows.values.shape) / rows.weight - rows.unweighted(prior)
-        g = [
-            rng.standard_normal(c.rows.values.shape) / c.rows.weight - c.rows.unweighted(prior)
-            for c in problem.conditions
-        ]
+        prior = problem.s * normal(rng, problem.size, problem.like)
+
+        def noise(part: KronRows) -> np.ndarray:
+            return normal(rng, part.values.shape, problem.like) / part.weight - part.unweighted(prior)
+
+        f, g = noise(rows), [noise(condition.rows) for condition in problem.conditions]
         return prior + fast_solve(solver, rows, f, g, tol=1e-8)[0]
 
     return SampledPosterior(problem.bases, draw)
@@ -172,7 +175,7 @@ def solve_grid(
     system = problem.system()
     watch("factor", 0, math.nan)
     inner, name = preconditioner(system, chosen, leading_size)
-    start = np.zeros(problem.size) if name != "iterative" else fast_start(problem)
+    start = fast_start(problem) if name == "iterative" else zeros(problem.size, np.float64, problem.like)
     z, steps, gradient = refine(
         system, inner, start, tol=tol, maxiter=maxiter, patience=patience(inner),
         watch=lambda step, size: watch("conjugate gradients", step, size),
@@ -195,19 +198,19 @@ def solve_grid(
 
 def fast_start(problem: GridProblem) -> np.ndarray:
     """What the fast method makes of noisy equations: the conditions hold, conjugate gradients see to the noise."""
-    solver = build(problem)
+    solver, none = build(problem), zeros(problem.size, np.float64, problem.like)
     if solver is None or solver.singular:
-        return np.zeros(problem.size)
+        return none
     rows, g = problem.equations[0][1], [condition.rows.values for condition in problem.conditions]
     z = fast_solve(solver, rows, rows.values, g, tol=1e-10)[0]
     # Rounding in coefficients that the prior holds at zero would be countless of their deviations.
     s = problem.s
-    return np.where(s > 1e-14 * s.max(), z, 0.0) if np.isfinite(z).all() else np.zeros(problem.size)
+    return np.where(s > 1e-14 * s.max(), z, 0.0) if bool(np.isfinite(z).all()) else none
 
 
 def resolved(found: GridSolution, most: float = 1e-6) -> bool:
     """Whether the misfit of the equation is small beside the largest right-hand side, in units of their sd."""
-    largest = max(float(np.abs(block.right).max(initial=0.0)) for block in found.system.blocks)
+    largest = max(largest_magnitude(block.right) for block in found.system.blocks)
     return found.status is GridStatus.CONVERGED and found.residual_norms[0] <= most * largest
 
 
@@ -237,7 +240,7 @@ def solve_fast_once(problem: GridProblem, solver: TensorSolver, watch: Watch) ->
         watch=lambda step, size: watch("fast", step, size),
     )  # fmt: skip
     status = GridStatus.CONVERGED if size <= 1e-8 else GridStatus.STAGNATED
-    system = RowSet(problem.blocks, problem.axis_s, problem.functionals)
+    system = RowSet(problem.blocks, problem.axis_s, problem.functionals, problem.like)
     return GridSolution(
         problem,
         z,

@@ -18,6 +18,8 @@ from collections.abc import Mapping
 import numpy as np
 import scipy.linalg
 
+from pysolve._backend import as_array, beside
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class GridAxis:
@@ -38,7 +40,7 @@ class GridAxis:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class AxisBasis:
-    """The same axis in the basis of z: c = T z, z ~ N(0, diag(s^2))."""
+    """The same axis in the basis of z: c = T z, z ~ N(0, diag(s^2)); its matrices are on the host."""
 
     T: np.ndarray
     s: np.ndarray
@@ -52,8 +54,9 @@ class AxisBasis:
         return self.s.size
 
     def rows(self, Phi: np.ndarray) -> np.ndarray:
-        """Rows of features (n, R), of any derivative, in this basis (n, r)."""
-        return np.asarray(Phi) @ self.T
+        """Rows of features (n, R), of any derivative, in this basis (n, r), where they are."""
+        Phi = as_array(Phi)
+        return Phi @ beside(self.T, Phi)
 
 
 def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

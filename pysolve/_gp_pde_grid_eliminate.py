@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.linalg
 
+from pysolve._backend import beside
 from pysolve._gp_pde_grid_rows import Rows, Term
 from pysolve._gp_pde_grid_system import RowSet
 
@@ -48,7 +49,7 @@ def transformed(system: RowSet, E: Sequence[np.ndarray]) -> list[Rows]:
     """The blocks in the coordinates y; what the elimination makes zero is zero."""
 
     def turned(F: np.ndarray, j: int) -> np.ndarray:
-        product = F @ E[j]
+        product = F @ beside(E[j], F)
         if len(F) == 1:
             product[np.abs(product) <= 1e-13 * np.abs(product).max()] = 0.0
         return product

@@ -9,10 +9,14 @@ as much and can; it is taken where the problem is small, or where Cholesky says 
 from __future__ import annotations
 
 import dataclasses
+import functools
+from typing import Any
 
 import numpy as np
 import scipy.linalg
 
+from pysolve._backend import beside, namespace, on_device
+from pysolve._gp_pde_device import lower_cholesky, reciprocal_condition, solve_triangular, triangle
 from pysolve._gp_pde_grid_eliminate import elimination, transformed
 from pysolve._gp_pde_grid_gram import gram
 from pysolve._gp_pde_grid_products import chain
@@ -25,7 +29,7 @@ BLIND = 1e-14
 
 @dataclasses.dataclass(eq=False)
 class Factor:
-    """P^-1 = E D R^-1, E the Kronecker product of the eliminations; the precision matrix of z is P^T P."""
+    """P^-1 = E D R^-1, E the Kronecker product of the eliminations (none: 1); the precision matrix of z is P^T P."""
 
     R: np.ndarray
     D: np.ndarray
@@ -33,29 +37,35 @@ class Factor:
     rcond: float
     eliminations: list[np.ndarray]
 
+    @functools.cached_property
+    def _placed(self) -> list[np.ndarray]:
+        return [beside(E, self.R) for E in self.eliminations]
+
     def _tensor(self, Y: np.ndarray, factors: list[np.ndarray]) -> np.ndarray:
         """The Kronecker product of the factors on a vector or on columns."""
+        if not factors:
+            return Y
         shape = [len(E) for E in self.eliminations]
         return chain([*factors, None], Y.reshape(*shape, -1)).reshape(Y.shape)
 
     def solve(self, y: np.ndarray) -> np.ndarray:
         """E D R^-1 y for a vector or columns."""
         scale = self.D if y.ndim == 1 else self.D[:, None]
-        inner = scale * scipy.linalg.solve_triangular(self.R, y, check_finite=False)
-        return self._tensor(inner, self.eliminations)
+        return self._tensor(scale * solve_triangular(self.R, y), self._placed)
 
     def solve_transposed(self, x: np.ndarray) -> np.ndarray:
         """R^-T D E^T x for a vector or columns."""
         scale = self.D if x.ndim == 1 else self.D[:, None]
-        inner = scale * self._tensor(np.ascontiguousarray(x), [E.T for E in self.eliminations])
-        return scipy.linalg.solve_triangular(self.R, inner, trans="T", check_finite=False)
+        inner = scale * self._tensor(namespace(x).ascontiguousarray(x), [E.T for E in self._placed])
+        return solve_triangular(self.R, inner, "T")
 
     @property
     def logdet(self) -> float:
         """log det of the precision matrix of z."""
         n = self.D.size
         turned = sum(n / len(E) * np.linalg.slogdet(E)[1] for E in self.eliminations)
-        return float(2 * (np.log(np.abs(np.diag(self.R))).sum() - np.log(self.D).sum() - turned))
+        logs = float(np.log(np.abs(np.diag(self.R))).sum()) - float(np.log(self.D).sum())
+        return float(2 * (logs - turned))
 
 
 def eliminated(system: RowSet) -> tuple[list[np.ndarray], list[Rows], list[np.ndarray]]:
@@ -77,20 +87,34 @@ def factor_of(G: np.ndarray, E: list[np.ndarray]) -> Factor:
     The unit diagonal is shifted, more and more, where the matrix is singular to rounding.
     """
     n = G.shape[0]
-    D = 1 / np.sqrt(G.flat[:: n + 1])
+    diagonal = G.reshape(-1)[:: n + 1]
+    D = 1 / np.sqrt(diagonal)
     G *= D
     G *= D[:, None]
-    anorm, shift = float(np.sqrt(n)), 0.0
+    shift = 0.0
     while True:
-        G.flat[:: n + 1] = 1.0 + shift
-        # The lower triangle by rows is the upper one by columns, as LAPACK has it.
-        R, info = scipy.linalg.lapack.dpotrf(G.T, lower=0, clean=0)
-        if info == 0:
+        diagonal[:] = 1.0 + shift
+        R = upper_triangle(G)
+        if R is not None:
             break
         shift = max(10 * shift, 1e-15)
     # ||G||_1 lies between 1 and n; its root is near enough for a threshold.
-    rcond = 0.0 if shift > 0 else float(scipy.linalg.lapack.dpocon(R, anorm)[0])
-    return Factor(R, D, "cholesky", rcond, E)
+    return Factor(R, D, "cholesky", 0.0 if shift > 0 else condition(R, float(np.sqrt(n))), E)
+
+
+def upper_triangle(G: Any) -> Any:
+    """R of G = R^T R, of which the lower triangle is read (on the host: overwritten where rounding spares it)."""
+    if on_device(G):
+        L = lower_cholesky(G)
+        return None if L is None else L.T
+    # The lower triangle by rows is the upper one by columns, as LAPACK has it.
+    R, info = scipy.linalg.lapack.dpotrf(G.T, lower=0, clean=0)
+    return R if info == 0 else None
+
+
+def condition(R: Any, size: float) -> float:
+    """The reciprocal condition number of R^T R, whose norm is `size`."""
+    return reciprocal_condition(R, size) if on_device(R) else float(scipy.linalg.lapack.dpocon(R, size)[0])
 
 
 def qr_rows(system: RowSet) -> int:
@@ -104,18 +128,15 @@ def qr_factor(system: RowSet) -> Factor:
     rows = [block.dense() for block in system.blocks]
     prior = 1 / system.s.ravel()
     D = 1 / np.sqrt(sum((block**2).sum(axis=0) for block in rows) + prior**2)
-    stacked = np.empty((sum(len(block) for block in rows) + n, n), order="F")
+    stacked = namespace(D).empty((sum(len(block) for block in rows) + n, n), order="F")
     start = 0
     for block in rows:
         stacked[start : start + len(block)] = block * D
         start += len(block)
     stacked[start:] = np.diag(prior * D)
-    R = scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False)[0][:n]
-    R = np.asfortranarray(R)
+    R = namespace(D).asfortranarray(triangle(stacked)[:n])
     diagonal = np.abs(np.diag(R))
-    return Factor(
-        R, D, "qr", float(diagonal.min() / diagonal.max()) ** 2, [np.eye(len(s)) for s in system.axis_s]
-    )
+    return Factor(R, D, "qr", float(diagonal.min() / diagonal.max()) ** 2, [])
 
 
 def factorise(system: RowSet, *, method: str = "auto", most_flops: float = 2e11) -> Factor:

@@ -8,6 +8,7 @@ boundary values fix the second part (a Boolean sum of liftings); the equation, p
 solved by dividing by sum_j lambda_j + c_0 (Lynch, Rice and Thomas). What is not a sum of one-axis operators with
 constant coefficients (variable coefficients, mixed derivatives) is left to GMRES, with this as the preconditioner. The
 prior plays no part beyond the choice of the features: for noisy equations this is no more than a first guess.
+The matrices of the axes are made on the host; a solve is products with them where the right-hand sides are.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse.linalg
 
+from pysolve._backend import beside, namespace, on_device, zeros
+from pysolve._gp_pde_gmres import gmres
 from pysolve._gp_pde_grid_basis import AxisBasis
 from pysolve._gp_pde_grid_problem import GridProblem, Orders
 from pysolve._gp_pde_grid_products import chain, mode_product
@@ -64,7 +67,7 @@ class TensorSolver:
         self.shift = sum(mean(a) for orders, a in terms.items() if not any(orders))
         self.B = [B @ U_inverse for B, U_inverse in zip(problem.functionals, self.U_inverse, strict=True)]
         self.B_inverse = [np.linalg.pinv(B) for B in self.B]
-        self.to_modes, self.from_modes, total = [], [], np.full((), self.shift, dtype=complex)
+        self.to_modes, self.from_modes, eigenvalues_of_axes = [], [], []
         self.worst = 1.0
         for L, B in zip(self.L, self.B, strict=True):
             V = scipy.linalg.qr(B.T, mode="full")[0][:, B.shape[0] :]
@@ -72,11 +75,24 @@ class TensorSolver:
             self.worst = max(self.worst, float(np.linalg.cond(S)))
             self.to_modes.append(np.linalg.solve(S, V.T) if self.worst < 1e15 else V.T)
             self.from_modes.append(V @ S)
-            total = np.add.outer(total, eigenvalues)
+            eigenvalues_of_axes.append(eigenvalues)
+        self._place(eigenvalues_of_axes)
+
+    def _place(self, eigenvalues: list[np.ndarray]) -> None:
+        """What the solves take, where the problem is; the divisors of all modes are made there."""
+        like = self.problem.like
+        made = [c.functional @ self.U_inverse[c.axis] for c in self.problem.conditions]
+        self.functionals = [beside(F, like) for F in made]
+        for name in ("Q", "U_inverse", "L", "B", "B_inverse", "to_modes", "from_modes"):
+            setattr(self, name, [beside(part, like) for part in getattr(self, name)])
+        total = namespace(like).full((), self.shift, dtype=complex)
+        for part in eigenvalues:
+            total = total[..., None] + beside(part, like)
         size = np.abs(total)
-        self.singular = bool((size <= 1e-13 * size.max(initial=0.0)).any())
-        self.divisor = np.where(size <= 1e-13 * size.max(initial=0.0), np.inf, total)
-        if not any(np.iscomplexobj(S) for S in self.from_modes):
+        tiny = size <= 1e-13 * (float(size.max()) if size.size else 0.0)
+        self.singular = bool(tiny.any())
+        self.divisor = np.where(tiny, np.inf, total)
+        if not any(S.dtype.kind == "c" for S in self.from_modes):
             self.divisor = self.divisor.real
 
     def _operator(self, j: int, terms: Terms) -> np.ndarray:
@@ -89,7 +105,7 @@ class TensorSolver:
 
     def lift(self, g: list[np.ndarray]) -> np.ndarray:
         """The Boolean sum of the liftings of the values of all conditions, given in the bases of the other axes."""
-        total = np.zeros(self.shape)
+        total = zeros(self.shape, np.float64, self.problem.like)
         for j, (B, B_inverse) in enumerate(zip(self.B, self.B_inverse, strict=True)):
             mine = [g[i] for i, c in enumerate(self.problem.conditions) if c.axis == j]
             if mine:
@@ -145,11 +161,11 @@ def compact(solver: TensorSolver, rows: KronRows) -> Callable[[np.ndarray], np.n
     if not rows.constant:
         return lambda Y: solver.project(rows, rows.unweighted(chain(solver.U_inverse, Y)))
     made: dict[tuple[int, int], np.ndarray] = {}
-    for _, factors in rows.terms:
+    for _, factors in rows.placed:
         for j, (Q, F, U_inverse) in enumerate(zip(solver.Q, factors, solver.U_inverse, strict=True)):
             made.setdefault((j, id(F)), Q.T @ F @ U_inverse)
-    terms = [(a, [made[j, id(F)] for j, F in enumerate(factors)]) for a, factors in rows.terms]
-    return KronRows(terms, 1.0, np.zeros(solver.shape)).unweighted
+    terms = [(a, [made[j, id(F)] for j, F in enumerate(factors)]) for a, factors in rows.placed]
+    return KronRows(terms, 1.0, zeros(solver.shape, np.float64, rows.values)).unweighted
 
 
 def fast_solve(
@@ -168,10 +184,8 @@ def fast_solve(
     f = solver.project(rows, f)
     g = [solver.project(c.rows, values) for c, values in zip(conditions, g, strict=True)]
 
-    functionals = [c.functional @ solver.U_inverse[c.axis] for c in conditions]
-
     def image(Y: np.ndarray) -> np.ndarray:
-        ends = [mode_product(F, Y, c.axis) for F, c in zip(functionals, conditions, strict=True)]
+        ends = [mode_product(F, Y, c.axis) for F, c in zip(solver.functionals, conditions, strict=True)]
         return solver.apply(left(Y), ends)
 
     wanted = solver.apply(f, g)
@@ -197,6 +211,8 @@ def krylov(
     watch: Callable[[int, float], bool] | None,
 ) -> tuple[np.ndarray, int]:
     """GMRES for what is left; its own residual is not trusted, the caller looks at the true one."""
+    if on_device(right):
+        return gmres(image, right, max(tol, 1e-13), min(maxiter, 40), watch)
     steps = 0
 
     def count(size: float) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._backend import beside, namespace, zeros
+from pysolve._gp_pde_device import as_scalar_or_array, spread, to_host
 from pysolve._gp_pde_grid_products import kron_all, mode_product, rowwise_kron
 from pysolve._gp_pde_grid_rows import KronRows, PointRows, Rows
 
@@ -23,8 +25,8 @@ def separable_pairs(block: KronRows) -> list[Piece]:
     """The block's A^T W^2 A as a sum of Kronecker products; None of the fields varies on the grid."""
     w, grams = float(block.weight), {}
     pieces = []
-    for a, left in block.terms:
-        for b, right in block.terms:
+    for a, left in block.placed:
+        for b, right in block.placed:
             factors = []
             for F, H in zip(left, right, strict=True):
                 key = (id(F), id(H))
@@ -38,11 +40,12 @@ def separable_pairs(block: KronRows) -> list[Piece]:
 def plane_pairs(block: KronRows) -> list[Piece]:
     """The same for fields that vary on a plane grid: w^2 a b = sum_k alpha_k beta_k^T."""
     pieces: list[Piece] = []
-    for a, left in block.terms:
-        for b, right in block.terms:
-            field = np.broadcast_to(block.weight**2 * a * b, block.values.shape)
+    for a, left in block.placed:
+        for b, right in block.placed:
+            field = spread(block.weight**2 * a * b, block.values.shape, block.values)
             U, sigma, Vt = np.linalg.svd(field, full_matrices=False)
-            for k in np.flatnonzero(sigma > 1e-16 * sigma[0]):
+            sigma = to_host(sigma)
+            for k in np.flatnonzero(sigma > 1e-16 * sigma[0]).tolist():
                 G = (left[0] * U[:, k : k + 1]).T @ right[0]
                 H = (left[1] * Vt[k][:, None]).T @ right[1]
                 pieces.append((float(sigma[k]), [G, H]))
@@ -53,8 +56,9 @@ def add_pieces(matrix: np.ndarray, pieces: list[Piece]) -> None:
     """Add the Kronecker products to the lower block triangle of the matrix: block (i, k) is n_rest x n_rest, k <= i."""
     if not pieces:
         return
-    first = np.array([scale * factors[0] for scale, factors in pieces])
-    rest = np.array([kron_all(factors[1:]).ravel() for _, factors in pieces])
+    pieces = [(scale, [beside(F, matrix) for F in factors]) for scale, factors in pieces]
+    first = np.stack([scale * factors[0] for scale, factors in pieces])
+    rest = np.stack([rest_of(factors) for _, factors in pieces])
     r, n_rest = first.shape[1], round(rest.shape[1] ** 0.5)
     for i in range(r):
         made = (first[:, i, : i + 1].T @ rest).reshape(i + 1, n_rest, n_rest)
@@ -62,12 +66,17 @@ def add_pieces(matrix: np.ndarray, pieces: list[Piece]) -> None:
         rows[:, : i + 1] += made.transpose(1, 0, 2)
 
 
+def rest_of(factors: list[np.ndarray]) -> np.ndarray:
+    """The Kronecker product of all factors but the first, flat."""
+    return kron_all(factors[1:]).ravel() if len(factors) > 1 else namespace(factors[0]).ones(1)
+
+
 def add_general(matrix: np.ndarray, block: KronRows) -> None:
     """Add a block whose fields vary on a grid of any dimension: the field is contracted axis by axis."""
     d = block.values.ndim
-    for a, left in block.terms:
-        for b, right in block.terms:
-            field = np.array(np.broadcast_to(block.weight**2 * a * b, block.values.shape))
+    for a, left in block.placed:
+        for b, right in block.placed:
+            field = spread(block.weight**2 * a * b, block.values.shape, block.values).copy()
             for j in range(d):
                 field = mode_product(rowwise_kron([left[j], right[j]]).T, field, j)
             sizes = [F.shape[1] for F in left]
@@ -80,7 +89,7 @@ def add_points(matrix: np.ndarray, block: PointRows, piece: int = 4096) -> None:
     for start in range(0, block.values.size, piece):
         part = slice(start, start + piece)
         terms: list[Any] = [
-            (a if np.ndim(a) == 0 else np.asarray(a)[part], [F[part] for F in factors])
+            (a if np.ndim(a) == 0 else as_scalar_or_array(a)[part], [F[part] for F in factors])
             for a, factors in block.terms
         ]
         rows = PointRows(terms, block.weight[part], block.values[part]).dense()
@@ -90,7 +99,7 @@ def add_points(matrix: np.ndarray, block: PointRows, piece: int = 4096) -> None:
 def gram(blocks: Sequence[Rows], prior: Sequence[np.ndarray]) -> np.ndarray:
     """A^T W^2 A + prior_1 x ... x prior_d; only the lower triangle is right; n^2 multiplications per piece."""
     n = math.prod(len(P) for P in prior)
-    matrix = np.zeros((n, n))
+    matrix = zeros((n, n), np.float64, blocks[0].values if blocks else None)
     pieces: list[Piece] = [(1.0, list(prior))]
     for block in blocks:
         if isinstance(block, PointRows):

@@ -7,10 +7,14 @@ held by the prior, and in the coordinates of the conditions the diagonal is near
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from pysolve._backend import beside, namespace, zeros
+from pysolve._gp_pde_device import spread
 from pysolve._gp_pde_grid_factor import Factor, eliminated, factor_of
 from pysolve._gp_pde_grid_gram import Piece, plane_pairs, separable_pairs
 from pysolve._gp_pde_grid_products import chain
@@ -41,12 +45,12 @@ def pieces_of(blocks: Sequence[Rows]) -> list[Piece]:
     return pieces
 
 
-def diagonal(pieces: Sequence[Piece], shape: tuple[int, ...]) -> np.ndarray:
-    total = np.zeros(shape)
+def diagonal(pieces: Sequence[Piece], shape: tuple[int, ...], like: Any) -> np.ndarray:
+    total = zeros(shape, np.float64, like)
     for scale, factors in pieces:
-        part = np.full((), scale)
+        part = namespace(like).full((), scale)
         for F in factors:
-            part = np.multiply.outer(part, np.diag(F))
+            part = part[..., None] * beside(np.diag(F), like)
         total += part
     return total
 
@@ -55,16 +59,16 @@ def point_columns(block: PointRows, at: Indices, piece: slice) -> np.ndarray:
     """Some of the rows, in the columns asked for."""
     rows: np.ndarray | float = 0.0
     for a, factors in block.terms:
-        product = np.ones((1, 1))
+        product: np.ndarray | float = 1.0
         for F, i in zip(factors, at, strict=True):
             product = product * F[piece][:, i]
-        rows = rows + np.reshape(np.broadcast_to(a, block.values.shape)[piece], (-1, 1)) * product
+        rows = rows + spread(a, block.values.shape, block.values)[piece].reshape(-1, 1) * product
     return block.weight[piece, None] * rows
 
 
 def point_diagonal(block: PointRows, shape: tuple[int, ...]) -> np.ndarray:
-    total = np.zeros(int(np.prod(shape)))
-    everywhere = np.unravel_index(np.arange(total.size), shape)
+    total = zeros(math.prod(shape), np.float64, block.values)
+    everywhere = np.unravel_index(namespace(total).arange(total.size), shape)
     for start in range(0, block.values.size, 16):
         total += (point_columns(block, everywhere, slice(start, start + 16)) ** 2).sum(axis=0)
     return total.reshape(shape)
@@ -73,11 +77,12 @@ def point_diagonal(block: PointRows, shape: tuple[int, ...]) -> np.ndarray:
 def gathered(pieces: Sequence[Piece], blocks: Sequence[Rows], at: Indices) -> np.ndarray:
     """The rows and columns `at` of the normal matrix; n^2 multiplications per piece and axis."""
     n = at[0].size
-    matrix = np.zeros((n, n))
+    matrix = zeros((n, n), np.float64, at[0])
+    pieces = [(scale, [beside(F, matrix) for F in factors]) for scale, factors in pieces]
     for start in range(0, n, 256):
         part = slice(start, start + 256)
         for scale, factors in pieces:
-            product = np.full((1, 1), scale)
+            product: np.ndarray | float = scale
             for F, i in zip(factors, at, strict=True):
                 product = product * F[i[part]][:, i]
             matrix[part] += product
@@ -94,9 +99,10 @@ class LeadingPreconditioner:
 
     def __init__(self, system: RowSet, most: int) -> None:
         self.shape = system.s.shape
-        self.E, blocks, prior = eliminated(system)
+        E, blocks, prior = eliminated(system)
+        self.E = [beside(part, system.like) for part in E]
         pieces, own = pieces_of(blocks), [(1.0, list(prior))]
-        data, precision = diagonal(pieces, self.shape), diagonal(own, self.shape)
+        data, precision = (diagonal(part, self.shape, system.like) for part in (pieces, own))
         for block in blocks:
             if isinstance(block, PointRows):
                 data += point_diagonal(block, self.shape)
@@ -105,7 +111,7 @@ class LeadingPreconditioner:
         self.leading = np.sort(order[:most])
         at = np.unravel_index(self.leading, self.shape)
         matrix = gathered([*pieces, *own], blocks, at)
-        self.factor: Factor = factor_of(matrix, [np.eye(self.leading.size)])
+        self.factor: Factor = factor_of(matrix, [])
 
     def solve(self, y: np.ndarray) -> np.ndarray:
         """E times the two parts of y, each solved for."""

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._backend import as_array
+from pysolve._gp_pde_device import spread
 from pysolve._gp_pde_grid import (
     Callback,
     Watch,
@@ -80,13 +82,13 @@ class Linearised:
 
     def fields(self, Z: np.ndarray) -> list[np.ndarray]:
         return [
-            KronRows([(1.0, factors)], 1.0, np.zeros(self.problem.grid)).unweighted(Z)
+            KronRows([(1.0, factors)], 1.0, np.zeros_like(self.rows.values)).unweighted(Z)
             for factors in self.factors
         ]
 
     def value(self, Z: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
-            return np.broadcast_to(self.nonlinear.value(*self.fields(Z)), self.problem.grid)
+            return spread(self.nonlinear.value(*self.fields(Z)), self.problem.grid, Z)
 
     def misfit(self, Z: np.ndarray) -> np.ndarray:
         """Right minus left side of the equation at the grid points."""
@@ -122,12 +124,12 @@ class Linearised:
         """The slopes and the right-hand side of the linearised rows; None where they are not finite."""
         fields = self.fields(Z)
         with np.errstate(all="ignore"):
-            slopes = [np.broadcast_to(slope, self.problem.grid) for slope in self.nonlinear.slopes(*fields)]
+            slopes = [spread(slope, self.problem.grid, Z) for slope in self.nonlinear.slopes(*fields)]
             right = self.rows.values - self.nonlinear.value(*fields)
             for slope, field in zip(slopes, fields, strict=True):
                 right = right + slope * field
-        finite = np.isfinite(right).all() and all(np.isfinite(slope).all() for slope in slopes)
-        return (slopes, np.array(np.broadcast_to(right, self.problem.grid))) if finite else None
+        finite = all(bool(np.isfinite(part).all()) for part in (right, *slopes))
+        return (slopes, spread(right, self.problem.grid, Z).copy()) if finite else None
 
     def at(self, slopes: Sequence[float | np.ndarray], right: np.ndarray) -> KronRows:
         """The linearised rows."""
@@ -137,7 +139,7 @@ class Linearised:
     def system(self, rows: KronRows) -> RowSet:
         blocks = list(self.plain.blocks)
         blocks[self.place] = rows
-        return RowSet(blocks, self.plain.axis_s, self.plain.functionals)
+        return RowSet(blocks, self.plain.axis_s, self.plain.functionals, self.plain.like)
 
 
 class LinearSteps:
@@ -228,7 +230,7 @@ def solve_grid_nonlinear(
     steps = LinearSteps(linearised, chosen, leading_size)
     if start is None:
         start = solve_grid(problem, method=chosen, leading_size=leading_size, callback=callback).z
-    Z = np.array(start, dtype=float)
+    Z = as_array(start).astype(float)
     size, at_zero = linearised.objective(Z), linearised.objective(np.zeros_like(Z))
     if not size <= at_zero:
         Z, size = np.zeros_like(Z), at_zero

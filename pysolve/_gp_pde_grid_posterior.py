@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from pysolve._backend import as_array, beside, namespace, zeros
 from pysolve._gp_pde_grid_basis import AxisBasis
 from pysolve._gp_pde_grid_factor import Factor
 from pysolve._gp_pde_grid_products import chain, rowwise_kron
@@ -39,12 +40,12 @@ def contracted_squares(rows: Sequence[np.ndarray], M: np.ndarray) -> np.ndarray:
     """
     inside = math.prod(M.shape[:-1])
     if M.shape[-1] > inside:
-        triangle = np.asarray(np.linalg.qr(M.reshape(inside, -1).T, mode="r"))
+        triangle = as_array(np.linalg.qr(M.reshape(inside, -1).T, mode="r"))
         M = triangle.T.reshape(*M.shape[:-1], -1)
     if len(rows) == 1:
         return ((rows[0] @ M) ** 2).sum(axis=1)
     flat = M.reshape(M.shape[0], -1)
-    return np.array([contracted_squares(rows[1:], (row @ flat).reshape(M.shape[1:])) for row in rows[0]])
+    return np.stack([contracted_squares(rows[1:], (row @ flat).reshape(M.shape[1:])) for row in rows[0]])
 
 
 class ExactPosterior:
@@ -57,12 +58,12 @@ class ExactPosterior:
         self._inverse: np.ndarray | None = None
 
     def _rows(self, rows: Sequence[np.ndarray]) -> list[np.ndarray]:
-        return [basis.rows(F) for basis, F in zip(self.bases, rows, strict=True)]
+        return [beside(basis.rows(F), self.s) for basis, F in zip(self.bases, rows, strict=True)]
 
     def inverse(self) -> np.ndarray:
         """P^-1 = E D R^-1, formed once: n^3 / 3 multiplications, n^2 doubles."""
         if self._inverse is None:
-            self._inverse = self.factor.solve(np.eye(self.factor.D.size))
+            self._inverse = self.factor.solve(namespace(self.s).eye(self.factor.D.size))
         return self._inverse
 
     def variance(self, rows: Sequence[np.ndarray]) -> np.ndarray:
@@ -74,14 +75,14 @@ class ExactPosterior:
         for start in range(0, turned[0].shape[0], piece):
             points = rowwise_kron([F[start : start + piece] for F in turned])
             found.append((self.factor.solve_transposed(points.T) ** 2).sum(axis=0))
-        return np.concatenate(found) if found else np.zeros(0)
+        return np.concatenate(found) if found else zeros(0, np.float64, self.s)
 
     def covariance(self, Z: np.ndarray) -> np.ndarray:
         """The posterior covariance of the coefficients z, applied to Z."""
         return self.factor.solve(self.factor.solve_transposed(Z.ravel())).reshape(Z.shape)
 
     def samples(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        drawn = self.factor.solve(rng.standard_normal((self.factor.D.size, count)))
+        drawn = self.factor.solve(beside(rng.standard_normal((self.factor.D.size, count)), self.s))
         return np.moveaxis(drawn.reshape(*self.s.shape, count), -1, 0)
 
     @property
@@ -125,12 +126,12 @@ class SampledPosterior:
 
     def variance_at(self, rows: Sequence[np.ndarray], piece: int = 512) -> np.ndarray:
         turned = [basis.rows(F) for basis, F in zip(self.bases, rows, strict=True)]
-        total = np.zeros(turned[0].shape[0])
-        flat = np.array([Z.ravel() for Z in self._draws()])
+        flat = np.stack([Z.ravel() for Z in self._draws()])
+        total = zeros(turned[0].shape[0], np.float64, flat)
         for start in range(0, total.size, piece):
             points = rowwise_kron([F[start : start + piece] for F in turned])
             total[start : start + piece] = ((points @ flat.T) ** 2).mean(axis=1)
         return total
 
     def samples(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        return np.array([self.draw(rng) for _ in range(count)])
+        return np.stack([self.draw(rng) for _ in range(count)])

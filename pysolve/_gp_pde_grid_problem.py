@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from pysolve._gp_pde_device import as_scalar_or_array, spread
 from pysolve._gp_pde_grid_basis import AxisBasis, GridAxis, axis_basis
 from pysolve._gp_pde_grid_rows import Coefficient, KronRows, PointRows, Term, weights
 from pysolve._gp_pde_grid_system import RowSet
@@ -35,6 +37,8 @@ class GridProblem:
     rtol : float
         Functions of an axis that vanish on the grid to this part of their size are left out. Larger values cost
         accuracy: solutions take such functions with large coefficients, and the prior keeps rounding out of them.
+    like : array, optional
+        Where the tensors are, on the host by default; `axes` are on the host.
 
     Notes
     -----
@@ -44,7 +48,8 @@ class GridProblem:
     Beside a noisy equation some 1e-5 of u is tight enough for the faces, and far easier for conjugate gradients.
     """
 
-    def __init__(self, axes: Sequence[GridAxis], *, rtol: float = 1e-14) -> None:
+    def __init__(self, axes: Sequence[GridAxis], *, rtol: float = 1e-14, like: Any = None) -> None:
+        self.like = like
         # Beyond so many features what the grid cannot see has to go.
         reduce = math.prod(np.shape(axis.features[0])[1] for axis in axes) > MOST_UNSEEN
         self.bases: list[AxisBasis] = [axis_basis(axis, rtol, reduce) for axis in axes]
@@ -61,8 +66,8 @@ class GridProblem:
         made: list[Term] = []
         for orders, a in terms.items():
             factors = [basis.features[k] for basis, k in zip(self.bases, orders, strict=True)]
-            made.append((a if np.ndim(a) == 0 else np.asarray(a, dtype=float), factors))
-        w, values = weights(sd, np.array(np.broadcast_to(f, self.grid), dtype=float))
+            made.append((a if np.ndim(a) == 0 else as_scalar_or_array(a).astype(float), factors))
+        w, values = weights(sd, spread(f, self.grid, self.like).copy())
         rows = KronRows(made, w, values).separated()
         self.equations.append((dict(terms), rows))
         self.blocks.append(rows)
@@ -80,9 +85,9 @@ class GridProblem:
     ) -> None:
         others = tuple(n for j, n in enumerate(self.grid) if j != axis)
         shape = tuple(1 if j == axis else n for j, n in enumerate(self.grid))
-        values = np.array(np.broadcast_to(g, others), dtype=float).reshape(shape)
-        spread = np.broadcast_to(sd, others).reshape(shape) if np.ndim(sd) else sd
-        w, values = weights(spread, values)
+        values = spread(g, others, self.like).copy().reshape(shape)
+        deviation = spread(sd, others, self.like).reshape(shape) if np.ndim(sd) else sd
+        w, values = weights(deviation, values)
         factors = [row if j == axis else basis.features[0] for j, basis in enumerate(self.bases)]
         rows = KronRows([(1.0, factors)], w, values)
         self.conditions.append(Condition(axis, row, rows))
@@ -121,8 +126,8 @@ class GridProblem:
         turned: list[Term] = [
             (a, [basis.rows(F) for basis, F in zip(self.bases, factors, strict=True)]) for a, factors in terms
         ]
-        w, values = weights(sd, np.array(values, dtype=float))
-        self.blocks.append(PointRows(turned, np.broadcast_to(w, values.shape), values))
+        w, values = weights(sd, spread(values, np.shape(values), self.like).copy())
+        self.blocks.append(PointRows(turned, w, values))
 
     @property
     def axis_s(self) -> list[np.ndarray]:
@@ -132,7 +137,7 @@ class GridProblem:
     @property
     def s(self) -> np.ndarray:
         """The prior standard deviation of each coefficient z."""
-        return RowSet([], self.axis_s, []).s
+        return RowSet([], self.axis_s, [], self.like).s
 
     @property
     def functionals(self) -> list[np.ndarray]:
@@ -146,4 +151,4 @@ class GridProblem:
     def system(self) -> RowSet:
         """All rows, compressed where they are plain Kronecker products, and the prior."""
         blocks = [block.compressed() if isinstance(block, KronRows) else block for block in self.blocks]
-        return RowSet(blocks, self.axis_s, self.functionals)
+        return RowSet(blocks, self.axis_s, self.functionals, self.like)

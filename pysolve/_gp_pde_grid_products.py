@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -41,7 +42,4 @@ def rowwise_kron(factors: Sequence[np.ndarray]) -> np.ndarray:
 
 def kron_all(factors: Sequence[np.ndarray]) -> np.ndarray:
     """The Kronecker product of the matrices, formed."""
-    product = np.ones((1, 1))
-    for F in factors:
-        product = np.kron(product, F)
-    return product
+    return functools.reduce(np.kron, factors) if len(factors) else np.ones((1, 1))

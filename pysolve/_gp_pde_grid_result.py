@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._backend import beside
 from pysolve._gp_pde_grid_posterior import ExactPosterior, GridPosterior
 from pysolve._gp_pde_grid_problem import GridProblem
 from pysolve._gp_pde_grid_products import chain
@@ -66,11 +67,11 @@ class GridSolution:
     @property
     def c(self) -> np.ndarray:
         """The coefficients of the caller's features, (R_1, ..., R_d)."""
-        return chain([basis.T for basis in self.problem.bases], self.z)
+        return chain([beside(basis.T, self.z) for basis in self.problem.bases], self.z)
 
     def evaluate(self, rows: Sequence[np.ndarray], z: np.ndarray | None = None) -> np.ndarray:
         """u, or the derivative whose feature rows (n_j, R_j) are given, on the grid of the rows."""
-        turned = [basis.rows(F) for basis, F in zip(self.problem.bases, rows, strict=True)]
+        turned = [beside(basis.rows(F), self.z) for basis, F in zip(self.problem.bases, rows, strict=True)]
         return chain(turned, self.z if z is None else z)
 
     @cached_property

@@ -1,16 +1,21 @@
 """Rows of the least-squares problem: sums of Kronecker products, weighted, and rows at scattered points.
 
 Both kinds have ``forward(Z)``, which is W A z, ``adjoint(Y)``, A^T W y, ``right``, W b, and ``dense()``, W A formed.
+The factors of rows on a grid are on the host, with copies (`placed`) where the right-hand side is, on which all
+products are made; those of points are where the points are.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from pysolve._backend import beside, zeros
+from pysolve._gp_pde_device import Uploads, as_scalar_or_array, spread, to_host
 from pysolve._gp_pde_grid_products import chain, kron_all, mode_product, rowwise_kron
 
 Coefficient = float | np.ndarray
@@ -20,12 +25,11 @@ Term = tuple[Coefficient, list[np.ndarray]]
 def weights(sd: float | np.ndarray, right: np.ndarray) -> tuple[float | np.ndarray, np.ndarray]:
     """1 / sd, zero where the right-hand side is not known, and the right-hand side without NaN."""
     known = np.isfinite(right)
-    w = 1.0 / np.asarray(sd, dtype=float)
-    if known.all() and w.ndim == 0:
-        return float(w), right
-    if known.all() and (w == w.flat[0]).all():
-        return float(w.flat[0]), right
-    return np.where(known, np.broadcast_to(w, right.shape), 0.0), np.where(known, right, 0.0)
+    w = 1.0 / as_scalar_or_array(sd)
+    first = w[(0,) * w.ndim]
+    if bool(known.all()) and bool((w == first).all()):
+        return float(first), right
+    return np.where(known, spread(w, right.shape, right), 0.0), np.where(known, right, 0.0)
 
 
 @dataclasses.dataclass(eq=False)
@@ -45,9 +49,15 @@ class KronRows:
 
     def __post_init__(self) -> None:
         if self.count < 0:
-            w = np.broadcast_to(self.weight, self.values.shape)
+            w = spread(self.weight, self.values.shape, self.values)
             self.count = int((w > 0).sum())
             self.log_weight = float(np.log(w[w > 0]).sum())
+
+    @functools.cached_property
+    def placed(self) -> list[Term]:
+        """The terms with their factors where the right-hand side is; one that is shared is copied once."""
+        up = Uploads(self.values)
+        return [(a, [up(F) for F in factors]) for a, factors in self.terms] if up.needed else self.terms
 
     @property
     def right(self) -> np.ndarray:
@@ -59,8 +69,8 @@ class KronRows:
         return np.ndim(self.weight) == 0 and all(np.ndim(a) == 0 for a, _ in self.terms)
 
     def unweighted(self, Z: np.ndarray) -> np.ndarray:
-        total, made = np.zeros(self.values.shape), {}
-        for a, factors in self.terms:
+        total, made = zeros(self.values.shape, np.float64, self.values), {}
+        for a, factors in self.placed:
             # Terms often share the factor of an axis: its product is made once.
             key = id(factors[0])
             if key not in made:
@@ -74,7 +84,7 @@ class KronRows:
     def adjoint(self, Y: np.ndarray) -> np.ndarray:
         Y = self.weight * Y
         parts: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        for a, factors in self.terms:
+        for a, factors in self.placed:
             part = chain([None, *(F.T for F in factors[1:])], a * Y)
             key = id(factors[0])
             parts[key] = (factors[0], parts[key][1] + part if key in parts else part)
@@ -82,8 +92,8 @@ class KronRows:
 
     def dense(self) -> np.ndarray:
         return sum(
-            np.reshape(np.broadcast_to(self.weight * a, self.values.shape), (-1, 1)) * kron_all(factors)
-            for a, factors in self.terms
+            spread(self.weight * a, self.values.shape, self.values).reshape(-1, 1) * kron_all(factors)
+            for a, factors in self.placed
         )
 
     def separated(self) -> KronRows:
@@ -98,8 +108,9 @@ class KronRows:
         reach = [
             common_range([factors[j] for _, factors in self.terms], rtol) for j in range(self.values.ndim)
         ]
-        inside = chain([None if Q is None else Q.T for Q in reach], self.values)
-        lost = self.values - chain(reach, inside)
+        moved = [None if Q is None else beside(Q, self.values) for Q in reach]
+        inside = chain([None if Q is None else Q.T for Q in moved], self.values)
+        lost = self.values - chain(moved, inside)
         made: dict[tuple[int, int], np.ndarray] = {}
         for _, factors in self.terms:
             for j, (Q, F) in enumerate(zip(reach, factors, strict=True)):
@@ -128,17 +139,19 @@ def split_term(
     """a F_1 x ... x F_d as terms with numbers for coefficients; as it is where the coefficient is not of low rank."""
     if np.ndim(a) == 0:
         return [(a, factors)]
-    a = np.asarray(a)
+    a = as_scalar_or_array(a)
     varying = [j for j, n in enumerate(a.shape) if n > 1]
     if len(varying) <= 1:
-        scaled = [a.reshape(-1, 1) * F if j in varying else F for j, F in enumerate(factors)]
-        return [(1.0 if varying else float(a.flat[0]), scaled)]
+        line = to_host(a.reshape(-1, 1))
+        scaled = [line * F if j in varying else F for j, F in enumerate(factors)]
+        return [(1.0 if varying else float(line[0, 0]), scaled)]
     if len(shape) != 2:
         return [(a, factors)]
-    U, sigma, Vt = np.linalg.svd(np.broadcast_to(a, shape), full_matrices=False)
-    rank = int((sigma > 1e-15 * max(sigma[0], 1e-300)).sum())
+    U, sigma, Vt = np.linalg.svd(spread(a, shape, a), full_matrices=False)
+    rank = int((sigma > 1e-15 * max(float(sigma[0]), 1e-300)).sum())
     if rank > most:
         return [(a, factors)]
+    U, sigma, Vt = to_host(U[:, :rank]), to_host(sigma), to_host(Vt[:rank])
     return [(sigma[k], [U[:, k : k + 1] * factors[0], Vt[k][:, None] * factors[1]]) for k in range(rank)]
 
 
@@ -152,7 +165,7 @@ class PointRows:
     outside: float = 0.0
 
     def __post_init__(self) -> None:
-        self.weight = np.broadcast_to(self.weight, self.values.shape)
+        self.weight = spread(self.weight, self.values.shape, self.values)
         self.count = int((self.weight > 0).sum())
         self.log_weight = float(np.log(self.weight[self.weight > 0]).sum())
 
@@ -161,7 +174,7 @@ class PointRows:
         return self.weight * self.values
 
     def forward(self, Z: np.ndarray) -> np.ndarray:
-        total = np.zeros(self.values.shape)
+        total = zeros(self.values.shape, np.float64, self.values)
         for a, factors in self.terms:
             part = mode_product(factors[0], Z, 0).reshape(self.values.size, -1)
             for F in factors[1:]:
@@ -171,14 +184,15 @@ class PointRows:
 
     def adjoint(self, Y: np.ndarray) -> np.ndarray:
         shape = [F.shape[1] for F in self.terms[0][1]]
-        total = np.zeros((shape[0], math.prod(shape[1:])))
+        total = zeros((shape[0], math.prod(shape[1:])), np.float64, self.values)
         for a, factors in self.terms:
-            rest = rowwise_kron(factors[1:]) if len(factors) > 1 else np.ones((Y.size, 1))
-            total += factors[0].T @ ((a * self.weight * Y)[:, None] * rest)
+            y = (a * self.weight * Y)[:, None]
+            total += factors[0].T @ (y * rowwise_kron(factors[1:]) if len(factors) > 1 else y)
         return total.reshape(shape)
 
     def dense(self) -> np.ndarray:
-        rows = sum(np.reshape(a, (-1, 1)) * rowwise_kron(factors) for a, factors in self.terms)
+        columns = [a if np.ndim(a) == 0 else as_scalar_or_array(a).reshape(-1, 1) for a, _ in self.terms]
+        rows = sum(a * rowwise_kron(factors) for a, (_, factors) in zip(columns, self.terms, strict=True))
         return self.weight[:, None] * rows
 
 

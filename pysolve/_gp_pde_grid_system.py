@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from pysolve._backend import beside, namespace, zeros
 from pysolve._gp_pde_grid_rows import Rows
 
 
@@ -16,18 +18,19 @@ class RowSet:
     """All rows and the prior z ~ N(0, diag(s^2)): the least-squares problem min ||W (A z - b)||^2 + ||z / s||^2.
 
     `axis_s` are the prior deviations along each axis, whose outer product is s; `functionals` the rows (m_j, r_j) of
-    each axis that conditions hold for, all over the other axes.
+    each axis that conditions hold for, all over the other axes; both are on the host. s is where `like` is.
     """
 
     blocks: list[Rows]
     axis_s: list[np.ndarray]
     functionals: list[np.ndarray]
+    like: Any = None
 
     @cached_property
     def s(self) -> np.ndarray:
-        total = np.ones(())
+        total = namespace(self.like).ones(())
         for s in self.axis_s:
-            total = np.multiply.outer(total, s)
+            total = total[..., None] * beside(s, self.like)
         return total
 
     def forward(self, Z: np.ndarray) -> list[np.ndarray]:
@@ -41,7 +44,7 @@ class RowSet:
 
     @property
     def right(self) -> list[np.ndarray]:
-        return [*(block.right for block in self.blocks), np.zeros(self.s.shape)]
+        return [*(block.right for block in self.blocks), zeros(self.s.shape, np.float64, self.like)]
 
     def residual(self, Z: np.ndarray) -> list[np.ndarray]:
         return [b - r for b, r in zip(self.right, self.forward(Z), strict=True)]

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._arrays import largest_magnitude
+from pysolve._backend import beside
+from pysolve._gp_pde_device import spread
 from pysolve._gp_pde_result import GPSolution
 
 POINTS = 200
@@ -23,7 +26,7 @@ def held_out_residual(
     if not all(_is_plain(part) for part in (f, *operator.values())):
         return None
     low, high = np.array([[x[0], x[-1]] for x in solution.axes]).T
-    points = np.random.default_rng(SEED).uniform(low, high, (POINTS, len(low)))
+    points = beside(np.random.default_rng(SEED).uniform(low, high, (POINTS, len(low))), solution.u)
     try:
         with np.errstate(all="ignore"):
             return _relative(solution, operator, f, nonlinear, points)
@@ -38,14 +41,15 @@ def _is_plain(part: Any) -> bool:
 def _relative(
     solution: GPSolution, operator: Any, f: Any, nonlinear: Any, points: np.ndarray
 ) -> float | None:
-    right = np.asarray(f(*points.T) if callable(f) else f, dtype=np.float64)
-    total, largest = -np.broadcast_to(right, len(points)), np.abs(right).max(initial=0)
+    n = (len(points),)
+    right = spread(f(*points.T) if callable(f) else f, n, points)
+    total, largest = -right, largest_magnitude(right)
     for key, coefficient in operator.items():
         orders = key if isinstance(key, tuple) else (key,)
-        a = np.broadcast_to(coefficient(*points.T) if callable(coefficient) else coefficient, len(points))
+        a = spread(coefficient(*points.T) if callable(coefficient) else coefficient, n, points)
         term = a * solution.predict(points, deriv=tuple(int(k) for k in orders))
-        total, largest = total + term, max(largest, np.abs(term).max(initial=0))
+        total, largest = total + term, max(largest, largest_magnitude(term))
     if nonlinear is not None:
         total = total + nonlinear[0](solution.predict(points))
-    found = float(np.sqrt(np.mean(total**2)) / largest) if largest > 0 else 0.0
+    found = float(np.sqrt(np.mean(total**2))) / largest if largest > 0 else 0.0
     return found if np.isfinite(found) else None

@@ -16,6 +16,9 @@ from collections.abc import Callable
 import numpy as np
 import scipy.linalg
 
+from pysolve._arrays import largest_magnitude
+from pysolve._backend import beside, namespace, on_device
+from pysolve._gp_pde_device import solve_triangular, to_host, triangle
 from pysolve._gp_pde_evidence import fit_by_evidence
 from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_system import DenseSystem
@@ -102,11 +105,11 @@ class VariableProjection:
         at = np.zeros_like(system.starts)
         lines = [piece.linearised(system.problem, c, at) for piece in system.pieces]
         D = np.vstack([columns for _, columns, _ in lines])
-        r = np.concatenate([value - A @ c for A, _, value in lines])
+        r = np.concatenate([value - A @ beside(c, A) for A, _, value in lines])
         wide = system.weights[system.size :]
         theta = (
-            np.linalg.lstsq(D * wide, r, rcond=1e-8)[0] * wide
-            if np.isfinite(D).all() and np.isfinite(r).all()
+            to_host(np.linalg.lstsq(D * beside(wide, D), r, rcond=1e-8)[0]) * wide
+            if bool(np.isfinite(D).all()) and bool(np.isfinite(r).all())
             else system.starts
         )
         return theta if np.isfinite(theta).all() else system.starts
@@ -159,7 +162,7 @@ class VariableProjection:
             if not found.finite:
                 break
             before, found = found, self._projected(theta, found.c)
-            moved = np.abs(self.system.values(found.c - before.c)).max(initial=0)
+            moved = largest_magnitude(self.system.values(found.c - before.c))
             if moved <= UNMOVED * self.system.u_scale:
                 return found
         squares = self.system.squares(np.concatenate([found.c, theta]), self.weights, self.sd)
@@ -168,26 +171,27 @@ class VariableProjection:
     def _projected(self, theta: np.ndarray, near: np.ndarray) -> Projection:
         system, size = self.system, self.system.size
         used, wide = np.flatnonzero(self.weights[:size]), self.weights[size:]
-        w = self.weights[used]
         lines = [piece.linearised(system.problem, near, theta) for piece in system.pieces]
+        like = lines[0][0]
+        place, w = beside(used, like), beside(self.weights[used], like)
         rows = [A / self.sd for A, _, _ in lines]
-        r = [(value - D @ theta) / self.sd for _, D, value in lines]
+        r = [(value - D @ beside(theta, D)) / self.sd for _, D, value in lines]
         rows += [block.A / block.sd for block in system.conditions]
         r += [block.r / block.sd for block in system.conditions]
-        M = np.vstack([*(part[:, used] * w for part in rows), np.eye(len(used))])
-        (h, tau), R = scipy.linalg.qr(M, mode="raw", overwrite_a=True, check_finite=False)
-        R = R[: len(used)]
-        right = rotated(h, tau, np.concatenate([*r, np.zeros(len(used))])[:, None])[:, 0]
+        eye = namespace(like).eye(len(used))
+        turn = Turn(np.vstack([*(part[:, place] * w for part in rows), eye]))
+        inside, outside = turn(np.concatenate([*r, 0 * w])[:, None])
         c = np.zeros(size)
-        c[used] = w * scipy.linalg.solve_triangular(R, right[: len(used)], check_finite=False)
-        D = np.zeros((len(M), len(theta)))
+        c[used] = to_host(w * solve_triangular(turn.R, inside[:, 0]))
+        D = namespace(like).zeros((turn.count, len(theta)))
         at = 0
         for (A, _, _), piece in zip(lines, system.pieces, strict=True):
             D[at : at + len(A)] = piece.by_unknowns(c) / self.sd
             at += len(A)
         # the prior of theta, N(start, wide^2), is another row for each
-        G = np.vstack([rotated(h, tau, D)[len(used) :] * wide, np.eye(len(theta))])
-        rest = np.concatenate([right[len(used) :], (system.starts - theta) / wide])
+        G, rest = few_rows(turn(D)[1], outside)
+        G = np.vstack([G * wide, np.eye(len(theta))])
+        rest = np.concatenate([rest, (system.starts - theta) / wide])
         if not (np.isfinite(G).all() and np.isfinite(rest).all()):
             return Projection(theta, c, np.inf, np.zeros_like(theta), np.full_like(theta, np.inf))
         Q, T = np.linalg.qr(G)
@@ -203,26 +207,52 @@ def has_moved(before: tuple[np.ndarray, float], after: tuple[np.ndarray, float],
     return bool(max(change, abs(np.log(after[1] / before[1]))) > SETTLED)
 
 
-def rotated(h: np.ndarray, tau: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Q^T columns, for the Q of a QR decomposition as reflections."""
-    work = scipy.linalg.lapack.dormqr("L", "T", h, tau, columns, -1)[1]
-    return scipy.linalg.lapack.dormqr("L", "T", h, tau, columns, int(work[0]))[0]
+class Turn:
+    """A QR decomposition of M, as reflections on the host, whose Q is formed on the device."""
+
+    def __init__(self, M: np.ndarray) -> None:
+        self.count, n = M.shape
+        self.Q = None
+        if on_device(M):
+            self.Q, self.R = np.linalg.qr(M)
+        else:
+            (self.h, self.tau), R = scipy.linalg.qr(M, mode="raw", overwrite_a=True, check_finite=False)
+            self.R = R[:n]
+
+    def __call__(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Q^T columns, and coordinates of what is orthogonal to M: in a basis of its own, or on the device as it is."""
+        if self.Q is not None:
+            inside = self.Q.T @ columns
+            rest = columns - self.Q @ inside
+            return inside, rest - self.Q @ (self.Q.T @ rest)
+        work = scipy.linalg.lapack.dormqr("L", "T", self.h, self.tau, columns, -1)[1]
+        found = scipy.linalg.lapack.dormqr("L", "T", self.h, self.tau, columns, int(work[0]))[0]
+        return found[: len(self.R)], found[len(self.R) :]
+
+
+def few_rows(D: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows on the host with the same sums of squares: those of the device become a triangle there first."""
+    if on_device(D):
+        found = triangle(np.hstack([D, r]))
+        D, r = to_host(found[:, :-1]), to_host(found[:, -1:])
+    return D, r[:, 0]
 
 
 def smooth_fit(system: DenseSystem) -> np.ndarray:
     """Coefficients that meet sides and measurements, without the equations; the prior's size by evidence."""
     size = system.size
-    rows = [block.A[:, :size] * system.weights[:size] for block in system.conditions]
+    w = beside(system.weights[:size], system.problem.f)
+    rows = [block.A[:, :size] * w for block in system.conditions]
     if not rows:
         return np.zeros(size)
-    heights = [JITTER * np.linalg.norm(part, axis=1).max(initial=0) for part in rows]
+    heights = [JITTER * largest_magnitude(np.linalg.norm(part, axis=1)) for part in rows]
     sds = [max(block.sd, height) for block, height in zip(system.conditions, heights, strict=True)]
     B = np.vstack([part / sd for part, sd in zip(rows, sds, strict=True)])
     r = np.concatenate([block.r / sd for block, sd in zip(system.conditions, sds, strict=True)])
     eigenvalues, V = np.linalg.eigh(B @ B.T)
     along = V.T @ r
     variances = [scale**2 * np.maximum(eigenvalues, 0) + 1 for scale in SMOOTH_SCALES]
-    evidence = [-np.sum(along**2 / each) - np.log(each).sum() for each in variances]
+    evidence = [float(-np.sum(along**2 / each) - np.log(each).sum()) for each in variances]
     best = int(np.argmax(evidence))
     z = B.T @ (V @ (along / variances[best])) * SMOOTH_SCALES[best] ** 2
-    return system.weights[:size] * z
+    return system.weights[:size] * to_host(z)

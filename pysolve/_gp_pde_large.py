@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._arrays import largest_magnitude
+from pysolve._backend import beside, zeros
+from pysolve._gp_pde_device import as_scalar_or_array
 from pysolve._gp_pde_features import Features
 from pysolve._gp_pde_grid import solve_grid
 from pysolve._gp_pde_grid_basis import GridAxis
@@ -89,21 +92,22 @@ class LargePosterior:
     def variance_grid(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
         """Variance on a grid; `matrices` are the axes' features there."""
         found = self._posterior().variance([self.amplitude * matrices[0], *matrices[1:]])
-        return np.asarray(found) + self._least(matrices)
+        return found + self._least(matrices)
 
     def variance_points(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
         """Variance at points; row i of every matrix is the axis's features at point i."""
         found = self._posterior().variance_at([self.amplitude * matrices[0], *matrices[1:]])
-        return np.asarray(found) + self._least(matrices)
+        return found + self._least(matrices)
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draws of the features' coefficients, shape (n, *shape)."""
         from pysolve._gp_pde_grid_products import chain
 
-        bases = [basis.T for basis in self.solution.problem.bases]
-        draws = self._posterior().samples(n, rng) if n else np.zeros(0)
-        made = [self.amplitude * chain(bases, self.solution.z + draw) for draw in draws]
-        return np.stack(made) if made else np.zeros((0, *(T.shape[0] for T in bases)))
+        z = self.solution.z
+        bases = [beside(basis.T, z) for basis in self.solution.problem.bases]
+        draws = self._posterior().samples(n, rng) if n else []
+        made = [self.amplitude * chain(bases, z + draw) for draw in draws]
+        return np.stack(made) if made else zeros((0, *(T.shape[0] for T in bases)), np.float64, z)
 
     @property
     def log_evidence(self) -> float:
@@ -133,7 +137,7 @@ def solve_large(
         _grid_axis(part, x, wanted, amplitude if axis == 0 else 1.0)
         for axis, (part, x, wanted) in enumerate(zip(features, problem.axes, orders, strict=True))
     ]
-    grid = GridProblem(axes)
+    grid = GridProblem(axes, like=problem.f)
     grid.equation(problem.summed_terms, problem.f, nugget * f_scale if problem.exact else problem.noise)
     _add_conditions(grid, problem, features, u, amplitude)
     callback = None if report is None else (lambda stage, step, size: report(f"{stage} {step}: {size:.1e}"))
@@ -155,7 +159,7 @@ def _orders(problem: Problem, axis: int) -> set[int]:
 
 def _size(problem: Problem, features: Sequence[Features], term: Any) -> float:
     """About the largest a term can be for u of size 1."""
-    size = float(np.abs(term.coefficient).max(initial=0))
+    size = largest_magnitude(as_scalar_or_array(term.coefficient))
     for part, k in zip(features, term.orders, strict=True):
         highest = max((2 * np.pi * mu for mu in part.frequencies), default=0.0)
         size *= max(highest, 4.0 / (part.high - part.low)) ** k
@@ -176,8 +180,8 @@ def _add_conditions(
 ) -> None:
     """Sides, periods and measurements."""
     for face in problem.faces:
-        known = np.abs(face.g[np.isfinite(face.g)]).max(initial=0)
-        sd = 100 * SIDE_NUGGET * max(float(known), max(abs(face.a), abs(face.b)) * u)
+        known = largest_magnitude(face.g[np.isfinite(face.g)])
+        sd = 100 * SIDE_NUGGET * max(known, max(abs(face.a), abs(face.b)) * u)
         grid.face(face.axis, face.end == 1, face.g, sd, a=face.a, b=face.b)
     for axis in problem.periodic:
         for k in range(max(1, max(term.orders[axis] for term in problem.terms))):

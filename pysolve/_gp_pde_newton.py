@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pysolve._arrays import largest_magnitude
 from pysolve._gp_pde_determined import has_null_space, is_open
 from pysolve._gp_pde_evidence import Block, Fit, fit, fit_by_evidence
 from pysolve._gp_pde_inverse import ROUNDS, VariableProjection, has_moved
@@ -67,8 +68,9 @@ def posterior_at(system: DenseSystem, c: np.ndarray, weights: np.ndarray, sd: fl
     """
     with np.errstate(all="ignore"):
         block = system.equations(c[: system.size], c[system.size :], sd)
-    if not (np.isfinite(block.A).all() and np.isfinite(block.r).all()):
-        return fit(system.conditions, system.weights, system.centre), True
+    if not block.finite:
+        none = dataclasses.replace(block, A=block.A[:0], r=block.r[:0], count=0, log_units=0.0)
+        return fit([none, *system.conditions], system.weights, system.centre), True
     return best_fit(system, [block, *system.conditions], c, weights)
 
 
@@ -185,17 +187,13 @@ class GaussNewton:
     def _blocks(self, c: np.ndarray, sd: float) -> list[Block] | None:
         """The system linearised at c; None where that is not finite."""
         block = self.system.equations(c[: self.system.size], c[self.system.size :], sd)
-        return (
-            [block, *self.system.conditions]
-            if np.isfinite(block.A).all() and np.isfinite(block.r).all()
-            else None
-        )
+        return [block, *self.system.conditions] if block.finite else None
 
     def _relative(self, step: np.ndarray) -> float:
         """Size of a step, in u on the grid and in the unknown numbers."""
         size = self.system.size
-        u = np.abs(self.system.values(self.c[:size])).max(initial=0)
-        moved = np.abs(self.system.values(step[:size])).max(initial=0) / max(u, self.system.u_scale)
+        u = largest_magnitude(self.system.values(self.c[:size]))
+        moved = largest_magnitude(self.system.values(step[:size])) / max(u, self.system.u_scale)
         others = np.abs(step[size:]) / np.maximum(np.abs(self.c[size:]), 1e-8)
         return float(max(moved, others.max(initial=0)))
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pysolve._backend import beside, zeros
+from pysolve._gp_pde_device import to_host
 from pysolve._gp_pde_evidence import Fit
 from pysolve._gp_pde_grid_products import kron_all, rowwise_kron
 
@@ -42,27 +44,26 @@ class DensePosterior:
     @functools.cached_property
     def unknowns_covariance(self) -> np.ndarray:
         """Covariance of the unknown numbers."""
-        rows = np.eye(len(self.fit.c))[self.size :]
-        half = self.fit.half(rows)
-        return half.T @ half
+        half = self.fit.half(beside(np.eye(len(self.fit.c))[self.size :], self.fit.R))
+        return to_host(half.T @ half)
 
     def variance_grid(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
         """Variance of a linear functional on a grid; `matrices` are the axes' features there."""
         n = tuple(len(part) for part in matrices)
-        others = kron_all(matrices[1:])
-        step = max(1, ENTRIES_AT_ONCE // max(1, len(others) * self.size))
+        others = [kron_all(matrices[1:])] if len(matrices) > 1 else []
+        step = max(1, ENTRIES_AT_ONCE // max(1, int(np.prod(n[1:])) * self.size))
         parts = [
-            self._variance(np.kron(matrices[0][start : start + step], others))
+            self._variance(kron_all([matrices[0][start : start + step], *others]))
             for start in range(0, n[0], step)
         ]
-        return np.concatenate([*parts, np.zeros(0)]).reshape(n)
+        return np.concatenate([*parts, zeros(0, np.float64, self.fit.R)]).reshape(n)
 
     def variance_points(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
         """Variance at points; row i of every matrix is the axis's features at point i. Shape (n,)."""
         return self._variance(rowwise_kron(matrices))
 
     def _variance(self, rows: np.ndarray) -> np.ndarray:
-        flat = np.zeros((len(rows), len(self.fit.c) - self.size))
+        flat = zeros((len(rows), len(self.fit.c) - self.size), np.float64, rows)
         return self.fit.variance(np.hstack([rows, flat]))
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:

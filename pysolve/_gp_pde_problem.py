@@ -1,11 +1,17 @@
-"""A PDE problem after all checks: arrays on the grid, terms, faces, measurements."""
+"""A PDE problem after all checks: arrays on the grid, terms, faces, measurements.
+
+The axes are on the host; all other arrays are where f is.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
+
+from pysolve._arrays import largest_magnitude
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,10 +80,10 @@ class Problem:
         """Points of the grid along each axis."""
         return tuple(len(x) for x in self.axes)
 
-    @property
+    @functools.cached_property
     def exact(self) -> bool:
         """Whether f has no noise."""
-        return not np.any(np.asarray(self.noise) > 0)
+        return not bool(np.any(self.noise > 0))
 
     @property
     def summed_terms(self) -> dict[tuple[int, ...], float | np.ndarray]:
@@ -92,15 +98,16 @@ class Problem:
         """Names of the unknown numbers, in the order in which they are first met."""
         return tuple(self.starts)
 
-    @property
+    @functools.cached_property
     def f_scale(self) -> float:
         """Largest |f|, 0 where f is 0 or unknown."""
-        known = self.f[np.isfinite(self.f)]
-        return float(np.abs(known).max(initial=0))
+        return largest_magnitude(self.f[np.isfinite(self.f)])
 
-    @property
+    @functools.cached_property
     def trace_scale(self) -> float:
         """Largest |value| of u that is given: at sides of Dirichlet's kind, and measured."""
-        given = [np.abs(face.g[np.isfinite(face.g)]) / abs(face.a) for face in self.faces if face.a != 0]
-        given += [] if self.data is None else [np.abs(self.data.values)]
-        return float(max((part.max(initial=0) for part in given), default=0))
+        given = [
+            largest_magnitude(face.g[np.isfinite(face.g)]) / abs(face.a) for face in self.faces if face.a != 0
+        ]
+        given += [] if self.data is None else [largest_magnitude(self.data.values)]
+        return max(given, default=0.0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._backend import beside, on_device, zeros
 from pysolve._gp_pde_coordinates import real_array
 from pysolve._gp_pde_features import Features
 from pysolve._gp_pde_grid_products import chain
@@ -20,6 +21,8 @@ from pysolve._result import ConvergenceError
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class GPSolution:
     """Solution of a PDE as a Gaussian process: a mean and a standard deviation everywhere.
+
+    Of a problem on the GPU `u`, `std` and what `predict` and `sample` return are there; all else is on the host.
 
     Attributes
     ----------
@@ -111,7 +114,7 @@ class GPSolution:
         ----------
         where : list of d 1-D arrays, or array_like of shape (n, d)
             A grid, or points; for d = 1 an array of shape (n,) is points too. Beyond the domain the kernel
-            extrapolates, and the standard deviation grows.
+            extrapolates, and the standard deviation grows. Of a problem on the GPU either place will do.
         deriv : int or tuple of d ints, optional
             Order of the derivative along every axis. Default: the solution itself.
         return_std : bool, default False
@@ -141,9 +144,9 @@ class GPSolution:
         orders = self._orders(deriv)
         if isinstance(where, (list, tuple)) and len(where) == len(self.axes) and np.ndim(where[0]) == 1:
             return self._predict_grid(where, orders, return_std)
-        points = real_array(where, "where")
+        points = beside(self._coordinates(where, "where"), self.u)
         points = points[:, None] if points.ndim == 1 and len(self.axes) == 1 else points
-        if points.ndim != 2 or points.shape[1] != len(self.axes) or not np.isfinite(points).all():
+        if points.ndim != 2 or points.shape[1] != len(self.axes) or not bool(np.isfinite(points).all()):
             d = len(self.axes)
             raise ValueError(
                 f"where must be a list of {d} 1-D arrays or finite points of shape (n, {d}), got {points.shape}"
@@ -168,11 +171,11 @@ class GPSolution:
         return tuple(int(k) for k in orders)
 
     def _predict_grid(self, where: Sequence[Any], orders: Sequence[int], return_std: bool) -> Any:
-        grid = [real_array(x, f"where[{j}]") for j, x in enumerate(where)]
+        grid = [self._coordinates(x, f"where[{j}]") for j, x in enumerate(where)]
         for j, x in enumerate(grid):
-            if x.ndim != 1 or not np.isfinite(x).all():
+            if x.ndim != 1 or not bool(np.isfinite(x).all()):
                 raise ValueError(f"where[{j}] must be a finite 1-D array, got shape {x.shape}")
-        matrices = [part.matrix(x, k) for part, x, k in zip(self._features, grid, orders, strict=True)]
+        matrices = self._matrices(grid, orders)
         mean = chain(matrices, self._c)
         return (mean, np.sqrt(self._posterior.variance_grid(matrices))) if return_std else mean
 
@@ -195,11 +198,20 @@ class GPSolution:
         """
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
             raise ValueError(f"n must be an integer of at least 0, got {n!r}")
-        grid = list(self.axes) if where is None else [real_array(x, "where") for x in where]
-        matrices = [part.matrix(x) for part, x in zip(self._features, grid, strict=True)]
+        grid = list(self.axes) if where is None else [self._coordinates(x, "where") for x in where]
+        matrices = self._matrices(grid, (0,) * len(grid))
         draws = self._posterior.sample(int(n), np.random.default_rng(rng))
         made = [chain(matrices, c) for c in draws]
-        return np.stack(made) if made else np.zeros((0, *(len(x) for x in grid)))
+        return np.stack(made) if made else zeros((0, *(len(x) for x in grid)), np.float64, self.u)
+
+    def _coordinates(self, x: Any, name: str) -> Any:
+        """A float64 array where it is; a solution on the host takes none of the device."""
+        return real_array(x, name, x if on_device(self.u) else None)
+
+    def _matrices(self, grid: Sequence[Any], orders: Sequence[int]) -> list[Any]:
+        """The features of every axis at these points, beside u."""
+        parts = zip(self._features, grid, orders, strict=True)
+        return [beside(part.matrix(x, k), self.u) for part, x, k in parts]
 
     def plot(self, path: Any = None, truth: Any = None, figure: Any = None) -> Any:
         """Draw the solution and the band of two standard deviations; needs matplotlib (``pip install pysolve[plot]``).

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from pysolve._backend import beside
 from pysolve._gp_pde_features import Features
 from pysolve._gp_pde_grid_products import kron_all, rowwise_kron
 from pysolve._gp_pde_problem import Face, Problem
@@ -18,7 +19,7 @@ ROWS_AT_ONCE = 4_000_000  # entries of the rows that are written out at a time
 
 
 class GridRows:
-    """Matrices of an axis's features on the points of the grid, each made once.
+    """Matrices of an axis's features on the points of the grid, each made once on the host and moved to where f is.
 
     Parameters
     ----------
@@ -42,7 +43,8 @@ class GridRows:
         """Derivatives of the axis's features on its points."""
         key = (axis, order)
         if key not in self._matrices:
-            self._matrices[key] = self.features[axis].matrix(self.problem.axes[axis], order)
+            made = self.features[axis].matrix(self.problem.axes[axis], order)
+            self._matrices[key] = beside(made, self.problem.f)
         return self._matrices[key]
 
     def derivative(self, orders: Sequence[int], first: slice = slice(None)) -> np.ndarray:
@@ -77,8 +79,8 @@ class GridRows:
         return self._across(axis, ends[1:] - ends[:1])
 
     def _across(self, axis: int, normal: np.ndarray) -> np.ndarray:
-        parts = [normal if j == axis else self.matrix(j, 0) for j in range(len(self.features))]
-        return kron_all(parts)
+        normal = beside(normal, self.problem.f)
+        return kron_all([normal if j == axis else self.matrix(j, 0) for j in range(len(self.features))])
 
     def points(self, x: np.ndarray, orders: Sequence[int] | None = None) -> np.ndarray:
         """Rows of d^orders u (default: u itself) at scattered points of shape (n, d)."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._arrays import largest_magnitude
 from pysolve._gp_pde_boundary import Robin
 from pysolve._gp_pde_coordinates import on_grid, real_array
 from pysolve._gp_pde_problem import Face
@@ -15,7 +16,9 @@ from pysolve._gp_pde_problem import Face
 CORNER_TOLERANCE = 1e-6  # relative difference of two sides' values at a corner that is worth a warning
 
 
-def as_faces(boundary: Any, axes: tuple[np.ndarray, ...]) -> tuple[tuple[Face, ...], tuple[int, ...]]:
+def as_faces(
+    boundary: Any, axes: tuple[np.ndarray, ...], like: Any = None
+) -> tuple[tuple[Face, ...], tuple[int, ...]]:
     """Faces with what is known there, and the periodic axes."""
     if len(axes) == 1 and not (isinstance(boundary, (list, tuple)) and len(boundary) == 1):
         boundary = [boundary]
@@ -34,7 +37,9 @@ def as_faces(boundary: Any, axes: tuple[np.ndarray, ...]) -> tuple[tuple[Face, .
                     f"boundary[{axis}] must be a pair (low, high), None or 'periodic', got {pair!r:.80}"
                 )
             sides = [
-                _face(side, axis, end, axes) for end, given in enumerate(pair) for side in _conditions(given)
+                _face(side, axis, end, axes, like)
+                for end, given in enumerate(pair)
+                for side in _conditions(given)
             ]
             faces += [face for face in sides if np.isfinite(face.g).any()]
     return tuple(faces), tuple(periodic)
@@ -48,7 +53,7 @@ def _conditions(given: Any) -> list[Any]:
     return list(given) if several else [given]
 
 
-def _face(side: Any, axis: int, end: int, axes: tuple[np.ndarray, ...]) -> Face:
+def _face(side: Any, axis: int, end: int, axes: tuple[np.ndarray, ...], like: Any) -> Face:
     name = f"boundary[{axis}][{end}]"
     if isinstance(side, str):
         raise TypeError(f"{name} must be a number, array, function, Neumann, Robin or None, got {side!r}")
@@ -60,9 +65,9 @@ def _face(side: Any, axis: int, end: int, axes: tuple[np.ndarray, ...]) -> Face:
         raise ValueError(f"{name}: a and b must not both be 0")
     others = [x for j, x in enumerate(axes) if j != axis]
     if others:
-        g = on_grid(side.g, others, name)
+        g = on_grid(side.g, others, name, like)
     else:
-        g = real_array(side.g() if callable(side.g) else side.g, name)
+        g = real_array(side.g() if callable(side.g) else side.g, name, like)
         if g.size != 1:
             raise ValueError(f"{name} must be a number, got shape {g.shape}")
         g = g.reshape(())
@@ -81,8 +86,10 @@ def warn_of_corners(faces: Sequence[Face]) -> None:
             low, high = sorted((first, second), key=lambda face: face.axis)
             ours = np.take(low.g / low.a, -high.end, axis=high.axis - 1)
             theirs = np.take(high.g / high.a, -low.end, axis=low.axis)
-            scale = max(np.nanmax(np.abs(first.g / first.a)), np.nanmax(np.abs(second.g / second.a)), 1e-300)
-            gap = float(np.nanmax(np.append(np.abs(ours - theirs), 0.0)))
+            sizes = [float(np.nanmax(np.abs(face.g / face.a))) for face in (first, second)]
+            scale = max(*sizes, 1e-300)
+            gaps = np.abs(ours - theirs)
+            gap = largest_magnitude(gaps[np.isfinite(gaps)])
             if gap > CORNER_TOLERANCE * scale:
                 text = f"boundary[{low.axis}][{low.end}] and boundary[{high.axis}][{high.end}] contradict each other"
                 warnings.warn(
@@ -93,12 +100,12 @@ def warn_of_corners(faces: Sequence[Face]) -> None:
 
 def warn_of_periods(f: np.ndarray, noise: float | np.ndarray, periodic: Sequence[int]) -> None:
     """Exact right sides that differ at the two ends of a periodic axis, as on a grid without its last point."""
-    if np.any(np.asarray(noise) > 0):
+    if np.ndim(noise) or noise > 0:
         return
-    scale = np.abs(f[np.isfinite(f)]).max(initial=0)
+    scale = largest_magnitude(f[np.isfinite(f)])
     for axis in periodic:
         gaps = np.abs(np.take(f, 0, axis) - np.take(f, -1, axis))
-        gap = float(gaps[np.isfinite(gaps)].max(initial=0))
+        gap = largest_magnitude(gaps[np.isfinite(gaps)])
         if gap > CORNER_TOLERANCE * scale:
             warnings.warn(
                 f"axes[{axis}] is periodic, so its first and its last point are one, but f differs there by up to "

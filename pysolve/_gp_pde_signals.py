@@ -1,12 +1,19 @@
-"""What the data of a problem tell of each axis: its frequencies, and how fast amplitudes change along it."""
+"""What the data of a problem tell of each axis: its frequencies, and how fast amplitudes change along it.
+
+The lines of f and of the sides are combined where they are; to the host come at most `FIBRES` combinations of them for
+each axis, and in one dimension the measurements.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from pysolve._backend import beside
+from pysolve._gp_pde_device import to_host
 from pysolve._gp_pde_frequencies import FEWEST, find_frequencies
 from pysolve._gp_pde_problem import Problem
 
@@ -58,14 +65,14 @@ def signals_of(problem: Problem, axis: int) -> Signals:
     if not columns and len(rows) >= 4:
         found.append((x[rows], _scaled(fibres)))
     for face in problem.faces:
-        if face.axis != axis and np.isfinite(face.g).all():
+        if face.axis != axis and bool(np.isfinite(face.g).all()):
             across = np.moveaxis(face.g, axis - (face.axis < axis), 0)
             columns.append(_fibres(across)[0])
     if columns:
         found.append((x, np.hstack([_scaled(part) for part in columns])))
     if problem.data is not None and len(problem.axes) == 1:
-        points, first = np.unique(problem.data.points[:, 0], return_index=True)
-        found.append((points, _scaled(problem.data.values[first, None])))
+        points, first = np.unique(to_host(problem.data.points[:, 0]), return_index=True)
+        found.append((points, _scaled(to_host(problem.data.values)[first, None])))
     return found
 
 
@@ -91,30 +98,31 @@ def free_frequencies(problem: Problem, axis: int, found: Sequence[Sequence[float
                 if j != axis
             ]
             polynomial[term.orders[axis]] += (
-                factor * np.mean(term.coefficient) * np.prod(waves) * 1j ** term.orders[axis]
+                factor * float(np.mean(term.coefficient)) * np.prod(waves) * 1j ** term.orders[axis]
             )
         roots = np.roots(polynomial[::-1]) / (2 * np.pi)
         lines += [float(abs(root.real)) for root in roots if abs(root.imag) <= 1e-6 * abs(root.real)]
     return tuple(sorted(mu for mu in set(lines) if mu * (x[-1] - x[0]) >= 0.5 and mu <= highest))
 
 
-def _fibres(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Columns along the first axis, combined into a few that span them; and the rows that are known.
+def _fibres(values: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Columns along the first axis, combined into a few that span them; and the rows that are known: on the host.
 
     Columns with unknown entries are left out, unless all have some: then the rows that one column knows are taken.
     """
     columns = values.reshape(len(values), -1)
     whole = np.isfinite(columns).all(axis=0)
-    if whole.any():
+    if bool(whole.any()):
         columns = columns[:, whole]
-        rows = np.arange(len(values))
+        rows: Any = np.arange(len(values))
     else:
         best = int(np.isfinite(columns).sum(axis=0).argmax())
         rows = np.flatnonzero(np.isfinite(columns[:, best]))
         columns = columns[rows, best][:, None]
     if columns.shape[1] > FIBRES:
-        columns = columns @ np.random.default_rng(0).standard_normal((columns.shape[1], FIBRES))
-    return columns, rows
+        combined = np.random.default_rng(0).standard_normal((columns.shape[1], FIBRES))
+        columns = columns @ beside(combined, columns)
+    return to_host(columns), to_host(rows)
 
 
 def _merged(found: Sequence[Sequence[float]], nearest: float) -> tuple[float, ...]:

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._arrays import largest_magnitude
+from pysolve._backend import beside, namespace, zeros
+from pysolve._gp_pde_device import spread, to_host
 from pysolve._gp_pde_equations import Equations, at_known, nonlinear_at
 from pysolve._gp_pde_evidence import Block, compress, joined
 from pysolve._gp_pde_features import Features
@@ -27,7 +30,8 @@ UNKNOWNS_SD = (
 class DenseSystem:
     """Rows written out, for any number of axes, and at most a few thousand features.
 
-    The coefficients are those of the features, then the unknown numbers.
+    The coefficients are those of the features, then the unknown numbers. They are on the host, and so are their
+    weights; rows, residuals and values of u are where f is.
 
     Parameters
     ----------
@@ -44,12 +48,12 @@ class DenseSystem:
         self.groups = tensor_groups(features)
         self.place = {name: i for i, name in enumerate(problem.unknowns)}
         self.starts = np.array(list(problem.starts.values()), dtype=np.float64)
-        self.noise = np.broadcast_to(np.asarray(problem.noise, dtype=np.float64), problem.shape)
+        self.noise = spread(problem.noise, problem.shape, problem.f)
         self.exact = problem.exact
         self.centre = np.concatenate([np.zeros(self.size), self.starts])
-        each = np.ones(problem.shape) if self.exact else self.noise
+        each = namespace(problem.f).ones(problem.shape) if self.exact else self.noise
         self.pieces = Equations(problem, self.rows, each)
-        self.unit = float(1 / np.sqrt(np.mean(each[self.known] ** -2.0))) if self.known.any() else 1.0
+        self.unit = float(1 / np.sqrt(float(np.mean(each[self.known] ** -2.0)))) if self.pieces.count else 1.0
         self.log_units = float(np.log(each[self.known]).sum())
         self.weights, self.u_scale, self.f_scale = self._scales()
         self.conditions = self._conditions()
@@ -68,12 +72,13 @@ class DenseSystem:
 
     def _sizes(self) -> np.ndarray:
         """Largest value of every product of features, of the axes' relative to their largest."""
-        sizes = [np.abs(self.rows.matrix(axis, 0)).max(axis=0) for axis in range(len(self.problem.axes))]
+        axes = range(len(self.problem.axes))
+        sizes = [to_host(np.abs(self.rows.matrix(axis, 0)).max(axis=0)) for axis in axes]
         return functools.reduce(np.kron, [each / (each.max(initial=0) or 1.0) for each in sizes])
 
     def _group_norms(self, parts: list[np.ndarray]) -> np.ndarray:
         """Root mean square over the equations of every group's rows, those of features of size 1."""
-        sums = self.unit**2 * sum(((part**2).sum(axis=0) for part in parts), np.zeros(self.size))
+        sums = self.unit**2 * sum((to_host((part**2).sum(axis=0)) for part in parts), np.zeros(self.size))
         counts = np.maximum(1, np.bincount(self.groups))
         return np.sqrt(np.bincount(self.groups, sums / max(1, self.pieces.count)) / counts)
 
@@ -85,7 +90,7 @@ class DenseSystem:
             moving = [part for part in (piece.moving[i] for piece in self.pieces) if part is not None]
             columns = np.concatenate([piece.sources[:, i] for piece in self.pieces])
             size = u * self._group_norms(moving).max(initial=0)
-            size += self.unit * np.linalg.norm(columns) / np.sqrt(max(1, self.pieces.count))
+            size += self.unit * float(np.linalg.norm(columns)) / np.sqrt(max(1, self.pieces.count))
             scales[i] = max(scales[i], others / size if size > 0 else 0.0)
         return np.where(scales == 0, 1.0, scales)
 
@@ -93,7 +98,9 @@ class DenseSystem:
     def equations(self, c: np.ndarray, unknowns: np.ndarray, sd: float) -> Block:
         """The equations linearised at (c, unknowns), with noise sd (times the one given, where one was)."""
         gathered = None
-        floor = NUGGET * self.f_scale if self.exact else min(sd, NUGGET * self.f_scale / self.noise.max())
+        floor = (
+            NUGGET * self.f_scale if self.exact else min(sd, NUGGET * self.f_scale / float(self.noise.max()))
+        )
         for piece in self.pieces:
             A, columns, r = piece.linearised(self.problem, c, unknowns)
             block = compress(np.hstack([A, columns]), r, sd, not self.exact, floor)
@@ -118,10 +125,10 @@ class DenseSystem:
         """Sum of squares of all residuals over their noise, and of the prior; infinite where it is not finite."""
         left = self.residual(c[: self.size], c[self.size :])
         each = 1.0 if self.exact else self.noise[self.known]
-        total = np.sum((left / each) ** 2) / sd**2 + np.sum(
-            ((c - self.centre)[weights > 0] / weights[weights > 0]) ** 2
-        )
-        total += sum(np.sum((block.A @ c - block.r) ** 2) / block.sd**2 for block in self.conditions)
+        total = float(np.sum((left / each) ** 2)) / sd**2
+        total += np.sum(((c - self.centre)[weights > 0] / weights[weights > 0]) ** 2)
+        for block in self.conditions:
+            total += float(np.sum((block.A @ beside(c, block.A) - block.r) ** 2)) / block.sd**2
         return float(total) if np.isfinite(total) else np.inf
 
     def values(
@@ -131,7 +138,8 @@ class DenseSystem:
         features = self.rows.features
         orders = orders or (0,) * len(features)
         first, *others = (self.rows.matrix(axis, order) for axis, order in enumerate(orders))
-        return chain([first[part], *others], c.reshape([each.size for each in features]))
+        shape = [each.size for each in features]
+        return chain([first[part], *others], beside(np.reshape(c, shape), self.problem.f))
 
     # ---- conditions ----------------------------------------------------------------------------------------------
     def _conditions(self) -> list[Block]:
@@ -143,24 +151,24 @@ class DenseSystem:
         if self.problem.data is not None:
             sd = np.maximum(self.problem.data.sd, NUGGET * self.u_scale)
             A = self.rows.points(self.problem.data.points) / sd[:, None]
-            floor = NUGGET * self.u_scale / sd.min(initial=np.inf)
+            floor = NUGGET * self.u_scale / (float(sd.min()) if sd.size else np.inf)
             block = self._block(A, self.problem.data.values / sd, 1.0, floor)
             blocks.append(dataclasses.replace(block, log_units=float(np.log(sd).sum())))
         return blocks
 
     def _block(self, A: np.ndarray, r: np.ndarray, sd: float, floor: float | None = None) -> Block:
         """Rows of features only, without noise but for the nugget (floor None) or with it (sd in units of it)."""
-        return compress(np.hstack([A, np.zeros((len(A), self.flat))]), r, sd, True, floor)
+        return compress(np.hstack([A, zeros((len(A), self.flat), np.float64, A)]), r, sd, True, floor)
 
     def _face(self, face: Face) -> Block:
         A, r = self.rows.face(face)
-        scale = max(float(np.abs(r).max(initial=0)), max(abs(face.a), abs(face.b)) * self.u_scale)
+        scale = max(largest_magnitude(r), max(abs(face.a), abs(face.b)) * self.u_scale)
         return self._block(A, r, NUGGET * scale)
 
     def _period(self, axis: int, order: int) -> Block:
         A = self.rows.period(axis, order)
         length = self.problem.axes[axis][-1] - self.problem.axes[axis][0]
-        return self._block(A, np.zeros(len(A)), NUGGET * self.u_scale / length**order)
+        return self._block(A, zeros(len(A), np.float64, A), NUGGET * self.u_scale / length**order)
 
 
 def tensor_groups(features: Sequence[Features]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,17 @@ import numpy as np
 
 from pysolve import _multilevel_weights
 from pysolve._array_files import read_arrays, save_arrays
-from pysolve._backend import empty
+from pysolve._backend import as_array, contiguous, device_of, empty
+from pysolve._multilevel_device import factor_for
 from pysolve._multilevel_files import operator_from_arrays, operator_to_arrays
 from pysolve._multilevel_hierarchy import Hierarchy
+from pysolve._placed import Placed
 from pysolve._stencil import StencilOperator
 from pysolve._stencil_faces import check_shape
 from pysolve._writing import check_path
 
 
-class Multilevel:
+class Multilevel(Placed):
     r"""A learned multigrid V-cycle for a `StencilOperator`: ``z = M r``, close to the solution of ``A z = r``.
 
     Linear, symmetric and positive definite, so that `cg` takes it as its `M`, as do the solvers of SciPy, pyamg
@@ -107,8 +110,13 @@ class Multilevel:
     def _set_up(self, A: StencilOperator) -> None:
         start = time.perf_counter()
         self.A, self.shape, self.dtype = A, A.shape, A.dtype
-        self._hierarchy = Hierarchy(A, self._weights.dimensions[len(A.grid_shape)])
+        self._place, self._keeps_arrays, self._twin = A._place, A._keeps_arrays, None
+        with device_of(A.weights[0]):
+            self._hierarchy = Hierarchy(A, self._weights.dimensions[len(A.grid_shape)])
         self.setup_time = time.perf_counter() - start
+
+    def _move(self, copied: Any) -> None:
+        self._set_up(self.A.to_device(self._place))
 
     def update(self, A: StencilOperator | None = None) -> None:
         """Set up again for an operator that has changed, in the arrays of the last set-up.
@@ -128,9 +136,14 @@ class Multilevel:
         A = _as_stencil(A, None if isinstance(A, StencilOperator) else self.A.grid_shape)
         if A.grid_shape != self.A.grid_shape:
             raise ValueError(f"A must have the extents {self.A.grid_shape}, but has {A.grid_shape}")
+        if A._place != self._place:
+            here, there = _PLACES[A._place], _PLACES[self._place]
+            raise TypeError(f"A is on the {here}, but M on the {there}: move A by to_device")
         start = time.perf_counter()
-        self.A, self.dtype = A, A.dtype  # what a next use sets up for, should this one fail
-        self._hierarchy.make(A)
+        # What a next use sets up for, should this one fail.
+        self.A, self.dtype, self._keeps_arrays, self._twin = A, A.dtype, A._keeps_arrays, None
+        with device_of(A.weights[0]):
+            self._hierarchy.make(A)
         self.setup_time = time.perf_counter() - start
 
     def matvec(self, r: Any) -> np.ndarray:
@@ -139,7 +152,7 @@ class Multilevel:
         Parameters
         ----------
         r : array_like of shape (n,), (n, 1) or (n, k)
-            Real or complex (part by part).
+            Real or complex (part by part); on the GPU where the arrays of `A` are there.
 
         Returns
         -------
@@ -151,7 +164,7 @@ class Multilevel:
         ValueError, TypeError
             If `r` has not n rows, or does not hold numbers.
         """
-        r = np.asarray(r)
+        r = as_array(r)
         if r.ndim not in (1, 2) or r.shape[0] != self.shape[0]:
             raise ValueError(f"r must have shape ({self.shape[0]},) or ({self.shape[0]}, k), got {r.shape}")
         if r.dtype.kind not in "biufc":
@@ -159,32 +172,65 @@ class Multilevel:
         if r.dtype.kind == "c":
             return self.matvec(r.real) + 1j * self.matvec(r.imag)
         real = np.float32 if np.can_cast(r.dtype, np.float32) else np.float64
-        if r.ndim == 1:
-            return self._apply(np.ascontiguousarray(r, dtype=real))
-        z = np.empty(r.shape, real)
-        for k in range(r.shape[1]):
-            z[:, k] = self._apply(np.ascontiguousarray(r[:, k], dtype=real))
+        M = self._at(r)
+        with device_of(r):
+            if r.ndim == 1:
+                return M._apply(contiguous(r, real))
+            z = empty(r.shape, real, r)
+            for k in range(r.shape[1]):
+                z[:, k] = M._apply(contiguous(r[:, k], real))
         return z
 
     rmatvec = matmat = __matmul__ = matvec
 
-    def _apply(self, r: np.ndarray) -> np.ndarray:
-        z = empty(r.size, r.dtype)
+    def _apply(self, r: Any) -> Any:
+        z = empty(r.size, r.dtype, r)
         self._apply_into(r, z)
         return z
 
-    def _apply_into(self, r: np.ndarray, z: np.ndarray) -> None:
-        """z = M r, for contiguous vectors of float32 or float64; r is left as it is."""
+    def _apply_into(self, r: Any, z: Any) -> None:
+        """z = M r, for contiguous vectors of float32 or float64; r is left as it is. The device waits for max |r|."""
+        self._complete()
         A, right = self.A, r
-        if self._hierarchy.solve is None:  # an update was interrupted
-            self._set_up(A)
         if A.n_components > 0:
             z[:] = r  # which is read before z is written
             right = A.project_out_null_space(z)
-        if self._hierarchy.cycle(right, z) and A._decoupled.size:
-            z[A._decoupled] = r[A._decoupled]
+        self._cycle(right, z, r)
         if A.n_components > 0:
             A.project_out_null_space(z)
+
+    def _captured(self, r: Any, z: Any, norm: float) -> Callable[[], None]:
+        """A function that does z = M r for these vectors, with r of about this norm; on the device it does not wait.
+
+        It is for the thread and the stream that are the current ones, and until the next `update`.
+        """
+        self._complete()
+        A = self.A
+        if self._place == "cpu":
+            return lambda: self._apply_into(r, z)
+        cycles, keep = self._hierarchy.on_device, bool(A._decoupled.size)
+        if A.n_components == 0:
+            return cycles.captured(r, z, norm, keep)
+        factor = factor_for(norm, r.dtype)
+
+        def launch() -> None:
+            z[:] = r
+            A.project_out_null_space(z)
+            cycles.launch(z, z, factor, keep)
+            A.project_out_null_space(z)
+
+        return launch
+
+    def _complete(self) -> None:
+        if self._hierarchy.solve is None:  # an update was interrupted
+            self._set_up(self.A)
+
+    def _cycle(self, right: Any, z: Any, r: Any) -> None:
+        cells = self.A._decoupled
+        if self._place == "cuda":
+            self._hierarchy.on_device.apply(right, z, bool(cells.size))
+        elif self._hierarchy.cycle(right, z) and cells.size:
+            z[cells] = r[cells]
 
     @property
     def levels(self) -> list[tuple[int, ...]]:
@@ -236,6 +282,9 @@ class Multilevel:
     def __repr__(self) -> str:
         grids = " > ".join("x".join(map(str, extents)) for extents in self.levels)
         return f"{type(self).__name__}({grids}, weights={self._weights.name!r}, dtype={self.dtype})"
+
+
+_PLACES = {"cpu": "host", "cuda": "GPU"}
 
 
 def _as_stencil(A: Any, shape: Any) -> StencilOperator:

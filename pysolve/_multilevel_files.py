@@ -12,6 +12,7 @@ NEEDED = {"grid_shape", "boundary", "shift", "dtype", "name", "face_weights_0"}
 
 
 def operator_to_arrays(A: StencilOperator) -> dict[str, np.ndarray]:
+    A = A.to_device("cpu")
     arrays = {f"face_weights_{axis}": np.asarray(w) for axis, w in enumerate(A.weights)}
     return arrays | {
         "grid_shape": np.array(A.grid_shape),

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import empty, kernels
+from pysolve._backend import empty, module_at
+from pysolve._multilevel_device import DeviceCycles
 from pysolve._multilevel_levels import Box, Level, box_of, fits, pseudo_inverse
 from pysolve._multilevel_weights import DimensionWeights
 from pysolve._stencil_products import three_axes
@@ -22,7 +23,7 @@ class Hierarchy:
 
     def __init__(self, A: Any, weights: DimensionWeights) -> None:
         self.weights = weights
-        self.module = kernels(np.empty(0, np.float32))
+        self.module = module_at(A._place)
         self.levels: list[Level] = []
         self.solve: Any = None  # the inverse on the coarsest box; None: set-up failed
         self.make(A)
@@ -43,6 +44,8 @@ class Hierarchy:
         if levels != old or not levels:
             self.spare: list[Any] = []  # workspaces, one for each cycle that ran at the same time
         self.coarsest, self.levels, self.solve = box, levels, pseudo_inverse(box)
+        if A._place == "cuda":
+            self.on_device = DeviceCycles(self)  # graphs of an earlier one hold what it was
 
     def _finest(self, A: Any, old: Box | None) -> Box:
         """The box of A's own faces, divided by a power of two such that the largest is near 1."""
@@ -59,14 +62,14 @@ class Hierarchy:
             return None
         if isinstance(values, float):
             return max(values * self.scale, LEAST) if values > 0 else 0.0
-        if not isinstance(out, np.ndarray):
-            out = empty(values.size, np.float32)
+        if out is None or isinstance(out, float):
+            out = empty(values.size, np.float32, values)
         self.module.multilevel_narrow(values.ravel(), self.scale, LEAST, out)
         return out
 
     def _strong_axes(self, box: Box) -> list[int]:
         """The axes whose faces weigh at least theta times those of the strongest: the ones to coarsen."""
-        mean = [0.0 if box.n[a] == 1 else float(np.mean(box.weights[a])) for a in range(3)]
+        mean = [0.0 if box.n[a] == 1 else float(np.mean(box.weights[a], dtype=float)) for a in range(3)]
         return [a for a in range(3) if box.n[a] > 1 and mean[a] >= self.weights.theta * max(mean)]
 
     def extents(self, dimension: int) -> list[tuple[int, ...]]:
@@ -75,6 +78,8 @@ class Hierarchy:
 
     def bytes_per_cycle(self, itemsize: int) -> int:
         """By the costs that csrc/multilevel.hpp states; 0 for the level that is solved at once."""
+        if self.coarsest._place == "cuda":
+            return self.on_device.bytes_per_cycle(itemsize)
         return sum(level.n_bytes(itemsize if k == 0 else 4) for k, level in enumerate(self.levels))
 
     # ---- the cycle ----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import empty
+from pysolve._backend import beside, empty, on_host
 from pysolve._multilevel_weights import DimensionWeights
 from pysolve._stencil_faces import SIDES
 from pysolve._stencil_products import side_codes, three_axes
@@ -19,8 +19,10 @@ NEUMANN, PERIODIC = SIDES.index("neumann"), SIDES.index("periodic")
 class Box:
     """A box of cells: always three axes, face weights and shift as flat arrays, numbers or (no such axis) None."""
 
-    def __init__(self, n: tuple[int, ...], low: tuple[int, ...], high: tuple[int, ...]) -> None:
-        self.n, self.size = n, math.prod(n)
+    def __init__(
+        self, n: tuple[int, ...], low: tuple[int, ...], high: tuple[int, ...], place: str = "cpu"
+    ) -> None:
+        self.n, self.size, self._place = n, math.prod(n), place
         self.low = tuple(NEUMANN if n[a] == 1 and low[a] == PERIODIC else low[a] for a in range(3))
         self.high = tuple(NEUMANN if n[a] == 1 and high[a] == PERIODIC else high[a] for a in range(3))
         self.weights: list[Any] = [None] * 3
@@ -31,6 +33,12 @@ class Box:
         """Whether it has faces along the axis at all: a 2-D box has none along the second."""
         none = axis == 1 and self.n[1] == 1 and isinstance(self.weights[1], float) and self.weights[1] == 0
         return self.weights[axis] is not None and not none
+
+    @property
+    def bytes_of_weights(self) -> int:
+        """What a product reads of weights and shift for each cell."""
+        faces = 0 if isinstance(self.weights[0], float) else 4 * sum(self.has(axis) for axis in range(3))
+        return faces + (0 if isinstance(self.shift, float) else 4)
 
     def n_faces(self, axis: int) -> int:
         return self.size // self.n[axis] * (self.n[axis] + 1)
@@ -45,11 +53,18 @@ class Box:
         if not isinstance(self.weights[axis], float):
             return self.weights[axis]
         extents = [self.n[a] + (a == axis) for a in range(3)]
-        faces = np.full(extents, self.weights[axis], np.float32)
+        faces = filled(tuple(extents), self.weights[axis], self)
         for end, side in ((0, self.low[axis]), (-1, self.high[axis])):
             if side == NEUMANN:
                 faces[(slice(None),) * axis + (end,)] = 0
         return faces.ravel()
+
+
+def filled(shape: Any, value: float, like: Any) -> Any:
+    """A float32 array where `like` is, that holds nothing but `value`."""
+    array = empty(shape, np.float32, like)
+    array.fill(value)
+    return array
 
 
 class Transfer:
@@ -58,13 +73,13 @@ class Transfer:
     def __init__(self, box: Box, axis: int) -> None:
         self.axis, self.n, self.periodic = axis, box.n, box.low[axis] == PERIODIC
         n = tuple((k + 1) // 2 if a == axis else k for a, k in enumerate(box.n))
-        self.box = Box(n, box.low, box.high)
-        self.alpha, self.half = (empty(box.size, np.float32) for _ in range(2))
+        self.box = Box(n, box.low, box.high, box._place)
+        self.alpha, self.half = (empty(box.size, np.float32, box) for _ in range(2))
         for a in range(3):
             if box.has(a):
-                self.box.weights[a] = empty(self.box.n_faces(a), np.float32)
+                self.box.weights[a] = empty(self.box.n_faces(a), np.float32, box)
         if not isinstance(box.shift, float) or box.shift > 0:
-            self.box.shift = empty(self.box.size, np.float32)
+            self.box.shift = empty(self.box.size, np.float32, box)
 
     @property
     def place(self) -> tuple[Any, ...]:
@@ -82,7 +97,7 @@ class Transfer:
         if not isinstance(self.box.shift, float):
             shift = box.shift
             if isinstance(shift, float):
-                shift = np.full(box.size, shift, np.float32)
+                shift = filled(box.size, shift, box)
             module.multilevel_add(box.n, self.axis, shift, self.box.shift)
         if self.box.grid is None:
             self.box.make_grid(module)
@@ -93,7 +108,7 @@ class Level:
 
     def __init__(self, box: Box, axes: list[int], smooths: bool) -> None:
         self.box, self.axes, self.smooths = box, axes, smooths
-        self.inverse = empty(box.size if smooths else 0, np.float32)
+        self.inverse = empty(box.size if smooths else 0, np.float32, box)
         self.transfers: list[Transfer] = []
         for axis in axes:
             self.transfers.append(Transfer(self.transfers[-1].box if self.transfers else box, axis))
@@ -112,17 +127,14 @@ class Level:
         moved = sum((24 if k == 0 else 20) * box.size for k, box in enumerate(boxes[:-1]))
         if not self.smooths:
             return moved
-        arrays = isinstance(self.box.weights[0], np.ndarray)
-        faces = 4 * sum(self.box.has(axis) for axis in range(3)) if arrays else 0
-        shift = 4 if isinstance(self.box.shift, np.ndarray) else 0
         walks = (28 + itemsize) + (20 + 2 * itemsize)
-        return moved + n * (walks + 2 * (faces + shift))
+        return moved + n * (walks + 2 * self.box.bytes_of_weights)
 
 
 def box_of(A: Any) -> Box:
     """The box of A's cells, which has no arrays yet."""
     extents, sides, _ = three_axes(A)
-    return Box(tuple(extents), *side_codes(sides))
+    return Box(tuple(extents), *side_codes(sides), A._place)
 
 
 def fits(box: Box, A: Any) -> bool:
@@ -134,13 +146,16 @@ def fits(box: Box, A: Any) -> bool:
 
 def _layout(box: Box) -> tuple[Any, ...]:
     """The extents and sides, and what there are arrays of: faces, the axes that have any, and a shift."""
-    shift = "array" if isinstance(box.shift, np.ndarray) else box.shift > 0
+    shift = box.shift > 0 if isinstance(box.shift, float) else "array"
     axes = [box.has(axis) for axis in range(3)]
-    return box.n, box.low, box.high, isinstance(box.weights[0], float), axes, shift
+    return box._place, box.n, box.low, box.high, isinstance(box.weights[0], float), axes, shift
 
 
-def pseudo_inverse(box: Box) -> np.ndarray:
-    """Of the operator on a small box, by its eigenvalues after scaling the diagonal to 1; 0 in solid cells."""
+def pseudo_inverse(box: Box) -> Any:
+    """Of the operator on a small box, by its eigenvalues after scaling the diagonal to 1; 0 in solid cells.
+
+    It is found on the host: of a box on the device the faces, some hundred numbers, are copied.
+    """
     matrix = np.zeros((box.size,) * 2)
     cells = np.arange(box.size).reshape(box.n)
     diagonal = np.zeros(box.size)
@@ -148,7 +163,7 @@ def pseudo_inverse(box: Box) -> np.ndarray:
         if not box.has(axis):
             continue
         extents = tuple(k + (a == axis) for a, k in enumerate(box.n))
-        faces = np.moveaxis(box.faces(axis).reshape(extents).astype(np.float64), axis, 0)
+        faces = np.moveaxis(on_host(box.faces(axis)).reshape(extents).astype(np.float64), axis, 0)
         along = np.moveaxis(cells, axis, 0)
         np.add.at(diagonal, along, faces[:-1] + faces[1:])
         np.subtract.at(matrix, (along[1:], along[:-1]), faces[1:-1])
@@ -156,7 +171,7 @@ def pseudo_inverse(box: Box) -> np.ndarray:
         if box.low[axis] == PERIODIC:
             np.subtract.at(matrix, (along[0], along[-1]), faces[0])
             np.subtract.at(matrix, (along[-1], along[0]), faces[0])
-    diagonal += box.shift
+    diagonal += on_host(box.shift)
     matrix[np.diag_indices(box.size)] += diagonal
     d = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1)), 0)
     values, vectors = np.linalg.eigh(d[:, None] * matrix * d)
@@ -164,4 +179,5 @@ def pseudo_inverse(box: Box) -> np.ndarray:
     # others in float32. The null space, and solid cells, are left at 0.
     largest = values.max(initial=0.0)
     inverse = np.where(values > NULL * largest, 1 / np.maximum(values, SMALL * largest or 1.0), 0)
-    return np.ascontiguousarray(d[:, None] * ((vectors * inverse) @ vectors.T) * d, dtype=np.float32)
+    solve = np.ascontiguousarray(d[:, None] * ((vectors * inverse) @ vectors.T) * d, dtype=np.float32)
+    return beside(solve, box)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pysolve._backend import beside, empty
+
 GAUSSIAN = ("gm", "se")  # envelopes that have every derivative
 OSCILLATING = ("gm", "stm")
 KINDS = ("gm", "stm", "se", "matern52")
@@ -109,8 +111,9 @@ def partials(
 def sums(
     d: np.ndarray, weights: np.ndarray, frequencies: np.ndarray, rho: np.ndarray, kind: str, order: int
 ) -> np.ndarray:
-    """The order-th derivative of k at flat distances: sum_q w_q Re h_q^(order)."""
-    found = np.empty(d.size)
+    """The order-th derivative of k at flat distances: sum_q w_q Re h_q^(order), where d is."""
+    weights, frequencies, rho = (beside(column, d) for column in (weights, frequencies, rho))
+    found = empty(d.size, np.float64, d)
     at_once = max(1, (1 << 18) // weights.size)
     for first in range(0, d.size, at_once):
         some = slice(first, first + at_once)

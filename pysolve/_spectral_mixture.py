@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pysolve._arrays import as_numbers, check_finite
+from pysolve._backend import as_array, namespace, on_device
 from pysolve._gallery_arguments import check_count
 from pysolve._spectral_derivatives import GAUSSIAN, KINDS, MATERN_ORDER, OSCILLATING, sums
 
@@ -111,7 +112,8 @@ class SpectralMixture:
         Parameters
         ----------
         d : float or array_like
-            Distances, with their sign: odd derivatives are odd. Infinite ones have covariance 0.
+            Distances, with their sign: odd derivatives are odd. Infinite ones have covariance 0. An array on the GPU
+            is taken there.
         order : int, default 0
             How often to differentiate with respect to d; at most 4 for ``"stm"`` and ``"matern52"``, whose next
             derivative jumps at 0.
@@ -119,7 +121,7 @@ class SpectralMixture:
         Returns
         -------
         float or ndarray
-            Of the shape of `d`.
+            Of the shape of `d`, and where `d` is.
 
         Raises
         ------
@@ -134,17 +136,17 @@ class SpectralMixture:
         array([ 11.903, -11.903])
         """
         order = self._order(order)
-        given = as_numbers(d, "d")
+        given = as_numbers(d, "d", device=True)
         if given.dtype.kind == "c":
             raise TypeError(f"d must be real, not of dtype {given.dtype}")
         flat = given.astype(np.float64).ravel()
-        if np.isnan(flat).any():
+        if bool(np.isnan(flat).any()):
             raise ValueError(f"d must be numbers, but d.ravel()[{int(np.isnan(flat).argmax())}] is nan")
         with np.errstate(over="ignore", invalid="ignore"):
             found = sums(flat, self.weights, self.frequencies, self.rho, self.kind, order)
-        if not np.isfinite(found).all():
+        if not bool(np.isfinite(found).all()):
             raise ValueError(f"order={order} is too high: the derivative exceeds the largest float")
-        return float(found[0]) if given.ndim == 0 else found.reshape(given.shape)
+        return float(found[0]) if given.ndim == 0 and not on_device(given) else found.reshape(given.shape)
 
     def toeplitz_column(self, x: Any, order: int = 0) -> np.ndarray:
         """First column of the matrix of covariances on an even grid: N distances in place of N^2.
@@ -152,7 +154,7 @@ class SpectralMixture:
         Parameters
         ----------
         x : array_like of shape (N,)
-            Rising, with even spacing.
+            Rising, with even spacing; the column is where it is.
         order : int, default 0
             As in `covariance`: entry i, j of the matrix is this derivative at ``x[i] - x[j]``.
 
@@ -174,12 +176,12 @@ class SpectralMixture:
         >>> bool(np.allclose(K, kernel.covariance(x[:, None] - x)))
         True
         """
-        x = as_numbers(x, "x")
+        x = as_numbers(x, "x", device=True)
         check_finite(x, "x")
         if not is_even_grid(x):
             raise ValueError("x must be one-dimensional, rising, with even spacing")
         h = (float(x[-1]) - float(x[0])) / max(1, x.size - 1)
-        return np.asarray(self.covariance(h * np.arange(x.size), order))
+        return as_array(self.covariance(h * namespace(x).arange(x.size), order))
 
     def _order(self, order: Any) -> int:
         order = check_count(order, "order", 0)
@@ -219,7 +221,7 @@ def is_even_grid(x: np.ndarray) -> bool:
     h = (last - first) / (x.size - 1)
     rounding = 4 * np.finfo(np.float64).eps * max(abs(first), abs(last))
     allowed = max(UNEVEN * h, min(rounding, h / 4))
-    return h > 0 and bool(np.all(np.abs(x - (first + h * np.arange(x.size))) <= allowed))
+    return h > 0 and bool(np.all(np.abs(x - (first + h * namespace(x).arange(x.size))) <= allowed))
 
 
 def _numbers(value: Any, name: str) -> np.ndarray:

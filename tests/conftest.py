@@ -13,6 +13,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "gpu: needs the CUDA backend and a device; skipped without them")
+    if os.environ.get("PYSOLVE_CUPY_POOL") == "off":  # memory checkers see one block of a pool
+        import cupy
+
+        cupy.cuda.set_allocator(None)
 
 
 def pytest_collection_modifyitems(items):
@@ -46,7 +50,8 @@ def simulated_module():
     """The CUDA backend with simulated launches (`make simulated`), as a module of kernels."""
     import importlib.util
 
-    library = next((Path(__file__).parents[1] / "build" / "simulated").glob("_cuda*.so"), None)
+    built = Path(__file__).parents[1] / "build" / os.environ.get("PYSOLVE_SIMULATED", "simulated")
+    library = next(built.glob("_cuda*.so"), None)
     if library is None:
         pytest.skip("the simulated CUDA backend is not built: make simulated")
     spec = importlib.util.spec_from_file_location("_cuda", library)
@@ -69,11 +74,13 @@ def device(request, monkeypatch):
     import sys
 
     import cupy_double
-    from cupy_double import sparse
+    from cupy_double import cupyx, sparse
 
     from pysolve import _backend
 
     monkeypatch.setitem(sys.modules, "cupy", cupy_double)
+    monkeypatch.setitem(sys.modules, "cupyx", cupyx)
+    monkeypatch.setitem(sys.modules, "cupyx.scipy.linalg", cupyx)
     monkeypatch.setitem(sys.modules, "cupyx.scipy.sparse", sparse)
     monkeypatch.setattr(
         _backend, "_cuda", cupy_double.cuda.Kernels(request.getfixturevalue("simulated_kernels"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kron_cuda_cases import KronCalls
 from reference.csr import wide
 from reference.stencil import NEUMANN, PERIODIC
 from stencil_cases import reference_grid
@@ -16,18 +17,10 @@ from pysolve import _backend
 
 ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ["", "indptr", "index", "value"]
-# What _core has and _cuda has not: whole solves, steps that store nothing, and walks from cell to cell. Of sor: what
-# takes rows in the natural order, each after those it waits for, and the splits that are made for the threads of a CPU.
-# And the kernels of the stems that have no CUDA yet (cpu_stems in CMakeLists.txt).
+# What _core has and _cuda has not: walks from cell to cell, and the kernels of the stems that have no CUDA yet (cpu_stems
+# in CMakeLists.txt).
 ONLY_CPU = {
-    "RunState",
-    *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil")),
-    *("conjugate_directions_dot", *(f"conjugate_directions_{way}_stencil" for way in ("toward", "along"))),
     *("stencil_components", "stencil_project_out"),
-    "SorSplit",
-    *(f"{run}_{kind}" for run in ("sor_run", "sor_solve", "sor_precondition") for kind in ("csr", "stencil")),
-    *(f"ssor_cg_run_{kind}" for kind in ("csr", "stencil")),
-    *("kron_mode_product", "kron_work_size", "kron_matvec"),
     *(
         f"matrix_completion_{verb}"
         for verb in (
@@ -37,6 +30,18 @@ ONLY_CPU = {
     ),
 }
 
+
+# Simulated with the whole module (`make simulated`), not by SimulatedKernels.
+OF_THE_MODULE = {
+    *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil")),
+    "conjugate_directions_dot",
+    *(f"conjugate_directions_{way}_stencil" for way in ("toward", "along", "advance")),
+    *(
+        f"{run}_{kind}"
+        for run in ("sor_run", "sor_solve", "sor_precondition", "ssor_cg_run")
+        for kind in ("csr", "stencil")
+    ),
+}
 
 # Few small blocks walk their data in several rounds, as full-sized launches do with large data.
 PLACES = ["simulated", "few blocks", pytest.param("device", marks=pytest.mark.gpu)]
@@ -61,22 +66,18 @@ class Claim:
 class DeviceKernels:
     """The kernels of ``_cuda``: arguments are copied to the device, and what was written is copied back."""
 
-    def __init__(self):
-        self.cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
-        self.module = _backend._cuda
+    def __init__(self, module=None, cupy=None):
+        self.cupy = cupy or pytest.importorskip("cupy", reason="CuPy is not installed")
+        self.module = module or _backend._cuda
 
     def __getattr__(self, name):
         kernel = getattr(self.module, name)
+        if isinstance(kernel, type):
+            return lambda *arguments: kernel(*map(self.moved, arguments))
 
         def call(*arguments):
-            on_device = [self.moved(x) for x in arguments]
-            if name == "conjugate_directions_orthogonalise":
-                on_device[4] = arguments[4]  # pq stays on the host
-            if name == "multilevel_cells":
-                on_device[1:3] = arguments[1:3]  # and so do the nets
-            if name in ("multilevel_descend", "multilevel_ascend"):
-                tau = 4 if name == "multilevel_descend" else 6
-                on_device[tau] = arguments[tau]  # and the steps
+            stays = on_host(name, len(arguments))
+            on_device = [x if k in stays else self.moved(x) for k, x in enumerate(arguments)]
             result = kernel(*on_device)
             for ours, theirs in zip(arguments, on_device, strict=True):
                 if isinstance(ours, np.ndarray) and theirs is not ours and ours.flags.writeable:
@@ -88,7 +89,17 @@ class DeviceKernels:
     def moved(self, x):
         if isinstance(x, tuple):
             return tuple(self.moved(entry) for entry in x)
+        if isinstance(x, list):
+            return [self.moved(entry) for entry in x]
         return self.cupy.array(x) if isinstance(x, np.ndarray) else x
+
+
+def on_host(name, n_arguments):
+    """Places of the arguments of a kernel that are NumPy arrays on every backend: few numbers, nets, steps, norms."""
+    if name.startswith(("conjugate_directions_run_", "sor_run_", "ssor_cg_run_")):
+        return {n_arguments - 2}
+    places = {"conjugate_directions_orthogonalise": {4}, "multilevel_cells": {1, 2}}
+    return (places | {"multilevel_descend": {4}, "multilevel_ascend": {6}}).get(name, set())
 
 
 def build_simulation(folder):
@@ -113,7 +124,7 @@ def build_simulation(folder):
     return simulation
 
 
-class SimulatedKernels:
+class SimulatedKernels(KronCalls):
     """The same kernels, thread by thread on the host, in launches of at most so many blocks."""
 
     def __init__(self, library, threads=256, most_blocks=2048):

@@ -6,6 +6,15 @@ import numpy as np
 import pytest
 import reference.conjugate_directions as reference
 import scipy.sparse as sp
+from conjugate_directions_cases import (
+    RUNS,
+    assert_same_run,
+    close,
+    largest,
+    operator,
+    run,
+    start,
+)
 from csr_cases import VALUES, matrices, random_values
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -21,14 +30,6 @@ from pysolve._system import make_system
 core = kernels(np.empty(0))
 thorough = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 SIZES = [0, 1, 2, 7, 8, 9, 1000]
-
-
-def close(found, expected, dtype, scale, factor=1e3):
-    np.testing.assert_allclose(found, expected, rtol=0, atol=factor * float(np.finfo(dtype).eps) * scale)
-
-
-def largest(*arrays):
-    return max(float(abs(array).max(initial=0)) for array in arrays)
 
 
 # ---- one step ----------------------------------------------------------------------------------------------
@@ -103,61 +104,6 @@ def test_large_steps_are_right_and_have_the_same_bits_with_any_number_of_threads
 # ---- runs --------------------------------------------------------------------------------------------------
 
 
-def grid_matrix(dtype, shape=(25, 40)):
-    """The matrix of a box, Hermitian with complex entries where the type is complex."""
-    A = pysolve.gallery.poisson(shape, format="csr").astype(dtype)
-    if dtype[0] == "c":
-        A = sp.diags_array(A.diagonal()) + sp.triu(A, 1) * (0.8 + 0.6j) + sp.tril(A, -1) * (0.8 - 0.6j)
-    return sp.csr_array(A).astype(dtype)
-
-
-def operator(kind, dtype, shape=(25, 40)):
-    """An operator of this kind, and what the compiled run and that of the reference take for it."""
-    if kind == "stencil":
-        A = pysolve.gallery.poisson(shape, dtype=dtype)
-        return A, A._kernel_args, (reference_grid(A),)
-    matrix = grid_matrix(dtype, shape)
-    args = pysolve.PackedMatrix(matrix)._kernel_args
-    args = args if kind == "sell" else (matrix.indptr, matrix.indices, matrix.data)
-    return matrix, args, args
-
-
-RUNS = [(kind, dtype) for kind in ("csr", "sell", "stencil") for dtype in VALUES]
-RUNS = [(kind, dtype) for kind, dtype in RUNS if kind != "stencil" or dtype[0] == "f"]
-
-
-def run(module, kind, args, d, vectors, state, n_steps, **values):
-    """A run of so many steps on `vectors`, in place: its state and its norms."""
-    for name, value in (values | {"n_steps": n_steps}).items():
-        setattr(state, name, value)
-    norms = np.full(n_steps, np.nan)
-    with np.errstate(all="ignore"):
-        getattr(module, f"conjugate_directions_run_{kind}")(*args, d, *vectors, norms, state)
-    return state, norms[: state.n_steps]
-
-
-def start(rng, n, dtype, mid_run, closed=slice(0)):
-    """x, r, p, q and the numbers of a run: at its start, or in its midst with any p."""
-    x, r, p, q = (random_values(rng, n, dtype) for _ in range(4))
-    if not mid_run:
-        p[:] = 0
-    r[closed] = p[closed] = 0
-    values = {"rho": 0.7 * n, "beta": 0.4} if mid_run else {}
-    return [x, r, p, q], values | {"tolerance": -1.0}  # a residual that is 0 but for rounding ends nothing
-
-
-def assert_same_run(kind, args, reference_args, d, vectors, n_steps, dtype, values):
-    twins, before = [v.copy() for v in vectors], largest(*vectors[:3])
-    state, norms = run(core, kind, args, d, vectors, core.RunState(), n_steps, **values)
-    wanted, expected = run(reference, kind, reference_args, d, twins, reference.RunState(), n_steps, **values)
-    assert (state.end, state.n_steps) == (wanted.end, wanted.n_steps)
-    for found, twin in zip(vectors[:3], twins[:3], strict=True):  # q is scratch
-        close(found, twin, dtype, before + largest(twin))
-    close(norms, expected, dtype, before * len(twins[0]))
-    for name in ("rho", "beta", "curvature") if state.end == "steps" else ():
-        close(getattr(state, name), getattr(wanted, name), dtype, 10 * max(1.0, abs(getattr(wanted, name))))
-
-
 @given(A=operators(scales=(1.0,)), jacobi=st.booleans(), mid_run=st.booleans(), seed=st.integers(0, 2**16))
 @thorough
 def test_step_of_a_run_on_any_stencil_equals_the_reference(A, jacobi, mid_run, seed):
@@ -165,7 +111,7 @@ def test_step_of_a_run_on_any_stencil_equals_the_reference(A, jacobi, mid_run, s
     assume(A._decoupled.size < n)
     d = rng.uniform(0.5, 1, n).astype(dtype) if jacobi else None
     vectors, values = start(rng, n, dtype, mid_run, A._decoupled)
-    assert_same_run("stencil", A._kernel_args, (reference_grid(A),), d, vectors, 1, dtype, values)
+    assert_same_run(core, "stencil", A._kernel_args, (reference_grid(A),), d, vectors, 1, dtype, values)
 
 
 @given(drawn=matrices(square=True, scales=(1.0,), sorted_rows=True), seed=st.integers(0, 2**16))
@@ -179,7 +125,7 @@ def test_step_of_a_run_on_any_matrix_equals_the_reference(drawn, seed):
     csr = A.indptr.astype(index), A.indices.astype(index), A.data
     for kind, args in (("csr", csr), ("sell", pysolve.PackedMatrix(A)._kernel_args)):
         vectors, values = start(rng, n, dtype, seed % 3)
-        assert_same_run(kind, args, args, d, vectors, 1, dtype, values)
+        assert_same_run(core, kind, args, args, d, vectors, 1, dtype, values)
 
 
 # A run moves x by two steps at a time, if it can: even and odd numbers of steps take different ways.
@@ -191,7 +137,7 @@ def test_run_equals_the_reference(kind, dtype, jacobi, n_steps):
     d = rng.uniform(0.2, 0.3, 1000).astype(np.empty(0, dtype).real.dtype) if jacobi else None
     vectors, values = start(rng, 1000, dtype, False)
     whole = [v.copy() for v in vectors]
-    assert_same_run(kind, args, reference_args, d, vectors, n_steps, dtype, values)
+    assert_same_run(core, kind, args, reference_args, d, vectors, n_steps, dtype, values)
     parts, state = [v.copy() for v in whole], core.RunState()
     for part in (2, n_steps - 3, 1):  # one run in several calls: the same bits, but for rounding in x
         run(core, kind, args, d, parts, state, part)
@@ -199,7 +145,7 @@ def test_run_equals_the_reference(kind, dtype, jacobi, n_steps):
     close(parts[0], vectors[0], dtype, largest(vectors[0]), factor=50)
     norms = run(core, kind, args, d, [v.copy() for v in whole], core.RunState(), n_steps)[1]
     tolerance = float(norms[n_steps - 3]) * 1.001
-    assert_same_run(kind, args, reference_args, d, whole, n_steps, dtype, {"tolerance": tolerance})
+    assert_same_run(core, kind, args, reference_args, d, whole, n_steps, dtype, {"tolerance": tolerance})
 
 
 @pytest.mark.parametrize("n_taken", [1, 2, 3, 4])
@@ -216,7 +162,7 @@ def test_run_that_ends_in_its_midst_equals_the_reference(kind, dtype, jacobi, n_
     assert min(curvatures[:-1]) > floor
     state, _ = run(core, kind, args, d, [v.copy() for v in vectors], core.RunState(), 9, floor=floor)
     assert (state.end, state.n_steps) == ("not_positive", n_taken)
-    assert_same_run(kind, args, reference_args, d, vectors, 9, dtype, {"floor": floor})
+    assert_same_run(core, kind, args, reference_args, d, vectors, 9, dtype, {"floor": floor})
 
 
 @pytest.mark.parametrize("kind", ["csr", "sell"])

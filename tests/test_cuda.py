@@ -5,18 +5,16 @@ thread, so that their arithmetic, their indices and their sums are tested withou
 (the launches themselves, memory, streams) is tested by the same functions with the mark `gpu`.
 
 The products of matrices are in `test_cuda_matrices.py`, the parts of the V-cycle in `test_cuda_multilevel.py`, sweeps
-in `test_cuda_sor.py`, launches of other shapes in `test_cuda_bodies.py`; the module itself, with or without a device,
-is at the end of this file.
+in `test_cuda_sor.py`, the network in `test_cuda_direction_net.py`, launches of other shapes in `test_cuda_bodies.py`;
+the module itself, with or without a device, is at the end of this file.
 """
 
 import numpy as np
 import pytest
 import reference.conjugate_directions
-import reference.direction_net
 import reference.stencil
 from csr_cases import VALUES, random_values
 from cuda_cases import ONLY_CPU, PLACES, Claim, kernels_at, size, stencil_handle
-from direction_net_cases import for_kernels, random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.csr import wide
@@ -116,30 +114,20 @@ def test_step_equals_the_reference(kernels, dtype, n):
     assert rr == pytest.approx(size(r, r), rel=1e-12)
 
 
-# ---- direction_net -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("blocks", [(4, 6, 4), (2, 2, 2), (6, 4, 2)])
-@pytest.mark.parametrize("n", [(1, 1, 1), (2, 3, 4), (5, 1, 7)])
-def test_direction_net_equals_the_reference(kernels, n, blocks):
-    model = random_model(blocks=blocks)
-    weights, expected_weights = (
-        for_kernels(model, blocks, module) for module in (kernels, reference.direction_net)
-    )
-    np.testing.assert_allclose(weights[4], expected_weights[4], rtol=0, atol=1e-7)
-    r = np.random.default_rng(1).standard_normal(np.prod(n)).astype(np.float32)
-    (d, expected), work = empty_vectors(r.size, "f4", 2), np.empty(kernels.direction_net_work_size(n), "f4")
-    kernels.direction_net_apply(weights, n, r, d, work)
-    reference.direction_net.direction_net_apply(weights, n, r, expected)
-    np.testing.assert_allclose(d, expected, rtol=0, atol=1e-5 * abs(expected).max())
-
-
 # ---- the module, device or not -----------------------------------------------------------------------------
 
 # What only the CPU has, with the reason in csrc/conjugate_directions.cu: whole solves in one call.
-ONLY_CUDA = {"device_count"}
+ONLY_CUDA = {
+    "device_count": "what _core runs on is the host",
+    **dict.fromkeys(
+        ("MultilevelPlan", "multilevel_plan", "multilevel_cycle"),
+        "a V-cycle is one call, for a graph; on the host Python walks the levels, and scales by what it meets",
+    ),
+}
 NO_KERNELS = {"StencilGrid", "stencil_grid", "compiler", "version", "instruction_set", "openmp_threads"}
-NO_KERNELS |= {"direction_net_work_size"}
+NO_KERNELS |= {"RunState", "direction_net_work_size", "kron_work_size"}
+# What takes a split, which cannot be made without a device.
+NO_KERNELS |= {"sor_run_csr", "sor_solve_csr", "sor_precondition_csr", "ssor_cg_run_csr"}
 
 
 @pytest.fixture
@@ -156,6 +144,7 @@ def public(module):
 def arguments(module):
     """What every kernel takes, with arrays that are on no device: name -> arguments."""
     ints, longs, one, x = Claim("<i4", 8), Claim("<i8", 2), Claim("<i8", 1), Claim("<f8", 8)
+    apart = Claim("<f8", 8, data=(1024, False))
     csr, sell = (Claim("<i4", 9), ints, x), (longs, Claim("<i4", 1), ints, x)
     grid = module.stencil_grid((2, 2, 2), (0, 0, 0), (0, 0, 0), (1.0, 1.0, 1.0), 0.0, None, "f8")
     matrices = {"csr": csr, "sell": sell, "stencil": (grid,)}
@@ -175,9 +164,25 @@ def arguments(module):
         "sell_measure": (*csr, 8, one, one),
         "sell_pack": (*csr, 8, longs, longs, Claim("<i4", 1), ints, x),
         "sor_sweep_csr": (*csr, one, x, x, 1.0),
-        "sor_sweep_stencil": (grid, x, Claim("<f8", 8, data=(1024, False)), 1.0, 0),
+        "sor_sweep_stencil": (grid, x, apart, 1.0, 0),
+        "SorSplit": (*csr, "natural"),
+        "sor_run_stencil": (grid, x, apart, 1.0, 0, "natural", np.empty(0), module.RunState()),
+        "sor_precondition_stencil": (grid, 1.0, x, apart),
+        "ssor_cg_run_stencil": (
+            *(grid, 1.0, x, apart, Claim("<f8", 40, data=(4096, False)), np.empty(0)),
+            module.RunState(),
+        ),
+        "sor_solve_stencil": (grid, "natural", x, apart, Claim("<f8", 56), 1.0, 0, 1e-5, 0.0, 10),
         "conjugate_directions_orthogonalise": (x, x, x, x, np.ones(1), 0),
         "conjugate_directions_step": (x, x, x, x, 1.0),
+        "conjugate_directions_dot": (x, x),
+        "conjugate_directions_toward_stencil": (grid, x, 0.5, x),
+        "conjugate_directions_along_stencil": (grid, 0.5, x, x, x),
+        "conjugate_directions_advance_stencil": (grid, x, x, x, x, Claim("<f8", 9), Claim("<f8", 4097)),
+        **{
+            f"conjugate_directions_run_{stem}": (*A, None, x, x, x, x, np.empty(0), module.RunState())
+            for stem, A in matrices.items()
+        },
         "multilevel_cells": (single, net, net, f, f),
         "multilevel_join": (*place, faces, f, f, f),
         "multilevel_add": (*place[:2], f, pair),
@@ -186,6 +191,8 @@ def arguments(module):
         "multilevel_ascend": (single, f, pair, 1.0, f, f, np.ones(2, np.float32), f, f, 1.0, x),
         "multilevel_restrict": (*place, f, f, pair),
         "multilevel_prolong": (*place, f, pair, 1.0, True, f),
+        "kron_mode_product": (Claim("<f8", 2, 2), Claim("<f8", 2, 2, 2), Claim("<f8", 2, 2, 2, data=(1024, False))),
+        "kron_matvec": ([Claim("<f8", 8, 8)], x, Claim("<f8", 8, data=(1024, False)), Claim("<f8", 0)),
         "direction_net_pack": (floats[6 * 6912], floats[12 * 6912]),
         "direction_net_apply": (direction_net, (2, 2, 2), cells, cells, work),
     }
@@ -193,11 +200,11 @@ def arguments(module):
 
 def test_both_backends_have_the_same_names(module):
     assert public(_backend._core) - public(module) == ONLY_CPU
-    assert public(module) - public(_backend._core) == ONLY_CUDA
+    assert public(module) - public(_backend._core) == set(ONLY_CUDA)
 
 
 def test_both_backends_have_the_same_signatures_and_docstrings(module):
-    for name in public(module) - ONLY_CUDA - {"version", "compiler"}:
+    for name in public(module) - set(ONLY_CUDA) - {"version", "compiler"}:
         ours, cpu = (getattr(m, name).__doc__.replace(m.__name__, "") for m in (module, _backend._core))
         assert ours == cpu
         assert ours.strip()
@@ -211,7 +218,7 @@ def test_every_kernel_says_that_there_is_no_device(module):
     if module.device_count() > 0:
         pytest.skip("there is a device")
     calls = arguments(module)
-    assert set(calls) == public(module) - ONLY_CUDA - NO_KERNELS
+    assert set(calls) == public(module) - set(ONLY_CUDA) - NO_KERNELS
     for name, call in calls.items():
         with pytest.raises(
             RuntimeError, match=rf"^{name}: this machine has no CUDA device that can be used \("

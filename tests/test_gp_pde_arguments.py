@@ -200,7 +200,8 @@ def test_device_arrays_are_refused_in_words():
         def __cuda_array_interface__(self):
             return {}
 
-    refused(TypeError, r"f is an array on a device \(Device\); gp_pde takes NumPy arrays", f=Device())
+    refused(TypeError, r"f \(ndarray\) is on the host, but axes\[0\] \(Device\) is on the GPU", axes=Device())
+    refused(TypeError, r"frequencies\[0\] is an array on a device \(Device\)", frequencies=[Device()])
 
 
 def test_too_many_features_for_unknown_numbers():

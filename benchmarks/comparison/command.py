@@ -13,12 +13,16 @@ import report
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
-def parser(doc: str, rows: Sequence[str]) -> argparse.ArgumentParser:
-    """The options of every command; `doc` is its docstring, `rows` its tables."""
+def parser(doc: str, rows: Sequence[str], on_gpu: bool = False) -> argparse.ArgumentParser:
+    """The options of every command; `doc` is its docstring, `rows` its tables, and whether there are some of a GPU."""
     made = argparse.ArgumentParser(description=doc.splitlines()[0])
     made.add_argument("--quick", action="store_true", help="small sizes, to see that everything works")
     made.add_argument("--rows", nargs="+", choices=rows, help="which tables")
     made.add_argument("--output", nargs="?", const="", metavar="FILE.md", help="also write Markdown")
+    if on_gpu:
+        made.add_argument(
+            "--device", choices=("cpu", "cuda"), default="cpu", help="cuda: its tables of gpu.py"
+        )
     return made
 
 
@@ -27,11 +31,20 @@ def parsed(
 ) -> argparse.Namespace:
     """The command line; without --rows it is for the tables `whole`, and only those make a result."""
     chosen = made.parse_args(given)
+    if chosen.rows and getattr(chosen, "device", "cpu") == "cuda":
+        made.error("--rows names tables of the CPU: for those of a GPU, gpu.py --rows")
     partial = chosen.rows is not None and bool(set(whole) - set(chosen.rows))
     if chosen.output == "" and (chosen.quick or partial):
         made.error("a quick or partial table is no result: name the file that it goes to")
     chosen.rows = chosen.rows or list(whole)
     return chosen
+
+
+def on_gpu(rows: Sequence[str], chosen: argparse.Namespace, what: str) -> int:
+    """These tables of gpu.py, in the place of the command's own."""
+    import gpu_run
+
+    return gpu_run.run(rows, chosen, what=what)
 
 
 def result_path(chosen: argparse.Namespace, what: str) -> Path | None:

@@ -13,3 +13,9 @@ int use_device(int) noexcept { return unknown_device; }
 extern "C" __attribute__((visibility("default"))) std::uintptr_t last_stream() {
   return simulated::state.stream;
 }
+
+// Threads of a block (a power of two, 32 to 256) and most blocks of the launches of this thread to come.
+extern "C" __attribute__((visibility("default"))) void simulate(int threads, std::int64_t most_blocks) {
+  simulated::state.threads = threads;
+  simulated::state.most_blocks = most_blocks;
+}

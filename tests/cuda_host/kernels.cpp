@@ -4,6 +4,9 @@
 #include <string>
 
 #include "simulated.hpp"
+// So that small boxes have long runs, and levels beside those that are launched together.
+#define PYSOLVE_RUNS_WANTED 32
+#define PYSOLVE_BOTTOM_CELLS 400
 // After simulated.hpp, whose queue they launch with.
 #include "cuda_call.cu"
 #include "device.cpp"
@@ -12,6 +15,8 @@
 #undef PYSOLVE_INSTANTIATE
 #include "csr.cu"
 #include "direction_net.cu"
+#undef PYSOLVE_INSTANTIATE
+#include "kron.cu"
 #undef PYSOLVE_INSTANTIATE
 #include "multilevel.cu"
 #undef PYSOLVE_INSTANTIATE
@@ -166,6 +171,30 @@ void add_multilevel(const std::string& types) {
   };
 }
 
+// Of each level: 14 sizes (a grid, n_axes, axes), 15 arrays (a grid, D, u, x, y, half, coarse, alpha of each axis).
+cycle_plan plan_of(index_t n_levels, const index_t* n, void* const* a, const double* scales) {
+  cycle_plan plan;
+  for (index_t k = 0; k < n_levels; ++k, n += 14, a += 15) {
+    cycle_level level{
+        grid_of<float>(n, a), at<float>(a[6]),  float(scales[k]), 0, {}, at<float>(a[7]), at<float>(a[8]),
+        at<float>(a[9]),      at<float>(a[10]), at<float>(a[11])};
+    for (index_t t = 0; t < n[10]; ++t) level.add_transfer(int(n[11 + t]), at<float>(a[12 + t]));
+    plan.levels.push_back(level);
+  }
+  return plan;
+}
+
+template <class T>
+void add_multilevel_cycle(const std::string& types) {
+  table["multilevel_cycle_" + types] = [](const index_t* n, void* const* a, double*) {
+    const double* numbers = at<double>(a[6]);
+    cycle_plan plan = plan_of(n[0], n + 5, a + 7, numbers + 2);
+    for (int k = 0; k < 2; ++k) plan.tau[k].assign(at<float>(a[4 + k]), at<float>(a[4 + k]) + n[2 + k]);
+    plan.n_coarsest = n[1], plan.solve = at<float>(a[2]), plan.solution = at<float>(a[3]);
+    cuda::multilevel_cycle(plan, at<T>(a[0]), numbers[0], numbers[1], n[4] != 0, at<T>(a[1]));
+  };
+}
+
 pairing pairing_of(const index_t* n) { return {{n[0], n[1], n[2]}, int(n[3]), n[4] != 0}; }
 
 void add_multilevel_of_one_type() {
@@ -210,6 +239,31 @@ void add_direction_net() {
   };
 }
 
+// d, columns, then m, n and both strides of every factor; in the order of the arguments, all factors first.
+template <class T>
+std::vector<cuda::kron_factor<T>> cuda_factors(const index_t* n, void* const* a) {
+  std::vector<cuda::kron_factor<T>> factors;
+  for (index_t j = 0; j < n[0]; ++j)
+    factors.push_back({at<T>(a[j]), n[4 * j + 2], n[4 * j + 3], n[4 * j + 4], n[4 * j + 5]});
+  return factors;
+}
+
+template <class T>
+void add_kron(const std::string& types) {
+  table["kron_mode_product_" + types] = [](const index_t* n, void* const* a, double*) {
+    cuda::kron_mode_product(cuda_factors<T>(n, a)[0], n[6], n[1], at<T>(a[1]), at<T>(a[2]));
+  };
+  table["kron_work_size_" + types] = [](const index_t* n, void* const* a, double* out) {
+    out[0] = double(cuda::kron_work_size(cuda_factors<T>(n, a), n[1], 1));
+  };
+  table["kron_matvec_" + types] = [](const index_t* n, void* const* a, double* out) {
+    void* const* const rest = a + n[0];
+    const index_t n_work = cuda::kron_work_size(cuda_factors<T>(n, a), n[1], 1);
+    cuda::kron_matvec(cuda_factors<T>(n, a), n[1], at<T>(rest[0]), at<T>(rest[1]), at<T>(rest[2]), n_work);
+    out[0] = double(cuda::kron_passes(cuda_factors<T>(n, a), cuda::kron_sizes(cuda_factors<T>(n, a), n[1])).size());
+  };
+}
+
 template <class T>
 std::string type_name() {
   const char* kind = std::is_integral_v<T> ? "i" : std::is_same_v<T, real_t<T>> ? "f" : "c";
@@ -220,9 +274,11 @@ std::string type_name() {
 #define ADD_VALUE(T)           \
   add_sell<T>(type_name<T>()); \
   add_conjugate_directions<T>(type_name<T>());
-#define ADD_REAL(T)               \
-  add_stencil<T>(type_name<T>()); \
-  add_multilevel<T>(type_name<T>());
+#define ADD_REAL(T)                  \
+  add_stencil<T>(type_name<T>());    \
+  add_kron<T>(type_name<T>());       \
+  add_multilevel<T>(type_name<T>()); \
+  add_multilevel_cycle<T>(type_name<T>());
 const bool filled = [] {
   PYSOLVE_FOR_INDEX_VALUE(ADD_CSR)
   PYSOLVE_FOR_VALUE(ADD_VALUE)
@@ -233,12 +289,6 @@ const bool filled = [] {
 }();
 
 }  // namespace
-
-// Threads of a block (a power of two, 32 to 256) and most blocks of the launches to come.
-extern "C" void simulate(int threads, std::int64_t most_blocks) {
-  simulated::state.threads = threads;
-  simulated::state.most_blocks = most_blocks;
-}
 
 // What is wrong, or nothing.
 extern "C" const char* run(const char* name, const std::int64_t* n, void* const* a, double* out) try {

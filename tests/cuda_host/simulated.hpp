@@ -1,8 +1,10 @@
 // A launch of the device on one host thread: the threads of a block are fibers that take turns, and change at every
-// sync and shuffle. Nothing runs at the same time, so races are not found; a thread of a block that misses a sync is.
+// sync and shuffle. Nothing runs at the same time: a race is found only where the order of turns tells, which can be turned
+// round (PYSOLVE_SIMULATED_BACKWARD); a thread of a block that misses a sync is always found.
 #pragma once
 #include <ucontext.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <functional>
@@ -47,6 +49,13 @@ struct block_state {
   std::vector<std::pair<unsigned char*, std::size_t>> shared;  // what bodies have asked for
 };
 inline thread_local block_state state;
+
+// Whether the threads of a block, and the blocks of a launch, take turns from the last to the first: what depends on
+// their order is a race, and shows where the answers of both orders differ.
+inline bool backward() {
+  static const bool is_backward = std::getenv("PYSOLVE_SIMULATED_BACKWARD") != nullptr;
+  return is_backward;
+}
 
 // What nobody has written is no number.
 inline void spoil(unsigned char* memory, std::size_t bytes) { std::memset(memory, 0xff, bytes); }
@@ -106,6 +115,22 @@ struct place {
     give_way();
     return state.is_last;
   }
+  static constexpr bool in_step = true;
+  // Each thread from what the others of its warp show, by the layout in device_body.hpp.
+  void mma(double (&c)[4], const double (&a)[4], const double (&b)[2]) const {
+    double* const mine = reinterpret_cast<double*>(state.fibers[number].slot);
+    for (int i = 0; i < 4; ++i) mine[i] = a[i];
+    for (int i = 0; i < 2; ++i) mine[4 + i] = b[i];
+    give_way();
+    const int lane = number % pysolve::cuda::warp_threads, first = number - lane;
+    const auto shown = [&](int g, int t, int i) {
+      return reinterpret_cast<const double*>(state.fibers[first + 4 * g + t].slot)[i];
+    };
+    for (int k = 0; k < 8; ++k)
+      for (int i = 0; i < 4; ++i)
+        c[i] += shown(lane / 4, k % 4, i / 2 + k / 4 * 2) * shown(lane % 4 * 2 + i % 2, k % 4, 4 + k / 4);
+    give_way();
+  }
 };
 
 inline void fiber_main() {
@@ -129,7 +154,8 @@ inline void run_block() {
   spoil(state.dynamic.data(), state.dynamic.size());
   for (int t = 0; t < state.threads; ++t) prepare(state.fibers[t]);
   for (int left = state.threads; left > 0;)
-    for (int t = 0; t < state.threads; ++t) {
+    for (int turn = 0; turn < state.threads; ++turn) {
+      const int t = backward() ? state.threads - 1 - turn : turn;
       if (state.fibers[t].done) continue;
       state.current = t;
       swapcontext(&state.scheduler, &state.fibers[t].context);
@@ -145,7 +171,10 @@ void launch(index_t n_blocks, Work&& work) {
   state.n_blocks = n_blocks < state.most_blocks ? n_blocks : state.most_blocks;
   state.work = work;
   state.stream = pysolve::cuda::call::stream();
-  for (state.block = 0; state.block < state.n_blocks; ++state.block) run_block();
+  for (index_t turn = 0; turn < state.n_blocks; ++turn) {
+    state.block = backward() ? state.n_blocks - 1 - turn : turn;
+    run_block();
+  }
 }
 
 template <class S>
@@ -184,6 +213,7 @@ struct sum_memory {
   explicit sum_memory(const char* name) : part(pysolve::cuda::max_blocks, name), arrived(1, name) {
     arrived.clear();
   }
+  operator pysolve::cuda::sum_place() const { return {part.data(), arrived.data()}; }
 };
 
 // What cuda.cuh's queue is to the device.
@@ -212,8 +242,8 @@ class queue {
     sum_blocks(pysolve::cuda::total_body<S>{part.data(), index_t(part.size())}, where);
   }
   template <class Body, class Finish>
-  void finish(const sum_memory<typename Body::result>& memory, const Body& body, const Finish& f) {
-    run(pysolve::cuda::finished_sum_body<Body, Finish>{body, f, memory.part.data(), memory.arrived.data()});
+  void finish(const pysolve::cuda::sum_place& memory, const Body& body, const Finish& f) {
+    run(pysolve::cuda::finished_sum_body<Body, Finish>{body, f, memory});
   }
   template <class S>
   S fetch(const S* from) {
@@ -266,3 +296,5 @@ using simulated::queue;
 using simulated::scratch;
 using simulated::sum_memory;
 }  // namespace pysolve::cuda
+
+#include "simulated_tensor_core.hpp"

@@ -196,6 +196,9 @@ def wrapped(x):
 
 def call_on_host(function, arguments, options):
     cuda.forbidden_in_capture(getattr(function, "__name__", "an operation"))
+    for name in ("initial", "where"):
+        if options.get(name) is not None and not isinstance(function, np.ufunc):
+            raise TypeError(f"CuPy's reductions have no argument {name!r}")
     options = {name: on_device(value) for name, value in options.items()}
     out = options.get("out")
     result = function(*(on_device(x) for x in arguments), **options)

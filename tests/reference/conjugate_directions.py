@@ -125,3 +125,27 @@ def conjugate_directions_along_stencil(grid, alpha, x, r, p):
     x += alpha * p
     r -= alpha * q
     return float(r @ r)
+
+
+def conjugate_directions_advance_stencil(grid, z, x, r, p, state, work):
+    """One step of CG with z = M r. The numbers in state: rho, end, curvature, n_steps, tolerance, floor, beta, alpha.
+
+    The norms of r follow. An end of 1 is the tolerance, of 2 no positive curvature, of 3 what is not finite.
+    """
+    before, end, _, n_steps, tolerance, floor, *_ = state
+    if end != 0 or n_steps >= state.size - 8:
+        return
+    rho = float(wide(r) @ wide(z))
+    state[0], state[6] = rho, rho / before if before > 0 else 0.0
+    pq, pp = conjugate_directions_toward_stencil(grid, z, state[6], p)
+    state[2] = pq / pp if pp > 0 and rho > 0 else np.nan
+    state[7] = alpha = rho / pq if pq > floor * pp else 0.0
+    if not (alpha > 0 and np.isfinite(p.dtype.type(alpha))):
+        state[1] = 2 if np.isfinite(state[2]) else 3
+        return
+    norm = conjugate_directions_along_stencil(grid, alpha, x, r, p) ** 0.5
+    state[8 + int(n_steps)], state[3] = norm, n_steps + 1
+    if not math.isfinite(norm):
+        state[1] = 3
+    elif norm <= tolerance:
+        state[1] = 1

@@ -201,4 +201,37 @@ def multilevel_ascend(grid, alpha, coarse, scale, u, inverse, tau, x, y, factor,
     z[:] = np.where(inverse > 0, factor * iterate, 0)
 
 
+def multilevel_cycle(levels, tau, solve, r, factor, last, keep, z):
+    """z = last (cycle of factor r) over levels (grid, D or None, scale, axes, alphas) and a last inverse."""
+    z[:] = last * cycle_from(0, levels, tau, solve, factor * np.asarray(r, dtype=float))
+    if keep:
+        solid = levels[0][1] == 0 if levels else np.diag(solve) == 0
+        z[solid] = np.asarray(r)[solid]
+
+
+def cycle_from(k, levels, tau, solve, b):
+    if k == len(levels):
+        return np.asarray(solve, dtype=float) @ b
+    (grid, inverse, scale, axes, alphas), steps = levels[k], tau[min(k, 1)]
+    n, places, u, x, rest = grid.n, [], np.zeros(b.size), np.zeros(b.size), b
+    if inverse is not None:
+        rest = np.empty(b.size)
+        multilevel_descend(grid, b, 1.0, inverse, steps, u, x, rest)
+    for axis, alpha in zip(axes, alphas, strict=True):
+        places.append((n, axis, grid.low[axis] == PERIODIC and grid.n[axis] > 1, alpha))
+        n = tuple((m + 1) // 2 if a == axis else m for a, m in enumerate(n))
+        coarse = np.empty(int(np.prod(n)))
+        multilevel_restrict(*places[-1], rest, coarse)
+        rest = coarse
+    e = cycle_from(k + 1, levels, tau, solve, rest)
+    for place in places[::-1]:
+        fine = np.empty(int(np.prod(place[0])))
+        multilevel_prolong(*place, e, 1.0, False, fine)
+        e = fine
+    x += scale * e
+    if inverse is not None:
+        multilevel_ascend(grid, None, None, 0.0, u, inverse, steps, x, None, 1.0, x)
+    return x
+
+
 __all__ = ["DIRICHLET", "NEUMANN", "PERIODIC"]
