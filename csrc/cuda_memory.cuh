@@ -40,7 +40,8 @@ class kept {
     check(cudaMalloc(&p, std::size_t(bytes())), name, bytes());
     data_ = static_cast<S*>(p);
   }
-  kept(kept&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  kept(kept&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   kept& operator=(kept&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);

@@ -4,9 +4,9 @@
 #include "bind.hpp"
 #include "sor.hpp"
 #include "sor_arguments_bind.hpp"
-#include "sor_stencil_bind.hpp"
 #include "sor_solve_bind.hpp"
 #include "sor_split_bind.hpp"
+#include "sor_stencil_bind.hpp"
 
 namespace pysolve::bind {
 namespace {

@@ -8,7 +8,7 @@
 //                            with a shift array; 24 flops for each cell of the colour, 29 (arrays, 3-D), 21 (2-D)
 //
 // Memory moves in sectors of 32 bytes: what lies beside a row of the set comes along, and of a stencil all of the other
-// colour does, so that a sweep is two such passes over the box.
+// colour does, so that a sweep is two such passes over the box. Both colours in one pass: sor_red_black_body.hpp.
 #pragma once
 #include "csr_body.hpp"
 #include "sor.hpp"
@@ -174,7 +174,8 @@ struct sor_sweep_stencil_body {
 template <class Queue, class T>
 void run_sor_sweep_stencil(Queue& queue, const grid<T>& A, const T* b, T* x, T omega, int colour,
                            const sor_course* course = nullptr) {
-  with_weights(A, [&]<class W>() { queue.run(sor_sweep_stencil_body<W, T>{A, b, x, omega, colour, course}); });
+  with_weights(A,
+               [&]<class W>() { queue.run(sor_sweep_stencil_body<W, T>{A, b, x, omega, colour, course}); });
 }
 
 }  // namespace pysolve::PYSOLVE_BACKEND

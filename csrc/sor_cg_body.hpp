@@ -38,7 +38,8 @@ struct ssor_product_body {
     double pAp = 0;
     over_pieces(A.n, at, [&](index_t row) {
       const index_t i = row / A.n[1], j = row - i * A.n[1];
-      return [this, &pAp, row, i, j, around = rows_around<T>(A, p, i, j), weights = Weights(A, i, j)](index_t k) {
+      return [this, &pAp, row, i, j, around = rows_around<T>(A, p, i, j),
+              weights = Weights(A, i, j)](index_t k) {
         const bool coupled = diagonal(weights, A, i, j, k) != 0;
         const double here = double(around.c[k]),
                      product = coupled ? weights.template times<double>(around, k) : here;

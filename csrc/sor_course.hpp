@@ -22,9 +22,7 @@ PYSOLVE_BODY bool ended(const sor_course* course) {
   return course != nullptr && course->state.end != run_end::steps;
 }
 
-PYSOLVE_BODY bool is_finite(double a) {
-  return a - a == 0;
-}
+PYSOLVE_BODY bool is_finite(double a) { return a - a == 0; }
 
 // The norm of iterate k, from the sum of squares of its residual, and what follows from it.
 struct sweep_finish {
@@ -93,7 +91,8 @@ constexpr index_t launches_between_looks = 48;
 // A run's course on the device, its norms, and the host's looks at it. step(k) launches step k; no more than
 // course.state.n_steps of them are launched, and few after the one that ends the run.
 template <class Lookout, class Queue, class Step>
-sor_course follow(Queue& queue, const sor_course* course, index_t most, index_t launches_of_step, Step&& step) {
+sor_course follow(Queue& queue, const sor_course* course, index_t most, index_t launches_of_step,
+                  Step&& step) {
   Lookout looks(queue.name());
   index_t since = 0;
   for (index_t k = 0; k < most; ++k) {

@@ -32,9 +32,9 @@ class sor_split {
 
   index_t n = 0, n_entries = 0, n_levels = 0, n_colors = 0;
   split_fault fault;
-  bool symmetric = true;  // U = L^H to the bit
-  double asymmetry = 0;   // max |a_ij - conj(a_ji)|
-  double norm = 0;        // max_i sum_j |a_ij|
+  bool symmetric = true;             // U = L^H to the bit
+  double asymmetry = 0;              // max |a_ij - conj(a_ji)|
+  double norm = 0;                   // max_i sum_j |a_ij|
   std::vector<index_t> level_begin;  // n_levels + 1: the first row of each
   index_t bytes() const;
   const split_arrays<T>& arrays() const { return *arrays_; }

@@ -25,13 +25,15 @@ PYSOLVE_BODY index_t level_blocks(const level_range& range, int lanes) {
 // row(p, is_there, lane) for all rows of levels [first, last) in turn, up or down, by `lanes` threads for each row; all
 // threads of a block go round equally often, as shuffles require.
 template <class Place, class T, class Row>
-PYSOLVE_AT_PLACE void over_levels(const Place& at, const split_view<T>& A, const level_range& range, Row row) {
+PYSOLVE_AT_PLACE void over_levels(const Place& at, const split_view<T>& A, const level_range& range,
+                                  Row row) {
   const int lane = at.thread() & (A.lanes - 1);
   const index_t rows = at.block_threads() / A.lanes;
   for (index_t turn = range.first; turn < range.last; ++turn) {
     const index_t level = range.down ? range.last - 1 - (turn - range.first) : turn;
     const index_t end = A.level_begin[level + 1];
-    for (index_t first = A.level_begin[level] + at.block() * rows; first < end; first += at.n_blocks() * rows) {
+    for (index_t first = A.level_begin[level] + at.block() * rows; first < end;
+         first += at.n_blocks() * rows) {
       const index_t p = first + at.thread() / A.lanes;
       row(p, p < end, lane);
     }
@@ -86,8 +88,8 @@ PYSOLVE_BODY S share(const triangle_view<T>& half, index_t p, int lane, int lane
 }
 // The same for x and y, by one look at each entry.
 template <class S, class T>
-PYSOLVE_BODY two_sums<S> share_of_both(const triangle_view<T>& half, index_t p, int lane, int lanes, const T* x,
-                                       const T* y) {
+PYSOLVE_BODY two_sums<S> share_of_both(const triangle_view<T>& half, index_t p, int lane, int lanes,
+                                       const T* x, const T* y) {
   two_sums<S> sums;
   for (index_t k = index_t(half.start[p]) + lane; k < index_t(half.start[p + 1]); k += lanes) {
     const S a = S(half.value[k]);

@@ -26,7 +26,8 @@ struct level_sweeps {
   }
   index_t n_parts() const {
     index_t count = 0;
-    over_level_groups(begin, A.lanes, false, [&](const level_range& r) { count += level_blocks(r, A.lanes); });
+    over_level_groups(begin, A.lanes, false,
+                      [&](const level_range& r) { count += level_blocks(r, A.lanes); });
     return count;
   }
   void start() {
@@ -66,12 +67,14 @@ struct level_sweeps {
       next += body.n_blocks();
     });
     if (k > 0)
-      queue.finish(sums, sum_of_parts_body<double>{part, next - part, course}, sweep_finish{course, norms, k});
+      queue.finish(sums, sum_of_parts_body<double>{part, next - part, course},
+                   sweep_finish{course, norms, k});
   }
   void norm_alone(index_t k, const sweep_vectors<T>& now) {
-    const bool backward = direction == sor_direction::backward, symmetric = direction == sor_direction::symmetric;
-    const level_norm_body<T> body{A,     backward || symmetric ? A.lower : A.upper, symmetric ? v.ahead : v.behind,
-                                  now.b, now.old,                                   course};
+    const bool backward = direction == sor_direction::backward,
+               symmetric = direction == sor_direction::symmetric;
+    const level_norm_body<T> body{
+        A, backward || symmetric ? A.lower : A.upper, symmetric ? v.ahead : v.behind, now.b, now.old, course};
     queue.finish(sums, body, sweep_finish{course, norms, k});
   }
 };

@@ -89,7 +89,8 @@ void ssor_cg_run_csr(const sor_split<T>& A, double omega, T* x, T* r, T* work, d
   q.run(reorder_body<D>{view.row, on_device(x), own_x, n, false});
   q.run(reorder_body<D>{view.row, on_device(r), own_r, n, false});
   if (!(state.rho > 0)) cg.template ascend<false>();
-  state = follow<lookout<sor_course>>(q, course.get(), most, cg.n_launches(), [&](index_t) { cg.step(); }).state;
+  state =
+      follow<lookout<sor_course>>(q, course.get(), most, cg.n_launches(), [&](index_t) { cg.step(); }).state;
   q.download(norms, found.data(), state.n_steps);
   if (state.end == run_end::not_positive) q.run(reorder_body<D>{view.row, cg.v.p, kept_work, n, true});
   if (state.n_steps == 0) return;
@@ -97,7 +98,7 @@ void ssor_cg_run_csr(const sor_split<T>& A, double omega, T* x, T* r, T* work, d
   q.run(reorder_body<D>{view.row, own_r, on_device(r), n, true});
 }
 
-#define PYSOLVE_INSTANTIATE(T)                                                                               \
+#define PYSOLVE_INSTANTIATE(T)                                                                              \
   template void sor_run_csr(const sor_split<T>&, const T*, T*, double, sor_direction, double*, run_state&); \
   template void sor_precondition_csr(const sor_split<T>&, double, const T*, T*);                            \
   template void ssor_cg_run_csr(const sor_split<T>&, double, T*, T*, T*, double*, run_state&);

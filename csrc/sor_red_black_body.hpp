@@ -63,8 +63,8 @@ struct flat_cells<constant_weights<T>, T> {
     const bool x0 = i > 0 || !closed[0][0], x1 = i < A.n[0] - 1 || !closed[0][1];
     const bool z0 = k > 0 || !closed[1][0], z1 = k < A.n[2] - 1 || !closed[1][1];
     const int open_x = x0 + x1, open_z = z0 + z1;
-    return {x0 ? x : T(0), x1 ? x : T(0),    z0 ? z : T(0),         z1 ? z : T(0),
-            s,             d[open_x][open_z], factor[open_x][open_z]};
+    return {x0 ? x : T(0),     x1 ? x : T(0),         z0 ? z : T(0), z1 ? z : T(0), s,
+            d[open_x][open_z], factor[open_x][open_z]};
   }
 };
 template <class T>
@@ -163,11 +163,11 @@ struct red_black_body {
   };
   // What is held of the rows: `new_` once the first colour is relaxed.
   struct window {
-    colour_values new_first_before_last;                           // row i - 2
-    colour_values second_before, new_first_before, first_before;   // row i - 1
-    colour_values first, second, first_after, second_after;        // rows i and i + 1
-    colour_values b_second_before, b_first, b_second;              // rows i - 1 and i
-    vector coming, b_coming;                                       // rows i + 2 and i + 1
+    colour_values new_first_before_last;                          // row i - 2
+    colour_values second_before, new_first_before, first_before;  // row i - 1
+    colour_values first, second, first_after, second_after;       // rows i and i + 1
+    colour_values b_second_before, b_first, b_second;             // rows i - 1 and i
+    vector coming, b_coming;                                      // rows i + 2 and i + 1
   };
 
   PYSOLVE_BODY place_of_walk place(int lane, const flat_strips<T>& cut, index_t task) const {
@@ -235,7 +235,8 @@ struct red_black_body {
   }
   // visit(m, the row of A there, the values left and right) for the cells e = odd + 2 m of row i that there are.
   template <int odd, class Visit>
-  PYSOLVE_BODY void over_colour(int i, const place_of_walk& p, const colour_values& beside, T far, Visit visit) const {
+  PYSOLVE_BODY void over_colour(int i, const place_of_walk& p, const colour_values& beside, T far,
+                                Visit visit) const {
     const int row = row_at(i, p, 1);
     if (row < 0) return;
     for (int m = 0; m < half; ++m) {
@@ -248,9 +249,9 @@ struct red_black_body {
   // Relaxes cells e = odd, odd + 2 ... of row i; `above`, `below` and `beside` are around them. Where `counts` is set it
   // returns the squares of what b - A x was in those of them that the thread keeps.
   template <int odd, bool counts>
-  PYSOLVE_BODY double relax(int i, const place_of_walk& p, const colour_values& right_side, const colour_values& above,
-                            const colour_values& below, const colour_values& beside, T far,
-                            colour_values& here) const {
+  PYSOLVE_BODY double relax(int i, const place_of_walk& p, const colour_values& right_side,
+                            const colour_values& above, const colour_values& below,
+                            const colour_values& beside, T far, colour_values& here) const {
     double rr = 0;
     over_colour<odd>(i, p, beside, far, [&](int m, const flat_cell<T>& c, T left, T right) {
       if (counts) rr += counted<odd>(i, p, m, c, right_side, above, below, left, right, here);
@@ -263,8 +264,8 @@ struct red_black_body {
                               const colour_values& right_side, const colour_values& above,
                               const colour_values& below, T left, T right, const colour_values& here) const {
     if (!(p.is_own >> (2 * m + odd) & 1) || i < p.begin || i >= p.end) return 0;
-    return squared(c.rest(double(right_side.at[m]), double(here.at[m]), double(above.at[m]), double(below.at[m]),
-                          double(left), double(right)));
+    return squared(c.rest(double(right_side.at[m]), double(here.at[m]), double(above.at[m]),
+                          double(below.at[m]), double(left), double(right)));
   }
   // The first colour in row i, where it is in cells odd, odd + 2 ..., and the second in row i - 1. Moves the window on.
   template <int odd, class Place>
@@ -290,11 +291,19 @@ struct red_black_body {
       }
       store(i - 1, p, out);
     }
-    w = {w.new_first_before,          w.second,      new_first,
-         w.first,                     w.first_after, w.second_after,
-         every_other<odd>(w.coming),  every_other<1 - odd>(w.coming),
-         w.b_second,                  every_other<1 - odd>(w.b_coming), every_other<odd>(w.b_coming),
-         next,                        next_b};
+    w = {w.new_first_before,
+         w.second,
+         new_first,
+         w.first,
+         w.first_after,
+         w.second_after,
+         every_other<odd>(w.coming),
+         every_other<1 - odd>(w.coming),
+         w.b_second,
+         every_other<1 - odd>(w.b_coming),
+         every_other<odd>(w.b_coming),
+         next,
+         next_b};
     return rr;
   }
   template <class Place>

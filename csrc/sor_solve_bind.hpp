@@ -9,7 +9,8 @@
 namespace pysolve::bind {
 
 // A sweep of None stands for conjugate gradients.
-inline PYSOLVE_BACKEND::solve_method solve_method_of(double omega, py::object sweep, const std::string& order) {
+inline PYSOLVE_BACKEND::solve_method solve_method_of(double omega, py::object sweep,
+                                                     const std::string& order) {
   check_relaxation(omega);
   const bool conjugate_gradients = sweep.is_none();
   return {omega, conjugate_gradients, direction_of(conjugate_gradients ? 0 : sweep.cast<int>()),
@@ -44,14 +45,15 @@ inline py::tuple solve_tuple(const PYSOLVE_BACKEND::solve_report& report) {
 }
 
 template <class I, class T>
-py::tuple solve_split(const PYSOLVE_BACKEND::sor_split<T>& split, py::handle indptr, py::handle indices, py::handle data,
-                      py::handle b, py::handle x, py::handle work, const PYSOLVE_BACKEND::solve_method& method,
+py::tuple solve_split(const PYSOLVE_BACKEND::sor_split<T>& split, py::handle indptr, py::handle indices,
+                      py::handle data, py::handle b, py::handle x, py::handle work,
+                      const PYSOLVE_BACKEND::solve_method& method,
                       const PYSOLVE_BACKEND::solve_control& control) {
   const csr<I, T> A = view_csr<I, T>(indptr, indices, data, split.n);
   if (A.n_rows != split.n) throw py::value_error("the split must be that of the matrix");
   const solve_vectors_of<T> v(split.n, b, x, work);
-  return solve_tuple(
-      without_gil([&] { return PYSOLVE_BACKEND::sor_solve_csr(split, A, v.b, v.x, v.work, method, control); }));
+  return solve_tuple(without_gil(
+      [&] { return PYSOLVE_BACKEND::sor_solve_csr(split, A, v.b, v.x, v.work, method, control); }));
 }
 
 inline py::tuple solve_stencil(const stencil_handle& handle, const std::string& order, py::handle b,
@@ -62,7 +64,8 @@ inline py::tuple solve_stencil(const stencil_handle& handle, const std::string& 
     const auto method = solve_method_of(omega, sweep, order);
     if (method.order == PYSOLVE_BACKEND::sor_order::multicolor) sor_stencil::check_colours(A);
     return solve_tuple(without_gil([&] {
-      return PYSOLVE_BACKEND::sor_solve_stencil(A, v.b, v.x, v.work, method, solve_control_of(rtol, atol, maxiter));
+      return PYSOLVE_BACKEND::sor_solve_stencil(A, v.b, v.x, v.work, method,
+                                                solve_control_of(rtol, atol, maxiter));
     }));
   });
 }

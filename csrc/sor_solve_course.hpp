@@ -18,7 +18,8 @@ constexpr index_t check_every = 50;         // steps between two looks at the tr
 constexpr index_t many_unknowns = 1 << 24;  // from which on a look comes every 10 steps
 constexpr double gap = 2.0;      // a true residual this many times the one of the run is another one
 constexpr double growth = 1e10;  // of the residual: divergence
-constexpr double smallest_norm = 1e-10, largest_norm = 1e10;  // right-hand sides beyond these are scaled by the caller
+constexpr double smallest_norm = 1e-10,
+                 largest_norm = 1e10;  // right-hand sides beyond these are scaled by the caller
 
 // norm(b) from its square where b, of n values, is in the range that needs no scaling and not 0, else 0.
 inline double plain_norm(double squares, index_t n) {

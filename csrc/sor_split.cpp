@@ -54,8 +54,7 @@ sor_split<T>::sor_split(const csr<I, T>& A, index_t nnz, sor_order order) : n(A.
   if (fault.kind != sor_fault::none) return;
   buffer<I> sorted_indices;
   buffer<index_t> source;
-  if (!sorted)
-    fault = sort_rows(given, sorted_indices, source, [&](index_t k) { return A.data[k]; });
+  if (!sorted) fault = sort_rows(given, sorted_indices, source, [&](index_t k) { return A.data[k]; });
   if (fault.kind != sor_fault::none) return;
   const csr<I, T> B{n, n, A.indptr, sorted ? A.indices : sorted_indices.get(), A.data};
   n_entries = A.indptr[n];

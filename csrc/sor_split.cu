@@ -19,7 +19,8 @@ template <class I>
 kept<std::uint32_t> kept_words(queue& q, const I* device, index_t count) {
   const index_t words = count * index_t(sizeof(I) / sizeof(std::uint32_t));
   kept<std::uint32_t> memory(words, q.name());
-  q.run(copy_body<std::uint32_t>{reinterpret_cast<const std::uint32_t*>(device), memory.data(), words, nullptr});
+  q.run(copy_body<std::uint32_t>{reinterpret_cast<const std::uint32_t*>(device), memory.data(), words,
+                                 nullptr});
   return memory;
 }
 
@@ -163,9 +164,9 @@ void sor_split<T>::refill(const T* data) {
     if (found.kind != sor_fault::none) fault = {found.kind, report.row, column, std::complex<double>(*value)};
   }
   const split_arrays<T>& on = *arrays_;
-  asymmetry = q.sum(asymmetry_body<device_t<T>>{on.pairs.data(), on.alone.data(), on.n_pairs, on.n_alone,
-                                                values})
-                  .value;
+  asymmetry =
+      q.sum(asymmetry_body<device_t<T>>{on.pairs.data(), on.alone.data(), on.n_pairs, on.n_alone, values})
+          .value;
   symmetric = asymmetry == 0;
 }
 
@@ -176,9 +177,8 @@ bool sor_split<T>::update(const csr<I, T>& A, index_t nnz) {
   if (on.index_width != index_t(sizeof(I)) || A.n_rows != n || nnz < n_entries) return false;
   const auto words = [](const I* p) { return reinterpret_cast<const std::uint32_t*>(p); };
   queue q("SorSplit.update");
-  const index_t different =
-      q.sum(differences_body{words(A.indptr), on.indptr.data(), on.indptr.size()},
-            differences_body{words(A.indices), on.indices.data(), on.indices.size()});
+  const index_t different = q.sum(differences_body{words(A.indptr), on.indptr.data(), on.indptr.size()},
+                                  differences_body{words(A.indices), on.indices.data(), on.indices.size()});
   if (different > 0) return false;
   refill(A.data);
   return true;
@@ -189,12 +189,12 @@ index_t sor_split<T>::bytes() const {
   return arrays_->bytes();
 }
 
-#define PYSOLVE_INSTANTIATE(T)               \
-  template sor_split<T>::~sor_split();       \
+#define PYSOLVE_INSTANTIATE(T)                  \
+  template sor_split<T>::~sor_split();          \
   template void sor_split<T>::refill(const T*); \
   template index_t sor_split<T>::bytes() const;
 PYSOLVE_FOR_VALUE(PYSOLVE_INSTANTIATE)
-#define PYSOLVE_INSTANTIATE_SPLIT(I, T)                                             \
+#define PYSOLVE_INSTANTIATE_SPLIT(I, T)                                   \
   template sor_split<T>::sor_split(const csr<I, T>&, index_t, sor_order); \
   template bool sor_split<T>::update(const csr<I, T>&, index_t);
 PYSOLVE_FOR_INDEX_VALUE(PYSOLVE_INSTANTIATE_SPLIT)

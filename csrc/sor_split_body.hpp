@@ -8,16 +8,12 @@
 
 namespace pysolve::PYSOLVE_BACKEND {
 
-PYSOLVE_BODY double magnitude(double a) {
-  return a < 0 ? -a : a;
-}
+PYSOLVE_BODY double magnitude(double a) { return a < 0 ? -a : a; }
 template <class R>
 PYSOLVE_BODY double magnitude(device_complex<R> a) {
   return std::hypot(double(a.re), double(a.im));
 }
-PYSOLVE_BODY double imaginary_part(double) {
-  return 0;
-}
+PYSOLVE_BODY double imaginary_part(double) { return 0; }
 template <class R>
 PYSOLVE_BODY double imaginary_part(device_complex<R> a) {
   return double(a.im);

@@ -25,12 +25,21 @@ void sor_run_stencil(const grid<T>& A, const T* b, T* x, double omega, sor_direc
   const course_memory<queue, scratch> course(q, state);
   T* const next = more.data();
   const index_t apart = (n + 15) / 16 * 16;
-  stencil_sweeps<queue, sum_memory<double>, T> sweeps{
-      q,     sums, A, b, {x, next, next + apart}, next + 2 * apart, T(omega), sweep, order == sor_order::multicolor,
-      asks,  course.get(), found.data()};
+  stencil_sweeps<queue, sum_memory<double>, T> sweeps{q,
+                                                      sums,
+                                                      A,
+                                                      b,
+                                                      {x, next, next + apart},
+                                                      next + 2 * apart,
+                                                      T(omega),
+                                                      sweep,
+                                                      order == sor_order::multicolor,
+                                                      asks,
+                                                      course.get(),
+                                                      found.data()};
   const index_t steps = most > 0 && asks ? most + 1 : most;
-  const sor_course end = follow<lookout<sor_course>>(
-      q, course.get(), steps, sweeps.n_launches(), [&](index_t k) { sweeps.step(k, k == most); });
+  const sor_course end = follow<lookout<sor_course>>(q, course.get(), steps, sweeps.n_launches(),
+                                                     [&](index_t k) { sweeps.step(k, k == most); });
   state.end = end.state.end;
   state.n_steps = asks ? end.state.n_steps : most;
   if (asks)
@@ -60,8 +69,9 @@ void ssor_cg_run_stencil(const grid<T>& A, double omega, T* x, T* r, T* work, do
   stencil_ssor_cg<queue, sum_memory<double>, T> cg{
       q, sums, A, T(omega), x, r, work, work + n, work + 2 * n, course.get(), found.data()};
   if (!(state.rho > 0)) cg.ascend(nullptr);
-  state = follow<lookout<sor_course>>(q, course.get(), most, triangle_launches(A) + 4, [&](index_t) { cg.step(); })
-              .state;
+  state = follow<lookout<sor_course>>(q, course.get(), most, triangle_launches(A) + 4, [&](index_t) {
+            cg.step();
+          }).state;
   q.download(norms, found.data(), state.n_steps);
 }
 

@@ -93,7 +93,8 @@ struct stencil_sweeps {
 
 // One half of the preconditioner: y = (D/omega + L)^-1 r, or y = (D/omega + L^T)^-1 (2 - omega)/omega D y.
 template <bool ascends, class Queue, class T>
-void run_triangle(Queue& queue, const grid<T>& A, const T* r, T* y, T omega, const sor_course* course = nullptr) {
+void run_triangle(Queue& queue, const grid<T>& A, const T* r, T* y, T omega,
+                  const sor_course* course = nullptr) {
   with_weights(A, [&]<class W>() {
     over_wave_groups(A.n, !ascends, [&](const wave_range& range) {
       queue.run(sor_triangle_body<W, T, ascends>{A, r, y, omega, range, course});

@@ -14,7 +14,8 @@
 
 namespace pysolve::PYSOLVE_BACKEND {
 
-constexpr index_t narrow = 2 * block_threads;  // threads' worth of work that one block takes on, level after level
+constexpr index_t narrow =
+    2 * block_threads;  // threads' worth of work that one block takes on, level after level
 
 // f(first, last) for groups of levels to be launched together; width(l) is how many threads have work in level l.
 template <class Width, class F>
@@ -88,7 +89,7 @@ struct sor_start_body {
   using result = double;
   grid<T> A;
   const T *b, *old;
-  T *fresh;
+  T* fresh;
   T omega;
   int colour;
   const sor_course* course;
@@ -100,7 +101,8 @@ struct sor_start_body {
     double rr = 0;
     over_pieces(A.n, at, [&](index_t row) {
       const index_t i = row / A.n[1], j = row - i * A.n[1];
-      return [this, &rr, row, i, j, around = rows_around<T>(A, old, i, j), weights = Weights(A, i, j)](index_t k) {
+      return [this, &rr, row, i, j, around = rows_around<T>(A, old, i, j),
+              weights = Weights(A, i, j)](index_t k) {
         const index_t c = row * A.n[2] + k;
         const T d = diagonal(weights, A, i, j, k), here = around.c[k], right_side = b[c];
         if constexpr (asks)
@@ -162,7 +164,8 @@ PYSOLVE_BODY six_faces<T> faces_of(const face_weights<T>& w, index_t k) {
 // sum_f w_f x_neighbour over the neighbours that come before cell c in memory, or after it; across a periodic side the
 // first cell comes before the last.
 template <bool before, class T>
-PYSOLVE_BODY T sum_on_one_side(const grid<T>& A, const six_faces<T>& f, const index_t at[3], index_t c, const T* x) {
+PYSOLVE_BODY T sum_on_one_side(const grid<T>& A, const six_faces<T>& f, const index_t at[3], index_t c,
+                               const T* x) {
   T sum = T(0);
   index_t stride = 1;
   for (int axis = 2; axis >= 0; --axis) {
