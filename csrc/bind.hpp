@@ -20,12 +20,14 @@ namespace py = pybind11;
 // What the kernels of a backend are bound to: on a device every call has a place, which its arrays tell.
 #if defined(PYSOLVE_BACKEND_cpu)
 using kernel_module = py::module_;
+using kernel_guard = py::call_guard<>;
 #else
+using kernel_guard = py::call_guard<cuda::call>;  // of methods that look at arrays
 struct kernel_module : py::module_ {
   explicit kernel_module(const py::module_& m) : py::module_(m) {}
   template <class F, class... Extra>
   void def(const char* name, F&& f, const Extra&... extra) {
-    py::module_::def(name, std::forward<F>(f), extra..., py::call_guard<cuda::call>());
+    py::module_::def(name, std::forward<F>(f), extra..., kernel_guard());
   }
 };
 #endif

@@ -97,6 +97,16 @@ struct device_place {
     return *static_cast<const volatile std::int32_t*>(p);
   }
   __device__ std::int32_t atomic_min(std::int32_t* p, std::int32_t v) const { return atomicMin(p, v); }
+  template <class S>
+  __device__ S shuffle(const S& v, int lane) const {
+    static_assert(sizeof(S) % sizeof(unsigned) == 0);
+    unsigned words[sizeof(S) / sizeof(unsigned)];
+    memcpy(words, &v, sizeof v);
+    for (unsigned& word : words) word = __shfl_sync(0xffffffffu, word, lane);
+    S from;
+    memcpy(&from, words, sizeof from);
+    return from;
+  }
   template <class S, int count, int tag = 0>
   __device__ S* shared() const {
     __shared__ alignas(16) unsigned char memory[count * sizeof(S)];
@@ -156,37 +166,11 @@ index_t allowed_shared_bytes(const Body& body, const char* name) {
   return 0;
 }
 
-// Device memory of one call. Freed after the call's last wait: the pool gives memory back to the system when the
-// stream is waited for and all of it is free, and would have to ask for it again in every call.
-template <class S>
-class scratch {
- public:
-  scratch(index_t count, const char* name) : name_(name), bytes_(std::size_t(count) * sizeof(S)) {
-    void* p = nullptr;
-    check(cudaMallocAsync(&p, bytes_, current_stream()), name, index_t(bytes_));
-    data_ = static_cast<S*>(p);
-  }
-  scratch(const scratch&) = delete;
-  scratch& operator=(const scratch&) = delete;
-  ~scratch() { cudaFreeAsync(data_, current_stream()); }
-  S* data() const { return data_; }
-  // All bytes 0.
-  void clear() { check(cudaMemsetAsync(data_, 0, bytes_, current_stream()), name_); }
+}  // namespace pysolve::cuda
 
- private:
-  const char* name_;
-  std::size_t bytes_;
-  S* data_;
-};
+#include "cuda_memory.cuh"
 
-// Memory of queue::finish for sums of S, one launch at a time.
-template <class S>
-struct sum_memory {
-  scratch<S> part;
-  scratch<unsigned> arrived;
-  explicit sum_memory(const char* name) : part(max_blocks, name), arrived(1, name) { arrived.clear(); }
-  operator sum_place() const { return {part.data(), arrived.data()}; }
-};
+namespace pysolve::cuda {
 
 // Launches the bodies of one call, in order, on the stream; `name` is the kernel that errors name.
 class queue {
@@ -238,7 +222,23 @@ class queue {
     return value;
   }
 
+  // Arrays to the host, after all launches so far, and from it. Both wait.
+  template <class S>
+  void download(S* to, const S* from, index_t count) {
+    copy(to, from, count, cudaMemcpyDeviceToHost);
+  }
+  template <class S>
+  void upload(S* to, const S* from, index_t count) {
+    copy(to, from, count, cudaMemcpyHostToDevice);
+  }
+
  private:
+  template <class S>
+  void copy(S* to, const S* from, index_t count, cudaMemcpyKind kind) {
+    if (count == 0) return;
+    check(cudaMemcpyAsync(to, from, std::size_t(count) * sizeof(S), kind, current_stream()), name_);
+    check(cudaStreamSynchronize(current_stream()), name_);
+  }
   template <class Body, class S>
   S* sum_blocks(const Body& body, S* part) {
     run(block_sums_body<Body>{body, part});

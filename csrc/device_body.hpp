@@ -5,7 +5,7 @@
 // It is plain C++: nvcc compiles it for the device, and the host compiler for tests/cuda_host, where the .cu files
 // find a queue that walks simulated launches. A place knows
 //   thread(), block_threads(), block(), n_blocks()
-//   shuffle_down(v, offset), sync()   all threads of a block must reach them together
+//   shuffle_down(v, offset), shuffle(v, lane), sync()   all threads of a block must reach them together
 //   load(p), atomic_min(p, v)         of an int32 that other threads change; atomic_min returns what was there
 //   shared<S, count>()                memory of the block, count values; the same each time, unless a third number differs
 //   dynamic_shared<S>()               memory of the block, as many bytes as the body's shared_bytes() says

@@ -1,9 +1,9 @@
 // CUDA kernels of sor; their bodies and launch shapes are in sor_body.hpp.
 //
-// Only the sweeps over a set of rows that do not wait for each other are here: a set of a csr matrix, a colour of a
-// stencil operator. In the natural order a row waits for those before it, on a device for thousands of launches or
-// barriers one after the other; what takes it (SorSplit, whose levels are made for a few threads, sor_run_*,
-// ssor_cg_run_*, sor_precondition_*) is the CPU's alone, as are whole solves in one call.
+// Here are the sweeps over a set of rows that do not wait for each other: a set of a csr matrix, a colour of a stencil
+// operator. Runs, preconditioners and conjugate gradients are in sor_matrix.cu and sor_stencil.cu, how a matrix is split
+// in sor_split.cu, whole solves in sor_solve.cu. In the natural order a row waits for those before it: a launch takes
+// the rows that wait for the same ones (levels, waves), so that iterates and omega are those of the CPU.
 #include "cuda.cuh"
 #include "instantiate.hpp"
 #include "sor_body.hpp"

@@ -24,9 +24,9 @@ inline PYSOLVE_BACKEND::sor_direction direction_of(int sweep) {
   return PYSOLVE_BACKEND::sor_direction(sweep);
 }
 
-// Room for the norms of a run.
+// Room for the norms of a run, on the host.
 inline double* norms_of(py::handle norms, const PYSOLVE_BACKEND::run_state& s) {
-  const vec<double> found = view<double>(norms, "norms");
+  const vec<double> found = host_view<double>(norms, "norms");
   if (s.n_steps < 0 || found.size < s.n_steps) throw py::value_error("norms must have n_steps values");
   return found.data;
 }

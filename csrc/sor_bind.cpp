@@ -4,11 +4,9 @@
 #include "bind.hpp"
 #include "sor.hpp"
 #include "sor_arguments_bind.hpp"
-#include "sor_stencil_bind.hpp"
-#if defined(PYSOLVE_BACKEND_cpu)
 #include "sor_solve_bind.hpp"
-#include "sor_split.hpp"
-#endif
+#include "sor_split_bind.hpp"
+#include "sor_stencil_bind.hpp"
 
 namespace pysolve::bind {
 namespace {
@@ -44,7 +42,6 @@ void sweep_csr(py::handle indptr, py::handle indices, py::handle data, py::handl
   });
 }
 
-#if defined(PYSOLVE_BACKEND_cpu)
 template <class T>
 using split_ptr = std::unique_ptr<backend::sor_split<T>>;
 using state = backend::run_state;
@@ -54,6 +51,9 @@ struct split_handle {
   std::variant<split_ptr<float>, split_ptr<double>, split_ptr<std::complex<float>>,
                split_ptr<std::complex<double>>>
       split;
+#if defined(PYSOLVE_BACKEND_cuda)
+  int device = cuda::call::device();  // of its arrays
+#endif
 };
 
 template <class F>
@@ -64,6 +64,10 @@ auto with_split(const split_handle& handle, F&& f) {
 // The same, to run it: a split with a fault has no rows to run over.
 template <class F>
 auto with_sound_split(const split_handle& handle, F&& f) {
+#if defined(PYSOLVE_BACKEND_cuda)
+  const std::string fault = cuda::call::add_device("split", handle.device);
+  if (!fault.empty()) throw py::type_error(fault);
+#endif
   return with_split(handle, [&]<class T>(const backend::sor_split<T>& A) {
     if (A.fault.kind != backend::sor_fault::none)
       throw py::value_error("split has a fault: see its attribute");
@@ -154,9 +158,10 @@ void bind_split(kernel_module& m) {
   constexpr const char* faults[] = {"none", "indptr", "index", "value", "duplicate", "diagonal"};
   py::class_<split_handle>(m, "SorSplit", "A matrix split into L + D + U for sweeps in an order",
                            py::module_local())
-      .def(py::init(&make_split), py::arg("indptr"), py::arg("indices"), py::arg("data"), py::arg("order"))
+      .def(py::init(&make_split), py::arg("indptr"), py::arg("indices"), py::arg("data"), py::arg("order"),
+           kernel_guard())
       .def("update", &update_split, "Take new values; False where the pattern is another", py::arg("indptr"),
-           py::arg("indices"), py::arg("data"))
+           py::arg("indices"), py::arg("data"), kernel_guard())
       .def_property_readonly("fault", property([faults](const auto& A) { return faults[int(A.fault.kind)]; }))
       .def_property_readonly("row", property([](const auto& A) { return A.fault.row; }))
       .def_property_readonly("column", property([](const auto& A) { return A.fault.column; }))
@@ -183,16 +188,13 @@ void bind_split(kernel_module& m) {
         py::arg("order"), py::arg("b"), py::arg("x"), py::arg("work"), py::arg("omega"),
         py::arg("sweep").none(true), py::arg("rtol"), py::arg("atol"), py::arg("maxiter"));
 }
-#endif
 
 }  // namespace
 
 void bind_sor(kernel_module& m) {
   m.def("sor_sweep_csr", &sweep_csr, "Relax rows that do not depend on each other", py::arg("indptr"),
         py::arg("indices"), py::arg("data"), py::arg("rows"), py::arg("b"), py::arg("x"), py::arg("omega"));
-#if defined(PYSOLVE_BACKEND_cpu)
   bind_split(m);
-#endif
   bind_sor_stencil(m);
 }
 

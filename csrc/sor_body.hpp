@@ -8,10 +8,11 @@
 //                            with a shift array; 24 flops for each cell of the colour, 29 (arrays, 3-D), 21 (2-D)
 //
 // Memory moves in sectors of 32 bytes: what lies beside a row of the set comes along, and of a stencil all of the other
-// colour does, so that a sweep is two such passes over the box.
+// colour does, so that a sweep is two such passes over the box. Both colours in one pass: sor_red_black_body.hpp.
 #pragma once
 #include "csr_body.hpp"
 #include "sor.hpp"
+#include "sor_course.hpp"
 #include "sor_stencil.hpp"
 #include "stencil_body.hpp"
 
@@ -149,9 +150,11 @@ struct sor_sweep_stencil_body {
   T* x;
   T omega;
   int colour;
+  const sor_course* course = nullptr;
   PYSOLVE_BODY index_t n_blocks() const { return colour_cells(A.n, colour).n_blocks(); }
   template <class Place>
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
+    if (ended(course)) return;
     const colour_cells cells(A.n, colour);
     over_pieces(cells.cut, at, [&](index_t place) {
       const index_t row = cells.row_at(place), i = row / A.n[1], j = row - i * A.n[1];
@@ -169,8 +172,10 @@ struct sor_sweep_stencil_body {
 };
 
 template <class Queue, class T>
-void run_sor_sweep_stencil(Queue& queue, const grid<T>& A, const T* b, T* x, T omega, int colour) {
-  with_weights(A, [&]<class W>() { queue.run(sor_sweep_stencil_body<W, T>{A, b, x, omega, colour}); });
+void run_sor_sweep_stencil(Queue& queue, const grid<T>& A, const T* b, T* x, T omega, int colour,
+                           const sor_course* course = nullptr) {
+  with_weights(A,
+               [&]<class W>() { queue.run(sor_sweep_stencil_body<W, T>{A, b, x, omega, colour, course}); });
 }
 
 }  // namespace pysolve::PYSOLVE_BACKEND

@@ -85,13 +85,13 @@ void sor_split<T>::refill(const T* data) {
 
 template <class T>
 void sor_split<T>::measure_symmetry(const T* data) {
-  const blocks cut(index_t(pairs_.size()), 4096);
+  const blocks cut(index_t(mirrors_.pairs.size()), 4096);
   double part[blocks::max_blocks];
   parallel_ranges(cut.count, n_threads(cut.n * index_t(8 + 2 * sizeof(T))), [&](index_t first, index_t last) {
     for (index_t b = first; b < last; ++b) {
       part[b] = 0;
       for (index_t k = cut.begin(b); k < cut.end(b); ++k) {
-        const auto [below, above] = pairs_[k];
+        const auto [below, above] = mirrors_.pairs[k];
         const T difference = data[below] - conjugate(data[above]);
         if (difference != T()) part[b] = std::max(part[b], double(std::abs(difference)));
       }
@@ -99,7 +99,7 @@ void sor_split<T>::measure_symmetry(const T* data) {
   });
   asymmetry = 0;
   for (index_t b = 0; b < cut.count; ++b) asymmetry = std::max(asymmetry, part[b]);
-  for (const std::uint32_t k : alone_) asymmetry = std::max(asymmetry, double(std::abs(data[k])));
+  for (const std::uint32_t k : mirrors_.alone) asymmetry = std::max(asymmetry, double(std::abs(data[k])));
   symmetric = asymmetry == 0;
 }
 
@@ -117,7 +117,7 @@ template <class T>
 index_t sor_split<T>::bytes() const {
   return lower.bytes() + upper.bytes() + diagonal.bytes() + row.bytes() + chunk.bytes() + block.bytes() +
          block_of.bytes() + indptr_.bytes() + indices_.bytes() + diagonal_source_.bytes() + kept_.bytes() +
-         index_t(pairs_.size()) * 8 + index_t(alone_.size()) * 4;
+         mirrors_.bytes();
 }
 
 #define PYSOLVE_INSTANTIATE(T)                  \

@@ -1,6 +1,4 @@
 // Orders of the rows: levels within blocks for the natural order, colours for the other.
-#include <bit>
-
 #include "instantiate.hpp"
 #include "sor_split.hpp"
 
@@ -11,33 +9,6 @@ namespace {
 // to make what it reads of the block before it few, yet a small part of the levels that threads can follow each other
 // through: the second can start when the first is as many levels ahead as the block has lines.
 constexpr index_t level_width = 10, least_block = 2048;
-
-constexpr int n_mask_colors = 64;
-
-// The smallest colour that no neighbour earlier in the natural order has; colours beyond the mask serve one row each.
-template <class I>
-buffer<std::int32_t> greedy_colors(index_t n, const I* indptr, const I* indices, index_t& n_colors,
-                                   index_t& bandwidth) {
-  buffer<std::int32_t> color(n);
-  buffer<std::uint64_t> taken(n);
-  std::fill(taken.get(), taken.get() + n, 0);
-  std::int32_t largest = -1, next_single = n_mask_colors;
-  for (index_t i = 0; i < n; ++i) {
-    std::uint64_t mask = taken[i];
-    index_t k = indptr[i];
-    const index_t end = indptr[i + 1];
-    if (k < end) bandwidth = std::max({bandwidth, i - index_t(indices[k]), index_t(indices[end - 1]) - i});
-    for (; k < end && indices[k] < i; ++k)
-      if (color[indices[k]] < n_mask_colors) mask |= std::uint64_t(1) << color[indices[k]];
-    const int free = std::countr_one(mask);
-    color[i] = free < n_mask_colors ? free : next_single++;
-    largest = std::max(largest, color[i]);
-    if (free < n_mask_colors)
-      for (; k < end; ++k) taken[indices[k]] |= std::uint64_t(1) << free;
-  }
-  n_colors = largest + 1;
-  return color;
-}
 
 }  // namespace
 
@@ -76,7 +47,7 @@ template <class I>
 row_levels color_levels(index_t n, const I* indptr, const I* indices) {
   row_levels found;
   index_t bandwidth = 0;
-  found.level = greedy_colors(n, indptr, indices, found.n_colors, bandwidth);
+  found.level = greedy_colors(pattern<I>{n, indptr, indices}, found.n_colors, bandwidth);
   const index_t rows = std::max(least_block, bandwidth);
   index_t n_blocks = (n + rows - 1) / rows;
   if (n_blocks <= 2 * found.n_colors)

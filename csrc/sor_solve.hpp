@@ -7,7 +7,7 @@
 
 #include "sor.hpp"
 
-namespace pysolve::cpu {
+namespace pysolve::PYSOLVE_BACKEND {
 
 // In the memory that a solve is given: the residual twice, five of a run.
 constexpr index_t solve_vectors = 7;
@@ -43,4 +43,4 @@ template <class T>
 solve_report sor_solve_stencil(const grid<T>& A, const T* b, T* x, T* work, const solve_method& method,
                                const solve_control& control);
 
-}  // namespace pysolve::cpu
+}  // namespace pysolve::PYSOLVE_BACKEND

@@ -14,51 +14,6 @@ namespace {
 
 constexpr index_t chunk_rows = 512;  // between two looks at what the other threads have done
 
-// The first fault of the pattern; whether every row is sorted by column, each column once.
-template <class I, class T>
-split_fault check_pattern(const csr<I, T>& A, index_t nnz, bool& sorted) {
-  const index_t n = A.n_rows;
-  if (A.indptr[0] != 0) return {sor_fault::indptr, 0};
-  for (index_t i = 0; i < n; ++i)
-    if (A.indptr[i + 1] < A.indptr[i]) return {sor_fault::indptr, i + 1};
-  if (index_t(A.indptr[n]) > nnz) return {sor_fault::indptr, n};
-  sorted = true;
-  for (index_t i = 0; i < n; ++i) {
-    bool has_diagonal = false;
-    index_t before = -1;
-    for (index_t k = A.indptr[i], end = A.indptr[i + 1]; k < end; ++k) {
-      const index_t j = A.indices[k];
-      if (std::uint64_t(j) >= std::uint64_t(n)) return {sor_fault::index, i, j};
-      has_diagonal |= j == i;
-      sorted &= j > before;
-      before = j;
-    }
-    if (!has_diagonal) return {sor_fault::diagonal, i};
-  }
-  return {};
-}
-
-// The entries of every row in the order of their columns: columns, and where each one was.
-template <class I, class T>
-split_fault sort_rows(const csr<I, T>& A, buffer<I>& indices, buffer<index_t>& source) {
-  const index_t nnz = A.indptr[A.n_rows];
-  indices = buffer<I>(nnz);
-  source = buffer<index_t>(nnz);
-  for (index_t i = 0; i < A.n_rows; ++i) {
-    index_t* begin = source.get() + A.indptr[i];
-    index_t* end = source.get() + A.indptr[i + 1];
-    for (index_t* k = begin; k < end; ++k) *k = k - source.get();
-    std::sort(begin, end, [&](index_t k, index_t l) { return A.indices[k] < A.indices[l]; });
-    for (index_t* k = begin; k < end; ++k) {
-      const I j = A.indices[*k];
-      if (k > begin && A.indices[k[-1]] == j)
-        return {sor_fault::duplicate, i, index_t(j), std::complex<double>(A.data[*k])};
-      indices[k - source.get()] = j;
-    }
-  }
-  return {};
-}
-
 // Numbers of the schedule, level by level; block_begin are the first rows of the blocks that have any.
 buffer<std::int32_t> sort_by_level(const row_levels& levels, index_t n, buffer<std::int32_t>& row,
                                    std::vector<index_t>& block_begin) {
@@ -94,15 +49,16 @@ sor_split<T>::sor_split(const csr<I, T>& A, index_t nnz, sor_order order) : n(A.
   if (n >= (index_t(1) << 31) || nnz >= (index_t(1) << 32))
     throw std::length_error("a split matrix has less than 2**31 rows and 2**32 entries");
   bool sorted = true;
-  fault = check_pattern(A, nnz, sorted);
+  const pattern<I> given{n, A.indptr, A.indices};
+  fault = check_pattern(given, nnz, sorted);
   if (fault.kind != sor_fault::none) return;
   buffer<I> sorted_indices;
   buffer<index_t> source;
-  if (!sorted) fault = sort_rows(A, sorted_indices, source);
+  if (!sorted) fault = sort_rows(given, sorted_indices, source, [&](index_t k) { return A.data[k]; });
   if (fault.kind != sor_fault::none) return;
   const csr<I, T> B{n, n, A.indptr, sorted ? A.indices : sorted_indices.get(), A.data};
   n_entries = A.indptr[n];
-  pair_up(B, source.get());
+  mirrors_ = find_mirrors(pattern<I>{n, B.indptr, B.indices}, source.get());
   const row_levels levels = order == sor_order::natural ? natural_levels(n, B.indptr, B.indices)
                                                         : color_levels(n, B.indptr, B.indices);
   n_levels = levels.n_levels;
@@ -146,36 +102,11 @@ void sor_split<T>::cut(const std::vector<index_t>& block_begin) {
   chunk[n_chunks] = std::int32_t(n);
 }
 
-// The mirror of every entry below the diagonal: the rows above are read once, each from its diagonal on.
-template <class T>
-template <class I>
-void sor_split<T>::pair_up(const csr<I, T>& A, const index_t* source) {
-  const auto from = [&](index_t k) { return std::uint32_t(source ? source[k] : k); };
-  buffer<std::uint32_t> next(n);
-  pairs_.reserve(std::size_t((n_entries - n) / 2));
-  for (index_t i = 0; i < n; ++i) {
-    index_t k = A.indptr[i];
-    for (; A.indices[k] < i; ++k) {
-      const index_t j = A.indices[k], end = A.indptr[j + 1];
-      index_t m = next[j];
-      for (; m < end && A.indices[m] < i; ++m) alone_.push_back(from(m));
-      if (m < end && A.indices[m] == i)
-        pairs_.emplace_back(from(k), from(m++));
-      else
-        alone_.push_back(from(k));
-      next[j] = std::uint32_t(m);
-    }
-    next[i] = std::uint32_t(k + 1);
-  }
-  for (index_t j = 0; j < n; ++j)
-    for (index_t m = next[j]; m < index_t(A.indptr[j + 1]); ++m) alone_.push_back(from(m));
-}
-
 template <class T>
 template <class I>
 void sor_split<T>::fill(const csr<I, T>& A, const index_t* source, const buffer<std::int32_t>& position) {
-  index_t n_lower = index_t(pairs_.size());
-  if (!alone_.empty()) {
+  index_t n_lower = index_t(mirrors_.pairs.size());
+  if (!mirrors_.alone.empty()) {
     n_lower = 0;
     for (index_t i = 0; i < n; ++i)
       for (index_t k = A.indptr[i]; k < index_t(A.indptr[i + 1]); ++k)

@@ -9,26 +9,11 @@
 #pragma once
 #include <algorithm>
 #include <atomic>
-#include <complex>
-#include <memory>
-#include <utility>
 #include <vector>
 
-#include "sor.hpp"
+#include "sor_pattern.hpp"
 
 namespace pysolve::cpu {
-
-// Values that are written before they are read: not set to zero first, unlike std::vector's.
-template <class T>
-struct buffer {
-  std::unique_ptr<T[]> data;
-  index_t size = 0;
-  buffer() = default;
-  explicit buffer(index_t n) : data(new T[std::size_t(n)]), size(n) {}
-  T* get() const { return data.get(); }
-  T& operator[](index_t i) const { return data[i]; }
-  index_t bytes() const { return size * index_t(sizeof(T)); }
-};
 
 // Entries of L or of U, row after row of the schedule; columns are numbers of the schedule too.
 template <class T>
@@ -52,12 +37,6 @@ struct triangle {
     return length.bytes() + start.bytes() + column.bytes() + value.bytes() + source.bytes() +
            index_t(waits.size() * sizeof(std::int32_t) + wait_start.size() * sizeof(index_t));
   }
-};
-
-struct split_fault {
-  sor_fault kind = sor_fault::none;
-  index_t row = -1, column = -1;  // column -1: no such entry
-  std::complex<double> value = 0;
 };
 
 template <class T>
@@ -119,8 +98,6 @@ class sor_split {
  private:
   void cut(const std::vector<index_t>& block_begin);
   template <class I>
-  void pair_up(const csr<I, T>& A, const index_t* source);
-  template <class I>
   void fill(const csr<I, T>& A, const index_t* source, const buffer<std::int32_t>& position);
   void refill(const T* data);
   split_fault fault_of_row(index_t p, index_t below, index_t above, const T* data) const;
@@ -130,9 +107,7 @@ class sor_split {
   buffer<char> indptr_, indices_;  // the pattern as it was given
   index_t index_width_ = 0;
   buffer<std::uint32_t> diagonal_source_;  // by number of the schedule
-  std::vector<std::pair<std::uint32_t, std::uint32_t>>
-      pairs_;                         // entries below the diagonal, and their mirrors
-  std::vector<std::uint32_t> alone_;  // entries without a mirror
+  mirrors mirrors_;
   mutable buffer<T> kept_;
   mutable std::atomic_flag busy_;
 };

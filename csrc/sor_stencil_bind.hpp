@@ -36,7 +36,6 @@ inline void sweep(const stencil_handle& handle, py::handle b, py::handle x, doub
   });
 }
 
-#if defined(PYSOLVE_BACKEND_cpu)
 using state = backend::run_state;
 
 inline void run(const stencil_handle& handle, py::handle b, py::handle x, double omega, int sweep_kind,
@@ -83,16 +82,14 @@ inline void cg_run(const stencil_handle& handle, double omega, py::handle x, py:
     s = own;
   });
 }
-#endif
 
 }  // namespace pysolve::bind::sor_stencil
 
 namespace pysolve::bind {
 
-inline void bind_sor_stencil(py::module_& m) {
+inline void bind_sor_stencil(kernel_module& m) {
   m.def("sor_sweep_stencil", &sor_stencil::sweep, "relaxes the cells of one colour", py::arg("grid"),
         py::arg("b"), py::arg("x"), py::arg("omega"), py::arg("colour"));
-#if defined(PYSOLVE_BACKEND_cpu)
   m.def("sor_run_stencil", &sor_stencil::run, "sweeps of sor with a stencil operator", py::arg("grid"),
         py::arg("b"), py::arg("x"), py::arg("omega"), py::arg("sweep"), py::arg("order"), py::arg("norms"),
         py::arg("state"));
@@ -101,7 +98,6 @@ inline void bind_sor_stencil(py::module_& m) {
   m.def("ssor_cg_run_stencil", &sor_stencil::cg_run, "SSOR-preconditioned CG steps with a stencil operator",
         py::arg("grid"), py::arg("omega"), py::arg("x"), py::arg("r"), py::arg("work"), py::arg("norms"),
         py::arg("state"));
-#endif
 }
 
 }  // namespace pysolve::bind

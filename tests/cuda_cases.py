@@ -16,13 +16,9 @@ from stencil_cases import reference_grid
 
 ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ["", "indptr", "index", "value"]
-# What _core has and _cuda has not: whole solves, steps that store nothing, and walks from cell to cell. Of sor: what
-# takes rows in the natural order, each after those it waits for, and the splits that are made for the threads of a CPU.
-# And the kernels of the stems that have no CUDA yet (cpu_stems in CMakeLists.txt).
+# What _core has and _cuda has not: walks from cell to cell, and the kernels of the stems that have no CUDA yet (cpu_stems
+# in CMakeLists.txt).
 ONLY_CPU = {
-    "SorSplit",
-    *(f"{run}_{kind}" for run in ("sor_run", "sor_solve", "sor_precondition") for kind in ("csr", "stencil")),
-    *(f"ssor_cg_run_{kind}" for kind in ("csr", "stencil")),
     *(
         f"matrix_completion_{verb}"
         for verb in (
@@ -39,6 +35,11 @@ OF_THE_MODULE = {
     *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil")),
     "conjugate_directions_dot",
     *(f"conjugate_directions_{way}_stencil" for way in ("toward", "along", "advance")),
+    *(
+        f"{run}_{kind}"
+        for run in ("sor_run", "sor_solve", "sor_precondition", "ssor_cg_run")
+        for kind in ("csr", "stencil")
+    ),
 }
 
 # Few small blocks walk their data in several rounds, as full-sized launches do with large data.

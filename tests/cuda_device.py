@@ -16,7 +16,7 @@ class DeviceKernels:
     def __getattr__(self, name):
         kernel = getattr(self.module, name)
         if isinstance(kernel, type):
-            return kernel
+            return lambda *arguments: kernel(*map(self.moved, arguments))
 
         def call(*arguments):
             stays = on_host(name, len(arguments))
@@ -39,7 +39,7 @@ class DeviceKernels:
 
 def on_host(name, n_arguments):
     """Places of the arguments of a kernel that are NumPy arrays on every backend: few numbers, nets, steps, norms."""
-    if name.startswith("conjugate_directions_run_"):
+    if name.startswith(("conjugate_directions_run_", "sor_run_", "ssor_cg_run_")):
         return {n_arguments - 2}
     places = {"conjugate_directions_orthogonalise": {4}, "multilevel_cells": {1, 2}}
     return (places | {"multilevel_descend": {4}, "multilevel_ascend": {6}}).get(name, set())

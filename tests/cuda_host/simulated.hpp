@@ -76,13 +76,19 @@ struct place {
   void sync() const { give_way(); }
   template <class S>
   S shuffle_down(const S& v, int offset) const {
+    constexpr int warp = pysolve::cuda::warp_threads;
+    const int lane = number % warp;
+    return shuffle(v, lane + offset < warp ? lane + offset : lane);
+  }
+  template <class S>
+  S shuffle(const S& v, int lane) const {
     static_assert(sizeof(S) <= slot_bytes);
     constexpr int warp = pysolve::cuda::warp_threads;
-    const bool within = number % warp + offset < warp;
     S from;
     std::memcpy(static_cast<void*>(state.fibers[number].slot), &v, sizeof v);
     give_way();
-    std::memcpy(static_cast<void*>(&from), state.fibers[within ? number + offset : number].slot, sizeof from);
+    std::memcpy(static_cast<void*>(&from), state.fibers[number / warp * warp + (lane & (warp - 1))].slot,
+                sizeof from);
     give_way();
     return from;
   }
@@ -193,6 +199,22 @@ class scratch {
 };
 
 template <class S>
+class kept {
+ public:
+  kept() = default;
+  kept(index_t count, const char*) : memory_(std::size_t(count) * sizeof(S)), size_(count) {
+    spoil(memory_.data(), memory_.size());
+  }
+  S* data() const { return reinterpret_cast<S*>(memory_.data()); }
+  index_t size() const { return size_; }
+  index_t bytes() const { return index_t(memory_.size()); }
+
+ private:
+  mutable std::vector<unsigned char> memory_;
+  index_t size_ = 0;
+};
+
+template <class S>
 struct sum_memory {
   scratch<S> part;
   scratch<unsigned> arrived;
@@ -235,6 +257,14 @@ class queue {
   S fetch(const S* from) {
     return *from;
   }
+  template <class S>
+  void download(S* to, const S* from, index_t count) {
+    if (count > 0) std::memcpy(static_cast<void*>(to), from, std::size_t(count) * sizeof(S));
+  }
+  template <class S>
+  void upload(S* to, const S* from, index_t count) {
+    download(to, from, count);
+  }
 
  private:
   template <class Body, class S>
@@ -268,6 +298,7 @@ class lookout {
 
 // The names by which the .cu files launch.
 namespace pysolve::cuda {
+using simulated::kept;
 using simulated::lookout;
 using simulated::queue;
 using simulated::scratch;
