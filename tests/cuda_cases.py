@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cuda_completion_kernels import CompletionKernels
 from kron_cuda_cases import KronCalls
 from reference.csr import wide
 from reference.stencil import NEUMANN, PERIODIC
@@ -19,19 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ["", "indptr", "index", "value"]
 # What _core has and _cuda has not: whole solves, steps that store nothing, and walks from cell to cell. Of sor: what
 # takes rows in the natural order, each after those it waits for, and the splits that are made for the threads of a CPU.
-# And the kernels of the stems that have no CUDA yet (cpu_stems in CMakeLists.txt).
 ONLY_CPU = {
     *("stencil_components", "stencil_project_out"),
     "SorSplit",
     *(f"{run}_{kind}" for run in ("sor_run", "sor_solve", "sor_precondition") for kind in ("csr", "stencil")),
     *(f"ssor_cg_run_{kind}" for kind in ("csr", "stencil")),
-    *(
-        f"matrix_completion_{verb}"
-        for verb in (
-            *("half_step", "sketched_step", "nonneg_step", "gradient", "normal", "blocks", "apply_blocks"),
-            *("sort", "residual", "deviations", "gram", "transform"),
-        )
-    ),
 }
 
 
@@ -123,7 +116,7 @@ def build_simulation(folder):
     return simulation
 
 
-class SimulatedKernels(KronCalls):
+class SimulatedKernels(KronCalls, CompletionKernels):
     """The same kernels, thread by thread on the host, in launches of at most so many blocks."""
 
     def __init__(self, library, threads=256, most_blocks=2048):

@@ -8,16 +8,16 @@
 #define PYSOLVE_RUNS_WANTED 32
 #define PYSOLVE_BOTTOM_CELLS 400
 // After simulated.hpp, whose queue they launch with.
+#include "conjugate_directions.cu"
 #include "cuda_call.cu"
 #include "device.cpp"
-
-#include "conjugate_directions.cu"
 #undef PYSOLVE_INSTANTIATE
 #include "csr.cu"
 #include "direction_net.cu"
 #undef PYSOLVE_INSTANTIATE
 #include "kron.cu"
 #undef PYSOLVE_INSTANTIATE
+#include "matrix_completion.cu"
 #include "multilevel.cu"
 #undef PYSOLVE_INSTANTIATE
 #include "sell.cu"
@@ -239,30 +239,12 @@ void add_direction_net() {
   };
 }
 
-// d, columns, then m, n and both strides of every factor; in the order of the arguments, all factors first.
-template <class T>
-std::vector<cuda::kron_factor<T>> cuda_factors(const index_t* n, void* const* a) {
-  std::vector<cuda::kron_factor<T>> factors;
-  for (index_t j = 0; j < n[0]; ++j)
-    factors.push_back({at<T>(a[j]), n[4 * j + 2], n[4 * j + 3], n[4 * j + 4], n[4 * j + 5]});
-  return factors;
-}
+}  // namespace
 
-template <class T>
-void add_kron(const std::string& types) {
-  table["kron_mode_product_" + types] = [](const index_t* n, void* const* a, double*) {
-    cuda::kron_mode_product(cuda_factors<T>(n, a)[0], n[6], n[1], at<T>(a[1]), at<T>(a[2]));
-  };
-  table["kron_work_size_" + types] = [](const index_t* n, void* const* a, double* out) {
-    out[0] = double(cuda::kron_work_size(cuda_factors<T>(n, a), n[1], 1));
-  };
-  table["kron_matvec_" + types] = [](const index_t* n, void* const* a, double* out) {
-    void* const* const rest = a + n[0];
-    const index_t n_work = cuda::kron_work_size(cuda_factors<T>(n, a), n[1], 1);
-    cuda::kron_matvec(cuda_factors<T>(n, a), n[1], at<T>(rest[0]), at<T>(rest[1]), at<T>(rest[2]), n_work);
-    out[0] = double(cuda::kron_passes(cuda_factors<T>(n, a), cuda::kron_sizes(cuda_factors<T>(n, a), n[1])).size());
-  };
-}
+#include "completion_kernels.hpp"
+#include "kron_kernels.hpp"
+
+namespace {
 
 template <class T>
 std::string type_name() {
@@ -274,16 +256,18 @@ std::string type_name() {
 #define ADD_VALUE(T)           \
   add_sell<T>(type_name<T>()); \
   add_conjugate_directions<T>(type_name<T>());
-#define ADD_REAL(T)                  \
-  add_stencil<T>(type_name<T>());    \
-  add_kron<T>(type_name<T>());       \
-  add_multilevel<T>(type_name<T>()); \
-  add_multilevel_cycle<T>(type_name<T>());
+#define ADD_REAL(T)                        \
+  add_stencil<T>(type_name<T>());          \
+  add_kron<T>(type_name<T>());             \
+  add_multilevel<T>(type_name<T>());       \
+  add_multilevel_cycle<T>(type_name<T>()); \
+  add_completion<T>(type_name<T>());
 const bool filled = [] {
   PYSOLVE_FOR_INDEX_VALUE(ADD_CSR)
   PYSOLVE_FOR_VALUE(ADD_VALUE)
   PYSOLVE_FOR_REAL(ADD_REAL)
   add_multilevel_of_one_type();
+  add_completion_sort();
   add_direction_net();
   return true;
 }();
