@@ -5,6 +5,7 @@
 // limit. 1e8 entries at k = 64 in double with two steps: 103 GB, 25 ms at 4 TB/s.
 #include "cuda.cuh"
 #include "matrix_completion_launch.hpp"
+#include "matrix_completion_medians_body.hpp"
 #include "matrix_completion_sketch_body.hpp"
 
 namespace pysolve::cuda {
@@ -51,8 +52,7 @@ completion_sums matrix_completion_half_step(const observed<T>& A, const T* V, T*
   return with_team(how.ld, [&]<class Team>() {
     const index_t wanted = memory_of_warps<Team>(A.n_rows, how.ld);
     const scratch<double> memory(wanted + 1, name);
-    const half_step_body<T, Team> rows{A,   V,      narrow_V,         U,
-                                       how, shrunk, whole_rows(A, how.ld), memory.data()};
+    const half_step_body<T, Team> rows{A, V, narrow_V, U, how, shrunk, whole_rows(A, how.ld), memory.data()};
     if constexpr (is_narrow<Team>) {
       const cuts<scratch, T> cut(q, A, name);
       if (cut.rows > 0) return half_long_rows<Team, scratch>(q, rows, cut, name);
@@ -82,8 +82,8 @@ completion_sums matrix_completion_sketched_step(const observed<T>& A, const T* V
     const index_t each = body::doubles(k, ld, how), blocks = blocks_within(n_chosen, each);
     const scratch<double> work(blocks * each, name);
     const scratch<double> memory(blocks * (block_threads / warp_threads) * Team::memory(ld) + 1, name);
-    return sums_of(q.sum(body{A, V, U, k, ld, reg, n_cg, chosen, n_chosen, how, shrunk, blocks, work.data(),
-                              memory.data()}));
+    return sums_of(q.sum(
+        body{A, V, U, k, ld, reg, n_cg, chosen, n_chosen, how, shrunk, blocks, work.data(), memory.data()}));
   });
 }
 
@@ -106,7 +106,8 @@ completion_sums matrix_completion_nonneg_step(const observed<T>& A, const T* V, 
     for (index_t first = 0; first < A.n_rows; first += slab) {
       const index_t count = std::min(slab, A.n_rows - first);
       q.run(accumulate_body<T>{A, V, k, ld, first, count, 0, H.data()});
-      q.run(descend_body<T, Team>{A, H.data(), g.data(), U, k, ld, first, count, reg, n_sweeps, memory.data()});
+      q.run(
+          descend_body<T, Team>{A, H.data(), g.data(), U, k, ld, first, count, reg, n_sweeps, memory.data()});
     }
   });
   return sums;
@@ -204,25 +205,25 @@ index_t matrix_completion_transform(T* V, index_t n, index_t k, const double* R,
   return clipped;
 }
 
-#define PYSOLVE_INSTANTIATE(T)                                                                              \
-  template completion_sums matrix_completion_half_step(const observed<T>&, const T*, T*, index_t,           \
-                                                       const double*, int, float*, double, bool);           \
-  template completion_sums matrix_completion_sketched_step(                                                 \
-      const observed<T>&, const T*, T*, index_t, const double*, int, const index_t*, index_t,               \
-      completion_sketch, index_t, std::uint64_t, float*);                                                   \
-  template completion_sums matrix_completion_nonneg_step(const observed<T>&, const T*, T*, index_t,         \
-                                                         const double*, int);                               \
-  template completion_sums matrix_completion_gradient(const observed<T>&, const T*, const T*, T*, index_t); \
-  template completion_sums matrix_completion_normal(const observed<T>&, const T*, const T*, const T*,       \
-                                                    const T*, T*, index_t, double);                         \
-  template completion_sums matrix_completion_blocks(const observed<T>&, const T*, index_t, double, T*);     \
-  template void matrix_completion_apply_blocks(const T*, T*, index_t, index_t, double);                     \
-  template completion_sums matrix_completion_residual(const std::int32_t*, const std::int32_t*, const T*,   \
-                                                      const T*, index_t, const T*, index_t, const T*,       \
-                                                      index_t, index_t, T*);                                \
-  template completion_sums matrix_completion_deviations(const observed<T>&, const T*, const T*, index_t,    \
-                                                        T*, T*);                                            \
-  template void matrix_completion_gram(const T*, index_t, index_t, double*);                                \
+#define PYSOLVE_INSTANTIATE(T)                                                                               \
+  template completion_sums matrix_completion_half_step(const observed<T>&, const T*, T*, index_t,            \
+                                                       const double*, int, float*, double, bool);            \
+  template completion_sums matrix_completion_sketched_step(                                                  \
+      const observed<T>&, const T*, T*, index_t, const double*, int, const index_t*, index_t,                \
+      completion_sketch, index_t, std::uint64_t, float*);                                                    \
+  template completion_sums matrix_completion_nonneg_step(const observed<T>&, const T*, T*, index_t,          \
+                                                         const double*, int);                                \
+  template completion_sums matrix_completion_gradient(const observed<T>&, const T*, const T*, T*, index_t);  \
+  template completion_sums matrix_completion_normal(const observed<T>&, const T*, const T*, const T*,        \
+                                                    const T*, T*, index_t, double);                          \
+  template completion_sums matrix_completion_blocks(const observed<T>&, const T*, index_t, double, T*);      \
+  template void matrix_completion_apply_blocks(const T*, T*, index_t, index_t, double);                      \
+  template completion_sums matrix_completion_residual(const std::int32_t*, const std::int32_t*, const T*,    \
+                                                      const T*, index_t, const T*, index_t, const T*,        \
+                                                      index_t, index_t, T*);                                 \
+  template completion_sums matrix_completion_deviations(const observed<T>&, const T*, const T*, index_t, T*, \
+                                                        T*);                                                 \
+  template void matrix_completion_gram(const T*, index_t, index_t, double*);                                 \
   template index_t matrix_completion_transform(T*, index_t, index_t, const double*, double);
 PYSOLVE_INSTANTIATE(float)
 PYSOLVE_INSTANTIATE(double)

@@ -100,8 +100,8 @@ completion_sums half_long_rows(Queue& q, const half_step_body<T, Team>& body, co
     q.run(long_step_body<T, float, Team>{body.U, body.how, step, rows, cut.rows, state, products.data(),
                                          sums.data(), squares.data()});
   }
-  return sums_of(q.sum(body, long_finish_body<T, Team>{body.U, body.how, rows, cut.rows, state,
-                                                       squares.data(), body.shrunk}));
+  return sums_of(q.sum(
+      body, long_finish_body<T, Team>{body.U, body.how, rows, cut.rows, state, squares.data(), body.shrunk}));
 }
 
 // A task over all rows, and its sum.

@@ -91,8 +91,8 @@ struct sketched_step_body {
   };
   template <class Place>
   PYSOLVE_AT_PLACE places places_of(const Place& at) const {
-    double* next = work + at.block() * ((how.n_sketch + how.mixed + k + 8 + max_warps) * ld + block_threads +
-                                        max_warps);
+    double* next =
+        work + at.block() * ((how.n_sketch + how.mixed + k + 8 + max_warps) * ld + block_threads + max_warps);
     const auto take = [&](index_t rows) {
       double* const here = next;
       next += rows * ld;

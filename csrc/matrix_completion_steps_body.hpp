@@ -185,8 +185,8 @@ struct half_step_body {
     {
       auto u = team.template make<T>(4), gradient = team.template make<T>(5);
       load_vector(team, U + i * how.ld, u);
-      const bool good = team.template pass<false>(at, V, u, V, u, A.indices, begin, end, A.n_cols, weigh,
-                                                  true, gradient);
+      const bool good =
+          team.template pass<false>(at, V, u, V, u, A.indices, begin, end, A.n_cols, weigh, true, gradient);
       if (!good) return false;
       steps.start(at, gradient, u);
     }
@@ -195,8 +195,8 @@ struct half_step_body {
       const bool last = step == how.n_cg;
       product_weigh<T> q{A.weights};
       if (!steps.at.is_foreseen(how, last))
-        team.template pass<false>(at, narrow_V, steps.p, narrow_V, steps.p, A.indices, begin, end, A.n_cols, q,
-                                  !last, steps.s);
+        team.template pass<false>(at, narrow_V, steps.p, narrow_V, steps.p, A.indices, begin, end, A.n_cols,
+                                  q, !last, steps.s);
       steps.advance(at, team.over_entries(at, q.curvature), last);
     }
     const float factor = steps.finish(at, U + i * how.ld);

@@ -26,8 +26,6 @@ ONLY_CPU = {
     *(f"{run}_{kind}" for run in ("sor_run", "sor_solve", "sor_precondition") for kind in ("csr", "stencil")),
     *(f"ssor_cg_run_{kind}" for kind in ("csr", "stencil")),
 }
-
-
 # Simulated with the whole module (`make simulated`), not by SimulatedKernels.
 OF_THE_MODULE = {
     *(f"conjugate_directions_run_{kind}" for kind in ("csr", "sell", "stencil")),

@@ -12,7 +12,9 @@ def stride(k):
 def checked(out, what):
     """What a kernel returns, with the message of the binding where something did not fit."""
     if out[1] >= 0:
-        raise ValueError(f"{what} {int(out[1])} does not fit: it names an entry or an index that is not there")
+        raise ValueError(
+            f"{what} {int(out[1])} does not fit: it names an entry or an index that is not there"
+        )
     return float(out[0])
 
 
@@ -77,6 +79,25 @@ class CompletionKernels:
 
     def matrix_completion_transform(self, V, k, R, limit):
         arrays = V, R, np.array([limit])
-        return int(
-            self._run("matrix_completion_transform", [V.dtype], (V.size // stride(k), k), arrays)[0]
-        )
+        return int(self._run("matrix_completion_transform", [V.dtype], (V.size // stride(k), k), arrays)[0])
+
+
+def completion_arguments(claim):
+    """What the kernels take, with arrays that are on no device, of one row, column and entry: name -> arguments."""
+    long, index, x, row = claim("<i8", 1), claim("<i4", 1), claim("<f8", 1), claim("<f8", 8)
+    observed = long, long, index, x, None
+    calls = {
+        "sort": (index, index, x, None, claim("<i8", 2), index, x, None),
+        "half_step": (observed, row, row, 1, None, 2, None),
+        "sketched_step": (observed, row, row, 1, None, 2, long, "count", 4, 1, None),
+        "nonneg_step": (observed, row, row, 1, None, 2),
+        "gradient": (observed, row, row, row, 1),
+        "normal": (observed, row, row, row, row, row, 1, 0.5),
+        "blocks": (observed, row, 1, 0.5, row),
+        "apply_blocks": (row, row, 1, 0.5),
+        "residual": (index, index, x, None, row, row, 1, None),
+        "deviations": (observed, row, row, 1, x, x),
+        "gram": (row, 1, x),
+        "transform": (row, 1, x, 1.0),
+    }
+    return {f"matrix_completion_{verb}": call for verb, call in calls.items()}

@@ -15,6 +15,7 @@ import reference.conjugate_directions
 import reference.stencil
 from csr_cases import VALUES, random_values
 from cuda_cases import ONLY_CPU, PLACES, Claim, kernels_at, size, stencil_handle
+from cuda_completion_kernels import completion_arguments
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.csr import wide
@@ -180,10 +181,15 @@ def arguments(module):
         "multilevel_ascend": (single, f, pair, 1.0, f, f, np.ones(2, np.float32), f, f, 1.0, x),
         "multilevel_restrict": (*place, f, f, pair),
         "multilevel_prolong": (*place, f, pair, 1.0, True, f),
-        "kron_mode_product": (Claim("<f8", 2, 2), Claim("<f8", 2, 2, 2), Claim("<f8", 2, 2, 2, data=(1024, False))),
+        "kron_mode_product": (
+            Claim("<f8", 2, 2),
+            Claim("<f8", 2, 2, 2),
+            Claim("<f8", 2, 2, 2, data=(1024, False)),
+        ),
         "kron_matvec": ([Claim("<f8", 8, 8)], x, Claim("<f8", 8, data=(1024, False)), Claim("<f8", 0)),
         "direction_net_pack": (floats[6 * 6912], floats[12 * 6912]),
         "direction_net_apply": (direction_net, (2, 2, 2), cells, cells, work),
+        **completion_arguments(Claim),
     }
 
 

@@ -142,13 +142,13 @@ def test_what_is_not_there_is_not_touched(kernels, wrong):
     indices = indices.copy()
     indices[begin[3] + 2] = wrong
     out = padded(U)
+    args = (begin, end, indices, values, weights), padded(V), out, 5, None, 2, None
     with pytest.raises(ValueError, match=r"row 3 does not fit"):
-        args = (begin, end, indices, values, weights), padded(V), out, 5, None, 2, None
         kernels.matrix_completion_half_step(*args)
     np.testing.assert_array_equal(out[3, :5], U[3])
     for bad_begin, bad_end in ((begin - 1, end), (begin, end + 1), (end + 1, end)):
-        with pytest.raises(ValueError, match="row . does not fit"):
-            args = (bad_begin, bad_end, *observed[2:]), padded(V), out, 5, None, 2, None
+        args = (bad_begin, bad_end, *observed[2:]), padded(V), out, 5, None, 2, None
+        with pytest.raises(ValueError, match=r"row \d does not fit"):
             kernels.matrix_completion_half_step(*args)
 
 
