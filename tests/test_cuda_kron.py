@@ -16,9 +16,7 @@ def kernels(request):
     return kernels_at(request)
 
 
-@pytest.fixture(
-    scope="module", params=LAUNCHES, ids=lambda launch: f"{launch[0]} threads, {launch[1]} blocks"
-)
+@pytest.fixture(scope="module", params=LAUNCHES, ids=lambda launch: f"{launch[0]} threads, {launch[1]} blocks")
 def shaped(request, simulation):
     """Simulated launches of several shapes."""
     return SimulatedKernels(simulation, *request.param)
@@ -71,9 +69,7 @@ def check(kernels, shapes, columns, dtype, layout="rows", seed=0):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("right", [1, 2, 3, 4, 7, 40])
-@pytest.mark.parametrize(
-    "shape", [(1, 1), (2, 3), (5, 17), (16, 16), (33, 8), (64, 64), (65, 64), (3, 65), (70, 129)]
-)
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (5, 17), (16, 16), (33, 8), (64, 64), (65, 64), (3, 65), (70, 129)])
 def test_mode_product_equals_the_reference(kernels, shape, right, dtype):
     rng = np.random.default_rng(right)
     for left, layout in [(1, "rows"), (3, "gaps")]:
@@ -100,9 +96,7 @@ def test_matvec_equals_the_reference(kernels, shapes, columns, dtype):
     expected = np.empty(y.shape)
     reference.kron_matvec([A.astype("f8") for A in factors], x.astype("f8"), expected, None)
     assert_is_product(y, factors, x)
-    np.testing.assert_allclose(
-        y, expected, rtol=0, atol=1e3 * np.finfo(dtype).eps * max(1, abs(expected).max())
-    )
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e3 * np.finfo(dtype).eps * max(1, abs(expected).max()))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -139,9 +133,7 @@ def test_values_that_are_not_finite_spread_as_in_a_matrix_product(kernels, bad, 
     assert not finite[:, 0].any()
     assert finite[:, 1:].all()
     x[n // 2, 0], factors[1][3, 4] = 1.0, bad
-    finite = np.isfinite(product(kernels, factors, x)[0]).reshape(
-        5, m // 5 // shapes[2][0], shapes[2][0], columns
-    )
+    finite = np.isfinite(product(kernels, factors, x)[0]).reshape(5, m // 5 // shapes[2][0], shapes[2][0], columns)
     assert not finite[:, 3].any()
     assert np.delete(finite, 3, axis=1).all()
 
