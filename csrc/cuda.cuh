@@ -85,10 +85,18 @@ struct device_place {
   __device__ void sync() const { __syncthreads(); }
   template <class S>
   __device__ S shuffle_down(const S& v, int offset) const {
+    return by_words(v, [&](unsigned word) { return __shfl_down_sync(0xffffffffu, word, offset); });
+  }
+  template <class S>
+  __device__ S shuffle(const S& v, int from) const {
+    return by_words(v, [&](unsigned word) { return __shfl_sync(0xffffffffu, word, from); });
+  }
+  template <class S, class F>
+  static __device__ S by_words(const S& v, F f) {
     static_assert(sizeof(S) % sizeof(unsigned) == 0);
     unsigned words[sizeof(S) / sizeof(unsigned)];
     memcpy(words, &v, sizeof v);
-    for (unsigned& word : words) word = __shfl_down_sync(0xffffffffu, word, offset);
+    for (unsigned& word : words) word = f(word);
     S from;
     memcpy(&from, words, sizeof from);
     return from;

@@ -5,7 +5,9 @@
 // It is plain C++: nvcc compiles it for the device, and the host compiler for tests/cuda_host, where the .cu files
 // find a queue that walks simulated launches. A place knows
 //   thread(), block_threads(), block(), n_blocks()
-//   shuffle_down(v, offset), shuffle(v, lane), sync()   all threads of a block must reach them together
+//   sync()                            all threads of a block must reach it
+//   shuffle_down(v, offset)           v of the lane so far behind; all threads of a warp must reach it together
+//   shuffle(v, lane)                  v of that lane of the warp; warps of a block may go their own ways between syncs
 //   load(p), atomic_min(p, v)         of an int32 that other threads change; atomic_min returns what was there
 //   shared<S, count>()                memory of the block, count values; the same each time, unless a third number differs
 //   dynamic_shared<S>()               memory of the block, as many bytes as the body's shared_bytes() says

@@ -16,9 +16,7 @@ void bind_conjugate_directions(kernel_module& m);
 void bind_multilevel(kernel_module& m);
 void bind_direction_net(kernel_module& m);
 void bind_sor(kernel_module& m);
-#if defined(PYSOLVE_BACKEND_cpu)
 void bind_matrix_completion(kernel_module& m);
-#endif
 }  // namespace pysolve::bind
 
 namespace {
@@ -58,9 +56,7 @@ PYBIND11_MODULE(PYSOLVE_MODULE, module, py::mod_gil_not_used()) {
   pysolve::bind::bind_multilevel(m);
   pysolve::bind::bind_direction_net(m);
   pysolve::bind::bind_sor(m);
-#if defined(PYSOLVE_BACKEND_cpu)
   pysolve::bind::bind_matrix_completion(m);
-#endif
   m.attr("version") = PYSOLVE_VERSION;
   m.attr("compiler") = __VERSION__;
   m.def("instruction_set", &instruction_set, "Instruction set that the kernels run with here");

@@ -7,6 +7,7 @@ from typing import Any
 
 from pysolve._matrix_completion_arguments import Request, is_auto, request_from
 from pysolve._matrix_completion_checkpoint import Checkpoint
+from pysolve._matrix_completion_device import on_gpu, refuse
 from pysolve._matrix_completion_finish import finished
 from pysolve._matrix_completion_numbers import flag
 from pysolve._matrix_completion_progress import Reporter
@@ -58,10 +59,13 @@ def matrix_completion(
 
     Parameters
     ----------
-    observed : sparse matrix, tuple, ndarray, masked array or path
+    observed : sparse matrix, tuple, array, masked array or path
         CSR, CSC or COO, whose stored zeros are observations; ``((rows, cols, values), shape)``; a dense array with
         NaN where nothing was observed; a masked array; or an .npz file that holds ``rows``, ``cols``, ``values`` and
-        ``shape``, or what `scipy.sparse.save_npz` wrote. No two entries may be in one place.
+        ``shape``, or what `scipy.sparse.save_npz` wrote. No two entries may be in one place. Arrays, and the arrays of
+        a sparse matrix, may be on a GPU (CuPy's, and others with ``__cuda_array_interface__``): the run stays there,
+        and so do the factors. Then `method` is "als", and `rank="auto"`, `loss`, `bias`, `split` and `checkpoint` are
+        not to be had.
     rank : int or "auto"
         Columns of the factors, at most the smaller side of the matrix. "auto": columns are added to a fit while they
         lessen the error on entries held out (a twentieth of them, at most 2000), as many at a time as singular values
@@ -186,6 +190,8 @@ def matrix_completion(
     >>> float(abs(round(result.bias.mean - M.mean(), 4)))
     7.0
     """
+    if checkpoint is not None and on_gpu(observed):
+        refuse("checkpoint", "observed")
     kept = None if checkpoint is None else Checkpoint(checkpoint, rng)
     request = request_from(
         *(observed, rank, reg, weights, init, method, rtol, maxiter, validation, dtype, x0),

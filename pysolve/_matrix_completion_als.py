@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve import _backend
 from pysolve._matrix_completion_bias import Bias, bias_half_step, center
 from pysolve._matrix_completion_entries import Side, Triplets
 from pysolve._matrix_completion_even import Scales, evened, evened_held
@@ -178,7 +179,7 @@ def regularisation(
     total = state.group.sum
     share = total(float((entries[1] - entries[0]).sum())) / (total(U.shape[0]) * total(V.shape[0]))
     least = max(LEAST * strength / share, float(np.finfo(np.float64).tiny))
-    return np.asarray(strength / np.maximum(lengths, least))
+    return strength / np.maximum(lengths, least)
 
 
 def half_step(
@@ -203,7 +204,7 @@ def half_step(
         return float(np.sqrt(bias_half_step(entries, V, U, state, which, reg))) / state.size
     everywhere = state.sketch in EVERYWHERE
     if everywhere:
-        coherent = np.arange(U.shape[0])
+        coherent = _backend.beside(np.arange(U.shape[0]), U)
     alone = state.reg > 0 or coherent.size or state.robust is not None
     omega = 1.0 if alone else relaxation(entries, V, U, state)
     n_cg = 0 if everywhere else state.n_cg
@@ -229,7 +230,7 @@ def half_step(
 
 
 def _used(state: State, which: str) -> np.ndarray:
-    return np.asarray((state.by_columns if which == "V" else state.by_rows).counts > 0)
+    return (state.by_columns if which == "V" else state.by_rows).counts > 0
 
 
 def find_coherent(state: State) -> None:
@@ -240,7 +241,7 @@ def find_coherent(state: State) -> None:
     for entries, V, U, which in (rows, state.V, state.U, "V"), (cols, state.U, state.V, "U"):
         reg = regularisation(entries, V, U, state, 0.0)
         V = state.group.named(V, which)
-        shrunk = np.empty(U.shape[0], np.float32)
+        shrunk = _backend.empty(U.shape[0], np.float32, U)
         KERNELS.matrix_completion_half_step(entries, V, U, state.k, reg, PROBE, shrunk)
         state.cg_steps += PROBE
         found.append(np.flatnonzero((shrunk > CONTRACTION) & (entries[1] - entries[0] > 8 * state.k)))

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._arrays import largest_magnitude
 from pysolve._matrix_completion_bias import mean_of
+from pysolve._matrix_completion_device import check_device, together
 from pysolve._matrix_completion_entries import Triplets, rounded, weights_of
 from pysolve._matrix_completion_given import checked_x0
 from pysolve._matrix_completion_group import ALONE
@@ -86,6 +88,9 @@ def request_from(
     loss, delta = loss_from(model[0])
     bias, nonneg = flag(model[1], "bias"), flag(model[2], "nonneg")
     method = choice(method, "method", ("auto", "als", "gauss-newton"))
+    if together(entries, weights, x0):
+        check_device(rank, loss, bias, method, split)
+        method = "als"
     _check_together(
         loss, bias, nonneg, method, isinstance(entries, Streamed) or group is not ALONE, is_auto(rank)
     )
@@ -175,7 +180,7 @@ def scaled(entries: Any, validation: Triplets | None, mean: float, loss: str, gr
 def _scale(entries: Triplets, group: Any) -> float:
     """Root mean square of the values; 1 where they are all 0. No square overflows or is lost."""
     values = entries.values
-    largest = group.largest(max(abs(float(values.max(initial=0))), abs(float(values.min(initial=0)))))
+    largest = group.largest(largest_magnitude(values))
     if largest == 0:
         return 1.0
     squares = group.sum(float(np.sum((values / largest) ** 2)))

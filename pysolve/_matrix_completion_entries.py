@@ -14,7 +14,6 @@ from pysolve._arrays import as_numbers, check_finite, largest_magnitude
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_pairs import refuse_pair
 
-KERNELS: Any = _backend.kernels(np.empty(0))
 LARGEST_SIDE = np.iinfo(np.int32).max
 
 
@@ -76,14 +75,14 @@ class Triplets:
 
 def triplets_from(observed: Any) -> tuple[Triplets, tuple[int, int]]:
     """The entries and the shape of the matrix from any form of `observed`."""
-    if sp.issparse(observed):
+    if sp.issparse(observed) or (hasattr(observed, "format") and _backend.on_device(observed)):
         return _from_sparse(observed)
     if isinstance(observed, tuple):
         return _from_tuple(observed)
     if isinstance(observed, np.ma.MaskedArray):
         data, seen = np.ma.getdata(observed), ~np.ma.getmaskarray(observed)
         return _from_dense(as_numbers(data, "observed"), seen)
-    dense = as_numbers(observed, "observed")
+    dense = as_numbers(observed, "observed", device=True)
     return _from_dense(dense, None)
 
 
@@ -97,16 +96,24 @@ def _from_sparse(A: Any) -> tuple[Triplets, tuple[int, int]]:
         )
     if A.format == "coo":
         return _checked(A.row, A.col, A.data, A.shape)
-    major = np.repeat(np.arange(len(A.indptr) - 1, dtype=np.int32), _row_lengths(A))
+    _check_row_lengths(A)
+    major = row_numbers(A.indptr[:-1], A.indices.size)
     rows, cols = (major, A.indices) if A.format == "csr" else (A.indices, major)
     return _checked(rows, cols, A.data, A.shape)
 
 
-def _row_lengths(A: Any) -> np.ndarray:
+def _check_row_lengths(A: Any) -> None:
     lengths = np.diff(A.indptr)
     if A.indptr[0] != 0 or (lengths < 0).any() or A.indptr[-1] != A.indices.size != A.data.size:
         raise ValueError("observed must be a valid sparse matrix, but its indptr does not fit its entries")
-    return lengths
+
+
+def row_numbers(begin: Any, n_entries: int) -> Any:
+    """The row of each entry, in rows that begin there and lie one behind the other."""
+    if not _backend.on_device(begin):
+        return np.repeat(np.arange(begin.size, dtype=np.int32), np.diff(np.append(begin, n_entries)))
+    numbers = _backend.namespace(begin).arange(n_entries, dtype=np.int64)
+    return (np.searchsorted(begin, numbers, side="right") - 1).astype(np.int32)
 
 
 def _from_tuple(observed: tuple[Any, ...]) -> tuple[Triplets, tuple[int, int]]:
@@ -117,14 +124,16 @@ def _from_tuple(observed: tuple[Any, ...]) -> tuple[Triplets, tuple[int, int]]:
         m, n = (int(extent) for extent in shape)
     except (TypeError, ValueError):
         raise ValueError(f"the shape of observed must be two integers, not {shape!r}") from None
-    return _checked(as_numbers(rows, "rows"), as_numbers(cols, "cols"), as_numbers(values, "values"), (m, n))
+    _backend.same_device(rows=rows, cols=cols, values=values)
+    rows, cols = as_numbers(rows, "rows", device=True), as_numbers(cols, "cols", device=True)
+    return _checked(rows, cols, as_numbers(values, "values", device=True), (m, n))
 
 
 def _from_dense(dense: np.ndarray, seen: np.ndarray | None) -> tuple[Triplets, tuple[int, int]]:
     if dense.ndim != 2:
         raise ValueError(f"observed must have two dimensions, but its shape is {dense.shape}")
     if seen is None:
-        seen = ~np.isnan(dense) if dense.dtype.kind == "f" else np.ones(dense.shape, bool)
+        seen = ~np.isnan(dense) if dense.dtype.kind == "f" else np.ones_like(dense, bool)
     rows, cols = np.nonzero(seen)
     return _checked(rows, cols, dense[rows, cols], dense.shape)
 
@@ -139,11 +148,10 @@ def _checked(rows: Any, cols: Any, values: Any, shape: Any) -> tuple[Triplets, t
     check_kinds(rows.dtype, cols.dtype, values.dtype)
     for index, extent, name in (rows, m, "rows"), (cols, n, "cols"):
         check_indices(index, extent, name)
-    values = np.ascontiguousarray(values, dtype=np.float64)
+    values = _backend.contiguous(values, np.float64)
     check_finite(values, "values")
-    return Triplets(
-        np.ascontiguousarray(rows, dtype=np.int32), np.ascontiguousarray(cols, dtype=np.int32), values
-    ), (m, n)
+    rows, cols = (_backend.contiguous(index, np.int32) for index in (rows, cols))
+    return Triplets(rows, cols, values), (m, n)
 
 
 def check_shape(shape: Any) -> tuple[int, int]:
@@ -185,9 +193,9 @@ def weights_of(weights: Any, count: int, group: Any = ALONE) -> tuple[float, np.
 
 def weight_for_each(weights: Any, count: int) -> np.ndarray:
     """The weights as they were given, one for each entry."""
-    if sp.issparse(weights):
+    if sp.issparse(weights) or (hasattr(weights, "format") and _backend.on_device(weights)):
         weights = weights.data
-    w = as_numbers(weights, "weights")
+    w = as_numbers(weights, "weights", device=True)
     if w.dtype.kind == "c" or w.shape != (count,):
         raise ValueError(
             f"weights must be {count} real numbers, one for each entry of observed in its order, "
@@ -221,17 +229,19 @@ def by_rows_and_columns(entries: Any, shape: tuple[int, int], rising: bool = Fal
 
 def _turned(side: Side, n: int) -> Side:
     """The entries by columns from those by rows, or the other way."""
-    rows = np.repeat(np.arange(len(side.begin), dtype=np.int32), side.counts)
+    rows = row_numbers(side.begin, side.indices.size)
     return sorted_side(side.indices, rows, side.values, side.weights, n)
 
 
 def sorted_side(keys: np.ndarray, others: Any, values: Any, weights: Any, n: int) -> Side:
     """Entries in the stable order of their keys, which are from 0 to n - 1."""
-    begin, sorted_weights = np.empty(n + 1, np.int64), None if weights is None else np.empty_like(weights)
+    begin = _backend.empty(n + 1, np.int64, keys)
+    sorted_weights = None if weights is None else np.empty_like(weights)
     indices, sorted_values = np.empty_like(others), np.empty_like(values)
-    KERNELS.matrix_completion_sort(
-        keys, others, values, weights, begin, indices, sorted_values, sorted_weights
-    )
+    with _backend.device_of(keys):
+        _backend.kernels(keys).matrix_completion_sort(
+            keys, others, values, weights, begin, indices, sorted_values, sorted_weights
+        )
     return Side(begin[:-1], begin[1:], indices, sorted_values, sorted_weights)
 
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from pysolve import _backend
+from pysolve._arrays import largest_magnitude
 from pysolve._matrix_completion_group import ALONE
 from pysolve._matrix_completion_stored import Blockwise
 
-KERNELS: Any = Blockwise(_backend.kernels(np.empty(0)))
+KERNELS: Any = Blockwise()
 SPIKE = 1.2  # times sqrt(2 log(n k)), the largest of n k Gaussian numbers
 
 
@@ -22,7 +23,7 @@ def stride(k: int) -> int:
 def padded(factor: np.ndarray, dtype: Any) -> np.ndarray:
     """A copy of an n x k factor with padded rows."""
     n, k = factor.shape
-    out: np.ndarray = _backend.zeros((n, stride(k)), dtype)
+    out: np.ndarray = _backend.zeros((n, stride(k)), dtype, factor)
     out[:, :k] = factor
     return out
 
@@ -31,16 +32,16 @@ def of_type(factor: np.ndarray, dtype: Any) -> np.ndarray:
     """A padded factor with values of this type."""
     if factor.dtype == dtype:
         return factor
-    out: np.ndarray = _backend.empty(factor.shape, dtype)
+    out: np.ndarray = _backend.empty(factor.shape, dtype, factor)
     out[...] = factor
     return out
 
 
 def gram(V: np.ndarray, k: int, group: Any = ALONE) -> np.ndarray:
     """V^T V."""
-    G = np.empty((k, k))
+    G: np.ndarray = _backend.empty((k, k), np.float64, V)
     KERNELS.matrix_completion_gram(V, k, G)
-    return np.asarray(group.sum(G))
+    return G if group is ALONE else np.asarray(group.sum(G))
 
 
 def orthonormalise(V: np.ndarray, U: np.ndarray, k: int, clip: float = 0.0, group: Any = ALONE) -> int:
@@ -55,7 +56,7 @@ def orthonormalise(V: np.ndarray, U: np.ndarray, k: int, clip: float = 0.0, grou
         again = _cholesky(gram(V, k, group))
         KERNELS.matrix_completion_transform(V, k, _inverse_transposed(again), 0.0)
         L = L @ again
-    KERNELS.matrix_completion_transform(U, k, np.ascontiguousarray(L), 0.0)
+    KERNELS.matrix_completion_transform(U, k, _backend.contiguous(L), 0.0)
     return int(clipped)
 
 
@@ -71,13 +72,14 @@ def gauge(V: np.ndarray, U: np.ndarray, k: int, clip: float = 0.0, group: Any = 
         with np.errstate(over="ignore", invalid="ignore"):
             G = L.T @ gram(U, k, group) @ L
         # Factors that are not finite keep their columns: whoever watches the error leaves them.
-        squares, Q = np.linalg.eigh(G) if np.isfinite(G).all() else (np.zeros(k), np.eye(k))
+        squares, Q = np.linalg.eigh(G) if np.isfinite(G).all() else (np.diag(np.zeros_like(G)), _eye(G))
         squares, Q = np.maximum(squares[::-1], 0), Q[:, ::-1]
-        turn = np.ascontiguousarray(_inverse_transposed(L) @ Q)
+        turn = _backend.contiguous(_inverse_transposed(L) @ Q)
         clipped = group.sum(KERNELS.matrix_completion_transform(V, k, turn, _limit(clip, V, k, group)))
-        KERNELS.matrix_completion_transform(U, k, np.ascontiguousarray(L @ Q), 0.0)
+        KERNELS.matrix_completion_transform(U, k, _backend.contiguous(L @ Q), 0.0)
         clip = 0.0  # once
-    return np.asarray(np.sqrt(squares))
+    lengths: np.ndarray = np.sqrt(squares)
+    return lengths
 
 
 def drop_spikes(V: np.ndarray, k: int, group: Any = ALONE) -> None:
@@ -98,7 +100,7 @@ def spiky(V: np.ndarray, U: np.ndarray, k: int) -> bool:
     V, U = V.copy(), U.copy()
     for one, other in (V, U), (U, V):
         gauge(one, other, k)
-        if np.abs(one).max(initial=0) > _largest_usual(one, k):
+        if largest_magnitude(one) > _largest_usual(one, k):
             return True
     return False
 
@@ -119,26 +121,39 @@ def leave_finite(state: Any) -> None:
 def _cholesky(G: np.ndarray) -> np.ndarray:
     """L with G = L L^T; where G is not positive to rounding, of G with its smallest eigenvalues raised."""
     try:
-        L = np.linalg.cholesky(G)
-        if np.diag(L).min() > 1e-7 * np.diag(L).max():
+        L: np.ndarray = np.linalg.cholesky(G)
+        if np.diag(L).min() > 1e-7 * np.diag(L).max() and (not _backend.on_device(G) or _is_factor(L, G)):
             return L
     except np.linalg.LinAlgError:
         pass
     if not np.isfinite(G).all():
-        return np.eye(len(G))
+        return _eye(G)
     w, Q = np.linalg.eigh(G)
     w = np.maximum(w, 1e-14 * w[-1]) if w[-1] > 0 else np.ones_like(w)
-    return np.asarray(np.linalg.qr((Q * np.sqrt(w)).T)[1].T)
+    R: np.ndarray = np.linalg.qr((Q * np.sqrt(w)).T)[1]
+    return R.T
+
+
+def _is_factor(L: np.ndarray, G: np.ndarray) -> bool:
+    """Whether L L^T is G: CuPy does not say where a Cholesky factorisation failed. G itself is finite then."""
+    return bool(np.abs(L @ L.T - G).max() <= 1e-8 * np.abs(G).max())
+
+
+def _eye(like: np.ndarray) -> np.ndarray:
+    one: np.ndarray = _backend.beside(np.eye(len(like)), like)
+    return one
 
 
 def _inverse_transposed(L: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(np.linalg.inv(L).T)
+    turned: np.ndarray = _backend.contiguous(np.linalg.inv(L).T)
+    return turned
 
 
 def random_factor(n: int, k: int, used: np.ndarray, rng: np.random.Generator, dtype: Any) -> np.ndarray:
-    """Gaussian rows where `used`, zeros elsewhere: a row without entries predicts 0."""
-    V: np.ndarray = _backend.zeros((n, stride(k)), dtype)
-    V[:, :k] = rng.standard_normal((n, k), dtype=np.float32) / n**0.5
+    """Gaussian rows where `used`, zeros elsewhere: a row without entries predicts 0. They are drawn on the host, and so
+    the same everywhere."""
+    V: np.ndarray = _backend.zeros((n, stride(k)), dtype, used)
+    V[:, :k] = _backend.beside(rng.standard_normal((n, k), dtype=np.float32) / n**0.5, used)
     V[~used] = 0
     return V
 
@@ -174,7 +189,8 @@ def spectral_start(
 
 def _roots(side: Any) -> np.ndarray:
     """One over the root of the number of entries of each row."""
-    return np.asarray((np.maximum(side[1] - side[0], 1.0) ** -0.5).astype(side[3].dtype))[:, None]
+    roots: np.ndarray = (np.maximum(side[1] - side[0], 1.0) ** -0.5).astype(side[3].dtype)
+    return roots[:, None]
 
 
 def first_other(by_rows: Any, V: np.ndarray, U: np.ndarray, k: int, group: Any = ALONE) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pysolve import _backend
 from pysolve._matrix_completion_als import State
 from pysolve._matrix_completion_arguments import Request
 from pysolve._matrix_completion_bias import center_all
@@ -30,8 +31,8 @@ def finished(request: Request, state: State, watch: Watch, status: CompletionSta
         lengths = gauge(state.V, state.U, k, group=state.group)
         root = np.sqrt(np.maximum(lengths, np.finfo(np.float64).tiny))
     unit = np.sqrt(request.scale)
-    U = np.ascontiguousarray(state.U[:, :k] * (unit / root), dtype=request.dtype)
-    V = np.ascontiguousarray(state.V[:, :k] * (unit * root), dtype=request.dtype)
+    U = _backend.contiguous(state.U[:, :k] * (unit / root), request.dtype)
+    V = _backend.contiguous(state.V[:, :k] * (unit * root), request.dtype)
     empty = [
         state.group.sum(int((end == side.begin).sum()))
         for side, end in zip((state.by_rows, state.by_columns), state.whole, strict=True)
@@ -53,8 +54,10 @@ def finished(request: Request, state: State, watch: Watch, status: CompletionSta
 
 
 def _seen(state: State) -> Seen | None:
-    """The places of the entries; None where they are on disk, or with other ranks."""
+    """The places of the entries; None where they are on disk, on a GPU or with other ranks."""
     if state.group is not ALONE or isinstance(state.by_rows.indices, Stored):
+        return None
+    if _backend.on_device(state.U):
         return None
     begin = np.append(state.by_rows.begin, state.by_rows.indices.size)
     return Seen(begin, state.by_rows.indices)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._arrays import as_numbers, check_finite
+from pysolve._arrays import as_numbers, check_finite, largest_magnitude
 
 FARTHEST = 1e15  # of an entry of x0[0] @ x0[1].T, in units of the scale
 
@@ -18,7 +18,7 @@ def checked_x0(
         raise TypeError("x0 must be a tuple of two arrays, U and V")
     factors = []
     for factor, n, name in (x0[0], shape[0], "x0[0]"), (x0[1], shape[1], "x0[1]"):
-        factor = as_numbers(factor, name)
+        factor = as_numbers(factor, name, device=True)
         if factor.shape != (n, k) or factor.dtype.kind == "c":
             raise ValueError(
                 f"{name} must be real and of shape {(n, k)}, not {factor.dtype} and {factor.shape}"
@@ -33,7 +33,7 @@ def checked_x0(
         factors.append(factor)
     with np.errstate(over="ignore"):
         U, V = factors[0] / scale, factors[1]
-        largest = np.abs(U).max() * np.abs(V).max()
+        largest = largest_magnitude(U) * largest_magnitude(V)
     if not largest <= FARTHEST:
         raise ValueError(
             f"x0 must be in the units of observed, but its largest entries have a product {largest:.3g} times the root "

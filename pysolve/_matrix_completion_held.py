@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pysolve import _backend
 from pysolve._matrix_completion_entries import Side, Triplets
 
 
@@ -31,21 +32,28 @@ def some_of_each_row(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows that can spare an entry, and which of their entries."""
     rows = np.flatnonzero(counts > rank + 1)
-    rows = rng.permutation(rows)[: min(rows.size, 2 * wanted)]
-    return rows, (rng.random(rows.size) * counts[rows]).astype(np.int64)
+    some = rng.permutation(rows.size)[: min(rows.size, 2 * wanted)]
+    rows = rows[_backend.beside(some, rows)]
+    return rows, (_backend.beside(rng.random(rows.size), rows) * counts[rows]).astype(np.int64)
 
 
 def one_of_each_column(cols: np.ndarray, counts: np.ndarray, rank: int, wanted: int) -> np.ndarray:
     """Which of these entries to hold out: no two of a column, none of a column that cannot spare it."""
     good = counts[cols] > rank + 1
-    _, first = np.unique(np.where(good, cols, -1 - np.arange(cols.size)), return_index=True)
+    places = _backend.beside(np.arange(cols.size), cols)
+    _, first = np.unique(np.where(good, cols, -1 - places), return_index=True)
     return np.sort(first[good[first]][:wanted])
 
 
 def places_of(indices: np.ndarray, side: Side, rows: np.ndarray) -> np.ndarray:
     """Where the entries (row of the side, index) are; the indices of a row rise."""
-    bounds = zip(indices, side.begin[rows], side.end[rows], strict=True)
-    return np.array([b + np.searchsorted(side.indices[b:e], i) for i, b, e in bounds], dtype=np.int64)
+    low, high = side.begin[rows], side.end[rows] - 1
+    longest = int((high - low).max()) + 1 if rows.size else 0
+    for _ in range(longest.bit_length()):  # all searches halve together
+        middle = (low + high) // 2
+        before = side.indices[middle] < indices
+        low, high = np.where(before, np.minimum(middle + 1, high), low), np.where(before, high, middle)
+    return low
 
 
 def move_to_end(side: Side, rows: np.ndarray, at: np.ndarray) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pysolve import _backend
 from pysolve._matrix_completion_factors import KERNELS
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def nonneg_iterate(state: State) -> float:
     """One alternation; returns the relative residual before its second half."""
     rows, cols = state.sides(state.U.dtype)
     factor = 1.0 if state.robust is None else state.robust.factor
-    reg = np.full(state.k, state.reg * factor) if state.reg > 0 else None
+    reg = _backend.beside(np.full(state.k, state.reg * factor), state.U) if state.reg > 0 else None
     last = state.momentum
     assert last is not None
     if last.U.shape != state.U.shape:
@@ -55,7 +56,7 @@ def nonneg_iterate(state: State) -> float:
     KERNELS.matrix_completion_nonneg_step(rows, V, U, state.k, reg, SWEEPS)
     last.U = U - state.U
     state.U, U = U, _ahead(U, last.U, last.share)
-    before = 0.0 if reg is None else float(reg[0]) * (np.vdot(U, U) + np.vdot(V, V))
+    before = 0.0 if reg is None else float(reg[0] * (np.vdot(U, U) + np.vdot(V, V)))
     squares = KERNELS.matrix_completion_nonneg_step(cols, U, V, state.k, reg, SWEEPS)
     last.V, state.V = V - state.V, V
     state.cg_steps += 2 * SWEEPS
@@ -74,7 +75,7 @@ def balance(U: np.ndarray, V: np.ndarray) -> None:
     """Scales each column of U and of V to one length."""
     lengths = [np.sqrt(np.einsum("ic,ic->c", X, X, dtype=np.float64)) for X in (U, V)]
     good = (lengths[0] > 0) & (lengths[1] > 0)
-    ratio = np.sqrt(np.divide(lengths[1], lengths[0], out=np.ones_like(lengths[0]), where=good))
+    ratio = np.sqrt(np.where(good, lengths[1] / np.where(good, lengths[0], 1.0), 1.0))
     U *= ratio.astype(U.dtype)
     V /= ratio.astype(V.dtype)
 
@@ -85,6 +86,6 @@ def nonneg_start(state: State, rng: np.random.Generator) -> None:
     mean = float(np.average(values, weights=weights))
     most = 2 * (max(mean, 1e-3) / state.k) ** 0.5
     for factor, side in (state.U, state.by_rows), (state.V, state.by_columns):
-        factor[:, : state.k] = most * rng.random((factor.shape[0], state.k))
+        factor[:, : state.k] = _backend.beside(most * rng.random((factor.shape[0], state.k)), factor)
         factor[side.counts == 0] = 0
     state.momentum = Momentum()

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pysolve import _backend
+
 if TYPE_CHECKING:
     from pysolve._matrix_completion_entries import Triplets
 
@@ -20,7 +22,7 @@ def refuse_pair(first: int, second: int, i: int, j: int) -> None:
 
 def places(entries: Triplets, n_cols: int) -> np.ndarray:
     """A number for each place in the matrix."""
-    return np.asarray(entries.rows.astype(np.int64) * n_cols + entries.cols)
+    return entries.rows.astype(np.int64) * n_cols + entries.cols
 
 
 def refuse_shared(entries: Triplets, validation: np.ndarray, n_cols: int) -> None:
@@ -39,12 +41,12 @@ def _among(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     bits = max(10, int(16 * wanted.size).bit_length())
 
     def cells(x: np.ndarray) -> np.ndarray:
-        return np.asarray((x.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - bits))
+        return (x.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - bits)
 
-    table = np.zeros(1 << bits, bool)
+    table = _backend.zeros(1 << bits, bool, wanted)
     table[cells(wanted)] = True
     near = np.flatnonzero(table[cells(found)])
-    return np.asarray(near[np.isin(found[near], wanted)])
+    return near[np.isin(found[near], wanted)]
 
 
 def refuse_twice(entries: Triplets, n_cols: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pysolve import _backend
 from pysolve._matrix_completion_als import State
 from pysolve._matrix_completion_factors import KERNELS, orthonormalise
 from pysolve._matrix_completion_group import ALONE
@@ -34,8 +35,8 @@ def refit(state: State, some: list[np.ndarray], error: float) -> None:
     for entries, chosen, V, U in zip(sides, some, (state.V, state.U), (state.U, state.V), strict=True):
         orthonormalise(V, U, state.k)
         part = (
-            np.ascontiguousarray(entries[0][chosen]),
-            np.ascontiguousarray(entries[1][chosen]),
+            _backend.contiguous(entries[0][chosen]),
+            _backend.contiguous(entries[1][chosen]),
             *entries[2:],
         )
         u = U[chosen]

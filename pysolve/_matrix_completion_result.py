@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from pysolve import _backend
 from pysolve import _matrix_completion_files as files
+from pysolve._matrix_completion_device import Placed
 from pysolve._matrix_completion_fold_in import fold_in, rows_from
 from pysolve._matrix_completion_outcome import SUCCESSES, CompletionBias, CompletionStatus
 from pysolve._matrix_completion_picture import draw
@@ -19,7 +21,7 @@ AT_ONCE = 1 << 16  # entries that are predicted at one time
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class CompletionResult:
+class CompletionResult(Placed):
     """Result of `matrix_completion`: the matrix is ``U @ V.T``, plus `bias` where there is one.
 
     Attributes
@@ -95,8 +97,9 @@ class CompletionResult:
     @property
     def singular_values(self) -> np.ndarray:
         """Those of ``U @ V.T``, the largest first."""
-        triangles = [np.asarray(np.linalg.qr(factor.astype("f8"), mode="r")) for factor in (self.U, self.V)]
-        return np.asarray(np.linalg.svd(triangles[0] @ triangles[1].T, compute_uv=False))
+        triangles: Any = [np.linalg.qr(factor.astype("f8"), mode="r") for factor in (self.U, self.V)]
+        found: np.ndarray = np.linalg.svd(triangles[0] @ triangles[1].T, compute_uv=False)
+        return found
 
     def predict(self, i: Any, j: Any) -> Any:
         """Entries of the matrix.
@@ -112,8 +115,8 @@ class CompletionResult:
             ``M[i, j]``, of the shape of the indices.
         """
         i, j = np.broadcast_arrays(indices_of(i, "i", self.shape[0]), indices_of(j, "j", self.shape[1]))
-        found = np.empty(i.size, self.U.dtype)
-        i, j, shape = i.ravel(), j.ravel(), i.shape
+        found = _backend.empty(i.size, self.U.dtype, self.U)
+        i, j, shape = _backend.beside(i.ravel(), self.U), _backend.beside(j.ravel(), self.U), i.shape
         for first in range(0, found.size, AT_ONCE):
             some = slice(first, first + AT_ONCE)
             found[some] = np.einsum("ek,ek->e", self.U[i[some]], self.V[j[some]])
@@ -135,9 +138,9 @@ class CompletionResult:
             ``U[rows] @ V[cols].T``, plus the bias.
         """
         if not isinstance(rows, slice):
-            rows = np.atleast_1d(indices_of(rows, "rows", self.shape[0]))
+            rows = _backend.beside(np.atleast_1d(indices_of(rows, "rows", self.shape[0])), self.U)
         if not isinstance(cols, slice):
-            cols = np.atleast_1d(indices_of(cols, "cols", self.shape[1]))
+            cols = _backend.beside(np.atleast_1d(indices_of(cols, "cols", self.shape[1])), self.U)
         return self._dense(rows, cols)
 
     def to_dense(self) -> np.ndarray:
@@ -151,7 +154,7 @@ class CompletionResult:
         return self._dense(slice(None), slice(None))
 
     def _dense(self, rows: Any, cols: Any) -> np.ndarray:
-        found = np.asarray(self.U[rows] @ self.V[cols].T)
+        found: np.ndarray = self.U[rows] @ self.V[cols].T
         if self.bias is not None:
             found += self.bias.mean + self.bias.rows[rows][:, None]
             found += self.bias.cols[cols]
@@ -183,6 +186,7 @@ class CompletionResult:
         >>> (U @ result.V.T).round(4)
         array([[ -5.,   5., -10.]])
         """
+        self._check_on_host("fold_in")
         entries, largest_weight = rows_from(new_rows, self.shape[1], weights)
         U, rows = fold_in(entries, largest_weight, self.V, self.reg, self.bias, self.nonneg)
         U = U.astype(self.U.dtype)
@@ -217,6 +221,7 @@ class CompletionResult:
         >>> cols, values.round(3)
         (array([1, 2]), array([20.,  8.]))
         """
+        self._check_on_host("top")
         rows = indices_of(row, "row", self.shape[0]) % self.shape[0]
         if rows.ndim > 1:
             raise ValueError(f"row must be an integer or one-dimensional, but its shape is {rows.shape}")
@@ -245,6 +250,7 @@ class CompletionResult:
         ----------
         path : str or path-like
         """
+        self._check_on_host("save")
         files.save(self, path)
 
     @classmethod
@@ -278,6 +284,7 @@ class CompletionResult:
         -------
         matplotlib.figure.Figure
         """
+        self._check_on_host("plot")
         return draw(self.history, self.singular_values, str(self.status), figure)
 
     def __repr__(self) -> str:

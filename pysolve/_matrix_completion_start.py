@@ -26,6 +26,7 @@ UNEVEN = 4.0  # standard deviation over mean, in units of what chance gives, bey
 def first_factors(request: Request, state: State) -> None:
     (m, n), k = request.shape, request.k
     rows, cols = state.by_rows.counts, state.by_columns.counts
+    like = state.by_rows.values
     if request.x0 is not None:
         state.U, state.V = (padded(factor, request.dtype) for factor in request.x0)
         state.U[rows == 0] = 0
@@ -34,7 +35,7 @@ def first_factors(request: Request, state: State) -> None:
             factor *= scale[:, None].astype(factor.dtype)
         _first_weights_and_biases(state)
         return
-    state.U, state.V = (_backend.zeros((extent, stride(k)), np.float32) for extent in (m, n))
+    state.U, state.V = (_backend.zeros((extent, stride(k)), np.float32, like) for extent in (m, n))
     _first_weights_and_biases(state)
     if state.nonneg:
         nonneg_start(state, request.rng)

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from pysolve import _backend
+
 # The arguments with a row for every row of the entries, and whether the kernel needs the values.
 BY_ROW: dict[str, tuple[tuple[int, ...], bool]] = {
     "matrix_completion_half_step": ((2, 6), True),
@@ -147,19 +149,30 @@ def pieces(begin: np.ndarray, end: np.ndarray, most: int) -> Iterator[tuple[int,
 
 
 class Blockwise:
-    """The kernels, for entries in memory and for stored ones."""
-
-    def __init__(self, kernels: Any) -> None:
-        self._kernels = kernels
+    """The kernels, for entries in memory, of the host or of a GPU, and for stored ones."""
 
     def __getattr__(self, name: str) -> Any:
-        kernel = getattr(self._kernels, name)
+        kernel = _where_the_arrays_are(name)
         if name in BY_ROW:
             kernel = _by_blocks(kernel, *BY_ROW[name])
         elif name == "matrix_completion_sketched_step":
             kernel = _chosen_by_blocks(kernel)
         setattr(self, name, kernel)
         return kernel
+
+
+def _where_the_arrays_are(name: str) -> Any:
+    """The kernel of the backend of its first argument that is an array."""
+    on_host = getattr(_backend.kernels(np.empty(0)), name)
+
+    def run(*args: Any) -> Any:
+        first = args[0][0] if isinstance(args[0], tuple) else args[0]
+        if not _backend.on_device(first):
+            return on_host(*args)
+        with _backend.device_of(first):
+            return getattr(_backend.kernels(first), name)(*args)
+
+    return run
 
 
 def _part(entries: tuple[Any, ...], first: int, last: int, with_values: bool) -> tuple[Any, ...]:

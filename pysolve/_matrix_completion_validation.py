@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from pysolve import _backend
+from pysolve._arrays import largest_magnitude
 from pysolve._matrix_completion_entries import Triplets
 from pysolve._matrix_completion_numbers import real
 from pysolve._matrix_completion_pairs import places, refuse_shared, refuse_split_pair, refuse_twice
@@ -41,10 +43,11 @@ def taken_from(
     if validation is None:
         return None
     if isinstance(validation, Triplets):
+        _backend.same_device(observed=entries.values, validation=validation.values)
         refuse_shared(entries, places(validation, shape[1]), shape[1])
         return validation
-    lots = rng.random(len(entries))
-    chosen = lots <= np.partition(lots, validation - 1)[validation - 1]
+    lots = rng.random(len(entries))  # on the host, so that the same are taken everywhere
+    chosen = _backend.beside(lots <= np.partition(lots, validation - 1)[validation - 1], entries.values)
     taken = entries.leave(~chosen)
     refuse_split_pair(entries, taken, shape[1])
     return taken
@@ -52,7 +55,7 @@ def taken_from(
 
 def check_size(validation: Triplets | None) -> None:
     """ValueError where errors relative to the scale would be infinite."""
-    largest = 0.0 if validation is None else float(np.abs(validation.values).max(initial=0.0))
+    largest = 0.0 if validation is None else largest_magnitude(validation.values)
     if not largest <= FARTHEST:
         raise ValueError(
             f"validation must be in the units of observed, but has a value {largest:.3g} times the root mean square of "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cuda_completion_kernels import CompletionKernels
 from cuda_device import DeviceKernels
 from kron_cuda_cases import KronCalls
 from reference.csr import wide
@@ -16,19 +17,8 @@ from stencil_cases import reference_grid
 
 ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ["", "indptr", "index", "value"]
-# What _core has and _cuda has not: walks from cell to cell, and the kernels of the stems that have no CUDA yet (cpu_stems
-# in CMakeLists.txt).
-ONLY_CPU = {
-    *(
-        f"matrix_completion_{verb}"
-        for verb in (
-            *("half_step", "sketched_step", "nonneg_step", "gradient", "normal", "blocks", "apply_blocks"),
-            *("sort", "residual", "deviations", "gram", "transform"),
-        )
-    ),
-}
-
-
+# What _core has and _cuda has not, with the reason.
+ONLY_CPU: dict[str, str] = {}
 # Simulated with the whole module (`make simulated`), not by SimulatedKernels.
 OF_THE_MODULE = {
     *("stencil_components", "stencil_project_out"),
@@ -72,7 +62,15 @@ def build_simulation(folder):
         pytest.skip("the C++ sources are not here")
     library = folder / "cuda_host.so"
     source = ROOT / "tests" / "cuda_host" / "kernels.cpp"
-    options = ["-std=c++20", "-O1", "-fPIC", "-shared", "-DPYSOLVE_BACKEND=cuda", f"-I{ROOT / 'csrc'}"]
+    options = [
+        "-std=c++20",
+        "-O1",
+        "-U_FORTIFY_SOURCE",
+        "-fPIC",
+        "-shared",
+        "-DPYSOLVE_BACKEND=cuda",
+        f"-I{ROOT / 'csrc'}",
+    ]
     built = subprocess.run(
         [compiler, *options, str(source), "-o", str(library)], capture_output=True, text=True
     )
@@ -84,7 +82,7 @@ def build_simulation(folder):
     return simulation
 
 
-class SimulatedKernels(KronCalls):
+class SimulatedKernels(KronCalls, CompletionKernels):
     """The same kernels, thread by thread on the host, in launches of at most so many blocks."""
 
     def __init__(self, library, threads=256, most_blocks=2048):

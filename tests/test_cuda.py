@@ -15,6 +15,7 @@ import reference.conjugate_directions
 import reference.stencil
 from csr_cases import VALUES, random_values
 from cuda_cases import ONLY_CPU, PLACES, Claim, kernels_at, size, stencil_handle
+from cuda_completion_kernels import completion_arguments
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.csr import wide
@@ -201,11 +202,12 @@ def arguments(module):
         "kron_matvec": ([Claim("<f8", 8, 8)], x, Claim("<f8", 8, data=(1024, False)), Claim("<f8", 0)),
         "direction_net_pack": (floats[6 * 6912], floats[12 * 6912]),
         "direction_net_apply": (direction_net, (2, 2, 2), cells, cells, work),
+        **completion_arguments(Claim),
     }
 
 
 def test_both_backends_have_the_same_names(module):
-    assert public(_backend._core) - public(module) == ONLY_CPU
+    assert public(_backend._core) - public(module) == set(ONLY_CPU)
     assert public(module) - public(_backend._core) == set(ONLY_CUDA)
 
 

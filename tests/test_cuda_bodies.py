@@ -101,12 +101,14 @@ def full(simulation):
 
 def test_every_kernel_is_simulated_for_every_type(simulation):
     stems = ("csr_", "sell_", "stencil_", "conjugate_directions_", "multilevel_", "direction_net_", "sor_")
-    kernels = {name for name in dir(_backend._core) if name.startswith(stems)} - ONLY_CPU - OF_THE_MODULE
+    stems += ("kron_", "matrix_completion_")
+    kernels = {name for name in dir(_backend._core) if name.startswith(stems)} - set(ONLY_CPU) - OF_THE_MODULE
     entries, reals = [f"_{i}_{t}" for t, i in TYPES], ["_f4", "_f8"]
     values = [f"_{t}" for t in VALUES]
     types = {"csr": entries, "sell": values, "stencil": reals, "conjugate": values, "multilevel": [""]}
     types |= {"sell_measure": entries, "sell_pack": entries, "direction": ["_f4"]}
-    types |= {"sor": reals, "sor_sweep_csr": entries}
+    types |= {"sor": reals, "sor_sweep_csr": entries, "kron": reals}
+    types |= {"matrix": reals, "matrix_completion_sort": [""]}
     types |= {f"multilevel_{verb}": reals for verb in ("narrow", "descend", "ascend")}
     wanted = {
         kernel + name

@@ -8,16 +8,16 @@
 #define PYSOLVE_RUNS_WANTED 32
 #define PYSOLVE_BOTTOM_CELLS 400
 // After simulated.hpp, whose queue they launch with.
+#include "conjugate_directions.cu"
 #include "cuda_call.cu"
 #include "device.cpp"
-
-#include "conjugate_directions.cu"
 #undef PYSOLVE_INSTANTIATE
 #include "csr.cu"
 #include "direction_net.cu"
 #undef PYSOLVE_INSTANTIATE
 #include "kron.cu"
 #undef PYSOLVE_INSTANTIATE
+#include "matrix_completion.cu"
 #include "multilevel.cu"
 #undef PYSOLVE_INSTANTIATE
 #include "sell.cu"
@@ -241,6 +241,12 @@ void add_direction_net() {
   };
 }
 
+}  // namespace
+
+#include "kernels_completion.hpp"
+
+namespace {
+
 template <class T>
 std::string type_name() {
   const char* kind = std::is_integral_v<T> ? "i" : std::is_same_v<T, real_t<T>> ? "f" : "c";
@@ -251,16 +257,18 @@ std::string type_name() {
 #define ADD_VALUE(T)           \
   add_sell<T>(type_name<T>()); \
   add_conjugate_directions<T>(type_name<T>());
-#define ADD_REAL(T)                   \
-  add_stencil<T>(type_name<T>());     \
-  add_kron<T>(table, type_name<T>()); \
-  add_multilevel<T>(type_name<T>());  \
-  add_multilevel_cycle<T>(type_name<T>());
+#define ADD_REAL(T)                        \
+  add_stencil<T>(type_name<T>());          \
+  add_kron<T>(table, type_name<T>());      \
+  add_multilevel<T>(type_name<T>());       \
+  add_multilevel_cycle<T>(type_name<T>()); \
+  add_completion<T>(type_name<T>());
 const bool filled = [] {
   PYSOLVE_FOR_INDEX_VALUE(ADD_CSR)
   PYSOLVE_FOR_VALUE(ADD_VALUE)
   PYSOLVE_FOR_REAL(ADD_REAL)
   add_multilevel_of_one_type();
+  add_completion_sort();
   add_direction_net();
   return true;
 }();

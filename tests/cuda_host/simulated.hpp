@@ -1,71 +1,18 @@
 // A launch of the device on one host thread: the threads of a block are fibers that take turns, and change at every
 // sync and shuffle. Nothing runs at the same time: a race is found only where the order of turns tells, which can be turned
-// round (PYSOLVE_SIMULATED_BACKWARD); a thread of a block that misses a sync is always found.
+// round (PYSOLVE_SIMULATED_BACKWARD); a thread of a block that misses a sync is always found, and one of a warp that misses
+// a shuffle.
 #pragma once
-#include <ucontext.h>
-
-#include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <functional>
 #include <stdexcept>
 #include <vector>
 
 #include "cuda.cuh"
 #include "device_body.hpp"
-
-// The launches that a thread starts with; fewer and smaller ones take less time.
-#if !defined(PYSOLVE_SIMULATED_THREADS)
-#define PYSOLVE_SIMULATED_THREADS pysolve::cuda::block_threads
-#define PYSOLVE_SIMULATED_BLOCKS pysolve::cuda::max_blocks
-#endif
+#include "fibers.hpp"
 
 namespace simulated {
-
-using pysolve::index_t;
-
-constexpr std::size_t stack_bytes = 64 << 10, slot_bytes = 128;
-
-struct fiber {
-  ucontext_t context;
-  std::vector<char> stack = std::vector<char>(stack_bytes);
-  alignas(16) unsigned char slot[slot_bytes];  // what it shows to the others in a shuffle
-  bool done;
-  index_t n_syncs;
-};
-
-// The block being run. One launch at a time in each thread of the host.
-struct block_state {
-  int threads = PYSOLVE_SIMULATED_THREADS;
-  index_t most_blocks = PYSOLVE_SIMULATED_BLOCKS;
-  index_t block = 0, n_blocks = 1;
-  int current = 0;
-  ucontext_t scheduler;
-  std::vector<fiber> fibers = std::vector<fiber>(pysolve::cuda::block_threads);
-  std::function<void()> work;
-  bool is_last = false;
-  std::uintptr_t stream = 0;
-  int device = 0;
-  std::vector<unsigned char> dynamic;
-  std::vector<std::pair<unsigned char*, std::size_t>> shared;  // what bodies have asked for
-};
-inline thread_local block_state state;
-
-// Whether the threads of a block, and the blocks of a launch, take turns from the last to the first: what depends on
-// their order is a race, and shows where the answers of both orders differ.
-inline bool backward() {
-  static const bool is_backward = std::getenv("PYSOLVE_SIMULATED_BACKWARD") != nullptr;
-  return is_backward;
-}
-
-// What nobody has written is no number.
-inline void spoil(unsigned char* memory, std::size_t bytes) { std::memset(memory, 0xff, bytes); }
-
-inline void give_way() {
-  fiber& self = state.fibers[state.current];
-  ++self.n_syncs;
-  swapcontext(&self.context, &state.scheduler);
-}
 
 struct place {
   int number = state.current;
@@ -73,21 +20,21 @@ struct place {
   int block_threads() const { return state.threads; }
   index_t block() const { return state.block; }
   index_t n_blocks() const { return state.n_blocks; }
-  void sync() const { give_way(); }
+  void sync() const { wait_for_all(); }
   template <class S>
   S shuffle_down(const S& v, int offset) const {
-    constexpr int warp = pysolve::cuda::warp_threads;
-    const int lane = number % warp;
-    return shuffle(v, lane + offset < warp ? lane + offset : lane);
+    const int lane = number % pysolve::cuda::warp_threads;
+    return shuffle(v, lane + offset < pysolve::cuda::warp_threads ? lane + offset : lane);
   }
   template <class S>
   S shuffle(const S& v, int lane) const {
     static_assert(sizeof(S) <= slot_bytes);
     constexpr int warp = pysolve::cuda::warp_threads;
     S from;
+    ++state.fibers[number].n_shuffles;
     std::memcpy(static_cast<void*>(state.fibers[number].slot), &v, sizeof v);
     give_way();
-    std::memcpy(static_cast<void*>(&from), state.fibers[number / warp * warp + (lane & (warp - 1))].slot,
+    std::memcpy(static_cast<void*>(&from), state.fibers[number / warp * warp + lane % warp].slot,
                 sizeof from);
     give_way();
     return from;
@@ -114,12 +61,12 @@ struct place {
     return reinterpret_cast<S*>(state.dynamic.data());
   }
   bool is_last(unsigned* arrived) const {
-    give_way();
+    wait_for_all();
     if (number == 0) {
       state.is_last = ++*arrived == unsigned(state.n_blocks);
       if (state.is_last) *arrived = 0;
     }
-    give_way();
+    wait_for_all();
     return state.is_last;
   }
   static constexpr bool in_step = true;
@@ -128,6 +75,7 @@ struct place {
     double* const mine = reinterpret_cast<double*>(state.fibers[number].slot);
     for (int i = 0; i < 4; ++i) mine[i] = a[i];
     for (int i = 0; i < 2; ++i) mine[4 + i] = b[i];
+    ++state.fibers[number].n_shuffles;
     give_way();
     const int lane = number % pysolve::cuda::warp_threads, first = number - lane;
     const auto shown = [&](int g, int t, int i) {
@@ -139,39 +87,6 @@ struct place {
     give_way();
   }
 };
-
-inline void fiber_main() {
-  state.work();
-  state.fibers[state.current].done = true;
-}
-
-inline void prepare(fiber& f) {
-  getcontext(&f.context);
-  f.context.uc_stack.ss_sp = f.stack.data();
-  f.context.uc_stack.ss_size = f.stack.size();
-  f.context.uc_link = &state.scheduler;
-  f.done = false;
-  f.n_syncs = 0;
-  makecontext(&f.context, fiber_main, 0);
-}
-
-// work() in every thread of one block.
-inline void run_block() {
-  for (const auto& [memory, bytes] : state.shared) spoil(memory, bytes);
-  spoil(state.dynamic.data(), state.dynamic.size());
-  for (int t = 0; t < state.threads; ++t) prepare(state.fibers[t]);
-  for (int left = state.threads; left > 0;)
-    for (int turn = 0; turn < state.threads; ++turn) {
-      const int t = backward() ? state.threads - 1 - turn : turn;
-      if (state.fibers[t].done) continue;
-      state.current = t;
-      swapcontext(&state.scheduler, &state.fibers[t].context);
-      left -= state.fibers[t].done;
-    }
-  for (int t = 1; t < state.threads; ++t)
-    if (state.fibers[t].n_syncs != state.fibers[0].n_syncs)
-      throw std::logic_error("the threads of a block do not reach the same syncs");
-}
 
 template <class Work>
 void launch(index_t n_blocks, Work&& work) {
