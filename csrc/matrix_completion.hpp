@@ -34,7 +34,7 @@ constexpr index_t completion_max_rank = 4096;
 // Which rows take part in a solve that is preconditioned by a sketch, and how the sketch is drawn.
 enum class completion_sketch : int { count = 0, rows = 1, srht = 2 };
 
-namespace cpu {
+namespace PYSOLVE_BACKEND {
 
 // Entries in the stable order of their keys 0 .. n_keys - 1, with what belongs to them (weights may be null): those of
 // key i are begin[i] <= e < begin[i + 1], n_keys + 1 values. Returns the first entry whose key is not one, or -1.
@@ -129,5 +129,5 @@ void matrix_completion_gram(const T* V, index_t n, index_t k, double* G);
 template <class T>
 index_t matrix_completion_transform(T* V, index_t n, index_t k, const double* R, double limit);
 
-}  // namespace cpu
+}  // namespace PYSOLVE_BACKEND
 }  // namespace pysolve
