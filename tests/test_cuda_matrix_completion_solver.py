@@ -7,7 +7,7 @@ from matrix_completion_cases import sampled, unseen_error
 
 from pysolve import CompletionStatus, matrix_completion
 
-SCALARS = 4096  # bytes: what a run may copy to the host at once
+SCALARS = 16  # bytes: what a run may copy to the host at once
 
 
 def problem(m=24, n=20, k=2, oversampling=3.5, seed=1):
