@@ -158,14 +158,13 @@ struct sor_sweep_stencil_body {
     const colour_cells cells(A.n, colour);
     over_pieces(cells.cut, at, [&](index_t place) {
       const index_t row = cells.row_at(place), i = row / A.n[1], j = row - i * A.n[1];
-      return [this, row, i, j, first = cells.first_of(row), around = rows_around<T>(A, x, i, j),
-              weights = Weights(A, i, j)](index_t m) {
+      return [this, i, j, first = cells.first_of(row), right_side = b + row * A.n[2],
+              around = rows_around<T>(A, x, i, j), weights = Weights(A, i, j)](index_t m) {
         const index_t k = 2 * m + first;
         if (k >= A.n[2]) return;
-        const index_t c = row * A.n[2] + k;
-        const T d = diagonal(weights, A, i, j, k), here = x[c];
+        const T d = diagonal(weights, A, i, j, k), here = around.c[k];
         const T product = d == 0 ? here : weights.template times<T>(around, k);
-        x[c] = here + omega * (b[c] - product) / (d == 0 ? T(1) : d);
+        const_cast<T*>(around.c)[k] = here + omega * (right_side[k] - product) / (d == 0 ? T(1) : d);
       };
     });
   }

@@ -108,7 +108,7 @@ struct sor_start_body {
         if constexpr (asks)
           rr += squared(double(right_side) -
                         (d == 0 ? double(here) : weights.template times<double>(around, k)));
-        if (fresh == nullptr) return;
+        if (asks && fresh == nullptr) return;
         T v = here;
         if (((i + j + k) & 1) == colour) {
           const T product = d == 0 ? here : weights.template times<T>(around, k);

@@ -1,7 +1,7 @@
 """Runs of sor and ssor_cg on a device equal the reference: simulated always, on one where there is one.
 
-Sweeps in natural and in multicolour order, the preconditioner, and conjugate gradients with it, on split matrices and on
-stencil operators. What a solver does with them is in test_cuda_sor_solver.py.
+Sweeps in natural and in multicolour order, the preconditioner, and conjugate gradients with it, on split matrices
+and on stencil operators. What a solver does with them is in test_cuda_sor_solver.py.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.csr import wide
 from sor_cases import ORDERS, SWEEPS, arrays_of, close, laplacian, order_of, systems
-from sor_cuda_cases import PLACES, run, solver_of
+from sor_cuda_cases import PLACES, module_at, run, solver_of
 
 from pysolve import _backend
 

@@ -1,4 +1,4 @@
-"""Runs of sor on stencil operators on a device equal the sweep cell by cell: simulated, and on one where there is one."""
+"""Runs of sor on stencil operators on a device equal the sweep cell by cell: simulated, and on one if there is one."""
 
 import itertools
 
@@ -8,7 +8,7 @@ from cuda_cases import stencil_handle
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sor_cases import ORDERS, SWEEPS
-from sor_cuda_cases import PLACES, run
+from sor_cuda_cases import PLACES, module_at, run
 from stencil_cases import dense, operators
 
 from pysolve import StencilOperator, _backend, gallery
@@ -21,8 +21,6 @@ OMEGAS = st.sampled_from([0.5, 1.0, 1.5, 1.9])
 @pytest.fixture(scope="module", params=PLACES, ids=str)
 def kernels(request):
     """Every kernel, with NumPy arrays in and out."""
-    from sor_cuda_cases import module_at
-
     yield from module_at(request)
 
 

@@ -84,7 +84,7 @@ def test_iterations_on_a_stencil_are_those_of_the_cpu(kernels, A, omega):
     found = []
     for module in (kernels, core):
         x, r, work = start.copy(), (b - A @ start).astype(A.dtype), np.full(5 * n, np.nan, A.dtype)
-        state, norms = cg_run(module, "stencil", stencil_handle(module, A)[1], omega, x, r, work, min(3, n))
+        _, norms = cg_run(module, "stencil", stencil_handle(module, A)[1], omega, x, r, work, min(3, n))
         found.append((x, r, norms))
     scale = np.linalg.norm(b - A @ start)
     told = found[1][2] > (1e-7 if A.dtype == np.float64 else 1e-2) * scale
