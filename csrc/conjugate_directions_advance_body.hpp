@@ -59,7 +59,7 @@ struct toward_body {
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
     if (ended()) return;
     const T b = T(beta());
-    over_elements(at, n, [&](index_t i) { p[i] = z[i] + b * p[i]; });
+    over_batches<T>(at, n, [&](index_t i) { return z[i] + b * p[i]; }, [&](index_t i, T v) { p[i] = v; });
   }
 };
 

@@ -86,12 +86,17 @@ struct step_body {
   template <class Place>
   PYSOLVE_AT_PLACE double operator()(const Place& at) const {
     double rr = 0;
-    over_elements(at, n, [&](index_t i) {
-      const T forward = x[i] + alpha * p[i], rest = r[i] - alpha * q[i];
-      x[i] = forward;
-      r[i] = rest;
-      rr += squared(rest);
-    });
+    struct values {
+      T x, r, p, q;
+    };
+    over_batches<T>(
+        at, n, [&](index_t i) { return values{x[i], r[i], p[i], q[i]}; },
+        [&](index_t i, values v) {
+          const T rest = v.r - alpha * v.q;
+          x[i] = v.x + alpha * v.p;
+          r[i] = rest;
+          rr += squared(rest);
+        });
     return rr;
   }
 };

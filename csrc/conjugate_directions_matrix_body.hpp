@@ -23,11 +23,15 @@ struct run_direction_body {
     using real = real_t<T>;
     if (s->end != 0) return;
     const real beta = real(s->beta), late = real(s->late);
-    over_elements(at, n, [&](index_t i) {
-      const T before = p[i];
-      p[i] = z(i) + beta * before;
-      if (late != 0) x[i] += late * before;
-    });
+    struct values {
+      T z, before;
+    };
+    over_batches<T>(
+        at, n, [&](index_t i) { return values{z(i), p[i]}; },
+        [&](index_t i, values v) {
+          p[i] = v.z + beta * v.before;
+          if (late != 0) x[i] += late * v.before;
+        });
   }
 };
 
@@ -90,13 +94,19 @@ struct run_update_body {
     const real alpha = real(s->alpha), along_p = real(s->now.p), along_z = real(s->now.z);
     const bool moves = s->now.moves();
     result sums;
-    over_elements(at, n, [&](index_t i) {
-      const T old = r[i], rest = old - alpha * q[i];
-      const real weight = z.weight(i);
-      if (moves) x[i] += along_p * p[i] + (along_z * weight) * old;
-      r[i] = rest;
-      sums += squares(rest, weight);
-    });
+    struct values {
+      T old, q, x, p;
+      real weight;
+    };
+    over_batches<T>(
+        at, n,
+        [&](index_t i) { return values{r[i], q[i], moves ? x[i] : T(), moves ? p[i] : T(), z.weight(i)}; },
+        [&](index_t i, values v) {
+          const T rest = v.old - alpha * v.q;
+          if (moves) x[i] = v.x + (along_p * v.p + (along_z * v.weight) * v.old);
+          r[i] = rest;
+          sums += squares(rest, v.weight);
+        });
     return sums;
   }
 };

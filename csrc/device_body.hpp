@@ -143,6 +143,21 @@ PYSOLVE_AT_PLACE void over_elements(const Place& at, index_t n, F f) {
   for (index_t i = at.block() * at.block_threads() + at.thread(); i < n; i += stride) f(i);
 }
 
+// use(i, load(i)) for 0 <= i < n, as in over_elements; a thread loads 16 bytes of a vector of T, from as many places, before
+// it uses them: so many loads are under way at once, where the compiler cannot tell that a store leaves the next ones alone.
+template <class T, class Place, class Load, class Use>
+PYSOLVE_AT_PLACE void over_batches(const Place& at, index_t n, Load load, Use use) {
+  constexpr int batch = sizeof(T) < 16 ? 16 / int(sizeof(T)) : 1;
+  const index_t stride = at.n_blocks() * at.block_threads();
+  index_t i = at.block() * at.block_threads() + at.thread();
+  for (; i + (batch - 1) * stride < n; i += batch * stride) {
+    decltype(load(i)) loaded[batch];
+    for (int u = 0; u < batch; ++u) loaded[u] = load(i + u * stride);
+    for (int u = 0; u < batch; ++u) use(i + u * stride, loaded[u]);
+  }
+  for (; i < n; i += stride) use(i, load(i));
+}
+
 // Sum of v over the first `lanes` (a power of two) threads from every lanes-th one on, valid in the first.
 template <class S, class Place>
 PYSOLVE_AT_PLACE S lanes_sum(const Place& at, S v, int lanes) {
