@@ -31,7 +31,7 @@ class KronOperator(StructuredMap):
     ----------
     *factors : array_like, sparse array or matrix, Toeplitz or KronOperator
         d matrices of shapes (m_j, n_j), square or rectangular, finite; at least one. They are copied. The factors
-        of a KronOperator stand in its place.
+        of a KronOperator stand in its place. CuPy arrays make an operator on the GPU.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class KronOperator(StructuredMap):
     Raises
     ------
     TypeError
-        If a factor is no matrix of numbers, or a device array.
+        If a factor is no matrix of numbers, or some are on the GPU and others are not.
     ValueError
         If there is no factor, or one is not 2-D or not finite.
 

@@ -70,8 +70,10 @@ def axis_form(factors: list[Factor], name: str, real: bool = False) -> AxisForm:
 def _form_of_one(factor: Factor, real: bool = False) -> AxisForm:
     key = "real schur" if real else "form"
     if key not in factor.kept:
-        is_one = isinstance(factor, IdentityFactor)
-        factor.kept[key] = _identity_form(factor) if is_one else _computed_form(factor, real)
+        if isinstance(factor, IdentityFactor):
+            factor.kept[key] = _identity_form(factor)
+        else:
+            factor.kept[key] = _computed_form(factor, real)
     return factor.kept[key]
 
 
@@ -175,7 +177,7 @@ def _pencil_on_device(A: Any, M: Any) -> tuple[Any, Any]:
     """V^H A V = diag(w), V^H M V = I by M = L L^H: the eigenvectors Q of L^-1 A L^-H, and V = L^-H Q."""
     linalg = namespace(A).linalg
     L = linalg.cholesky(M)
-    if not np.isfinite(_arrays.largest_magnitude(L)):  # CuPy does not tell otherwise
+    if not _small(L @ L.conj().T - M, 64 * len(M) * np.finfo(M.dtype).eps, M):  # CuPy does not tell otherwise
         raise LinAlgError("M is not positive definite")
     C = linalg.solve(L, linalg.solve(L, A).conj().T)
     w, Q = linalg.eigh((C + C.conj().T) / 2)

@@ -102,8 +102,9 @@ class SameValues:
         self.arrays = arrays
 
     def __eq__(self, other: object) -> bool:
-        pairs = zip(self.arrays, other.arrays, strict=True) if isinstance(other, SameValues) else [(0, 1)]
-        return all(a is b or bool((a == b).all()) for a, b in pairs)
+        if not isinstance(other, SameValues):
+            return False
+        return all(a is b or bool((a == b).all()) for a, b in zip(self.arrays, other.arrays, strict=True))
 
     def __hash__(self) -> int:
         return len(self.arrays)  # what is asked first, shape and type, stands beside it in a key

@@ -17,6 +17,13 @@ def stays(device):
     return max(getattr(device, "transfers", []), default=0) <= SCALARS
 
 
+def fetched(device, x):
+    """What the test itself copies is not counted."""
+    found = device.asnumpy(x)
+    getattr(device, "transfers", [0]).pop()
+    return found
+
+
 def random_array(rng, shape, dtype):
     x = rng.standard_normal(shape)
     return (x + 1j * rng.standard_normal(shape) if np.dtype(dtype).kind == "c" else x).astype(dtype)
@@ -31,7 +38,7 @@ def assert_same(device, found, expected, dtype="f8"):
     assert isinstance(found, device.ndarray)
     assert found.dtype == expected.dtype
     eps = float(np.finfo(dtype).eps)
-    np.testing.assert_allclose(device.asnumpy(found), expected, rtol=0, atol=500 * eps * abs(expected).max())
+    np.testing.assert_allclose(fetched(device, found), expected, rtol=0, atol=500 * eps * abs(expected).max())
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "c16"])
@@ -74,7 +81,7 @@ def test_toeplitz_products_are_those_on_the_host(device, monkeypatch, dtype, lim
     T, D = Toeplitz(c, r), Toeplitz(device.asarray(c), device.asarray(r))
     x = random_array(rng, (5, 3), dtype)
     assert_same(device, D @ device.asarray(x), T @ x, dtype)
-    np.testing.assert_array_equal(device.asnumpy(D.toarray()), T.toarray())
+    np.testing.assert_array_equal(fetched(device, D.toarray()), T.toarray())
     A, E = KronOperator(np.eye(3, dtype=dtype), T), KronOperator(device.eye(3, dtype=dtype), D)
     x = random_array(rng, 15, dtype)
     assert_same(device, E @ device.asarray(x), A @ x, dtype)
@@ -114,11 +121,13 @@ def test_eigenvectors_stay_on_the_device(device):
     factors = [hermitian(rng, 4), hermitian(rng, 3)]
     D = KronOperator(*map(device.asarray, factors))
     w, V = D.eigh()
-    np.testing.assert_allclose(device.asnumpy(w), KronOperator(*factors).eigh()[0], rtol=1e-10)
+    np.testing.assert_allclose(fetched(device, w), KronOperator(*factors).eigh()[0], rtol=1e-10)
     x = device.asarray(rng.standard_normal(12))
-    np.testing.assert_allclose(device.asnumpy(V @ (w * (V.T @ x))), device.asnumpy(D @ x), rtol=0, atol=1e-12)
-    np.testing.assert_allclose(device.asnumpy(D.diagonal()), KronOperator(*factors).diagonal())
-    np.testing.assert_allclose(device.asnumpy(D.toarray()), np.kron(*factors))
+    np.testing.assert_allclose(
+        fetched(device, V @ (w * (V.T @ x))), fetched(device, D @ x), rtol=0, atol=1e-12
+    )
+    np.testing.assert_allclose(fetched(device, D.diagonal()), KronOperator(*factors).diagonal())
+    np.testing.assert_allclose(fetched(device, D.toarray()), np.kron(*factors))
     assert float(D.trace()) == pytest.approx(np.trace(np.kron(*factors)))
 
 
@@ -139,7 +148,8 @@ def test_copies_go_there_and_back(device):
     x = rng.standard_normal(12)
     factors = [hermitian(rng, 4), Toeplitz(np.array([2.0, 1.0, 0.0]))]
     for A in (
-        *(KronOperator(*factors), KronOperator(np.eye(4), factors[1]), KronSum(*factors), KronSum(*factors, mass=factors)),
+        *(KronOperator(*factors), KronOperator(np.eye(4), factors[1])),
+        *(KronSum(*factors), KronSum(*factors, mass=factors)),
         *(KronTerms([(1.0, factors), (2.0, [np.eye(4), factors[1]])]), Toeplitz(np.arange(12.0))),
     ):  # fmt: skip
         D = A.to_device("cuda")
@@ -169,7 +179,7 @@ def test_what_is_elsewhere_or_missing_there_is_refused(device):
         (lambda: KronOperator(device.zeros((2, 2)) + 1).solve(device.ones(2)), scipy.linalg.LinAlgError, "singular"),
         (lambda: KronSum(there - there).solve(device.ones(2)), scipy.linalg.LinAlgError, "singular"),
         (lambda: KronOperator(device.asarray([[np.nan]])), ValueError, r"factors\[0\]\[0, 0\] is nan"),
-        (lambda: KronOperator(pysolve.gallery.poisson((3,), format="csr")).to_device("cuda"), NotImplementedError,
+        (lambda: KronOperator(pysolve.gallery.poisson((3, 3), format="csr")).to_device("cuda"), NotImplementedError,
          "a sparse factor stays on the host"),
     ]:  # fmt: skip
         with pytest.raises(error, match=message):
@@ -178,7 +188,7 @@ def test_what_is_elsewhere_or_missing_there_is_refused(device):
 
 
 def test_a_sparse_matrix_of_the_device_is_no_factor(device, sparse_on_device):
-    S = sparse_on_device(pysolve.gallery.poisson((3,), format="csr"))
+    S = sparse_on_device(pysolve.gallery.poisson((3, 3), format="csr"))
     with pytest.raises(TypeError, match=r"factors\[0\] is a sparse matrix on the device .*toarray"):
         KronOperator(S)
 
