@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from pysolve import _arrays, _kron_algebra, _kron_solve
+from pysolve._backend import contiguous, device_of, namespace, same_device
 from pysolve._kron_arguments import as_factors, doubled
 from pysolve._kron_factors import Factor
 from pysolve._kron_linear import finite_number
@@ -29,7 +31,7 @@ class KronOperator(StructuredMap):
     ----------
     *factors : array_like, sparse array or matrix, Toeplitz or KronOperator
         d matrices of shapes (m_j, n_j), square or rectangular, finite; at least one. They are copied. The factors
-        of a KronOperator stand in its place.
+        of a KronOperator stand in its place. CuPy arrays make an operator on the GPU.
 
     Attributes
     ----------
@@ -43,7 +45,7 @@ class KronOperator(StructuredMap):
     Raises
     ------
     TypeError
-        If a factor is no matrix of numbers, or a device array.
+        If a factor is no matrix of numbers, or some are on the GPU and others are not.
     ValueError
         If there is no factor, or one is not 2-D or not finite.
 
@@ -99,7 +101,10 @@ class KronOperator(StructuredMap):
     def _set(self, factors: tuple[Factor, ...]) -> None:
         self._factors, self._chain = factors, Chain(factors)
         shape = _kron_algebra.shape_of(factors)
-        super().__init__(shape, _arrays.value_type(*(factor.dtype for factor in factors)))
+        super().__init__(shape, _arrays.value_type(*(factor.dtype for factor in factors)), factors[0].place)
+
+    def _move(self, copied: Callable[[Any], Any]) -> None:
+        self._set(tuple(factor.moved(copied) for factor in self._factors))
 
     @property
     def factors(self) -> tuple:
@@ -132,6 +137,7 @@ class KronOperator(StructuredMap):
 
     def _times_map(self, other: Any) -> Any:
         if isinstance(other, KronOperator):
+            same_device(left=self, right=other)
             [(_, factors)] = _kron_algebra.multiply_terms(self._terms(), other._terms())
             return self._of(factors)
         return super()._times_map(other)
@@ -169,16 +175,20 @@ class KronOperator(StructuredMap):
             return self.shifted(shift).solve(b, rcond=rcond)
         self._check_square_factors("solve")
         operator, b = self._right_side(b)
-        x = b.copy()
+        with device_of(b):
+            return operator._solve_by_factors(b)
+
+    def _solve_by_factors(self, b: np.ndarray) -> np.ndarray:
+        x, xp = b.copy(), namespace(b)
         shape, dims = x.shape, [factor.shape[0] for factor in self._factors]
         x = x.reshape(*dims, x.size // max(math.prod(dims), 1))
-        for axis, factor in enumerate(operator._factors):
+        for axis, factor in enumerate(self._factors):
             if factor.is_identity or x.size == 0:
                 continue
-            lines = np.ascontiguousarray(np.moveaxis(x, axis, -1))
+            lines = contiguous(xp.moveaxis(x, axis, -1))
             solved = _kron_solve.solve_along(factor, lines.reshape(-1, dims[axis]), f"factors[{axis}]")
-            x = np.moveaxis(solved.reshape(lines.shape), -1, axis)
-        return np.ascontiguousarray(x).reshape(shape)
+            x = xp.moveaxis(solved.reshape(lines.shape), -1, axis)
+        return contiguous(x).reshape(shape)
 
     def shifted(self, shift: Any) -> Any:
         """The operator ``A_1 x ... x A_d + shift I`` as a `KronTerms`, whose solves share the eigenvectors kept here.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from pysolve._backend import namespace, zeros
 from pysolve._kron_factors import DenseFactor, Factor, SparseFactor
 
 Terms = list[tuple[Any, tuple[Factor, ...]]]
@@ -73,18 +74,22 @@ def _kron_csr(factors: tuple[Factor, ...]) -> Any:
 
 def to_array(terms: Terms, dtype: np.dtype) -> np.ndarray:
     """The sum as one dense matrix."""
-    total = np.zeros(shape_of(terms[0][1]), dtype)
+    total: Any = None
     for c, factors in terms:
-        total += c * functools.reduce(np.kron, (A.toarray() for A in factors))
-    return total
+        matrices = [A.toarray() for A in factors]
+        product = c * functools.reduce(namespace(*matrices).kron, matrices)
+        total = product if total is None else total + product
+    return total.astype(dtype, copy=False)
 
 
 def diagonal(terms: Terms, dtype: np.dtype) -> np.ndarray:
     """The diagonal of the sum, without its matrix."""
-    total = np.zeros(min(shape_of(terms[0][1])), dtype)
+    total = zeros(min(shape_of(terms[0][1])), dtype, terms[0][1][0].diagonal())
     for c, factors in terms:
         if all(A.is_square for A in factors):
-            total += c * functools.reduce(np.multiply.outer, [A.diagonal() for A in factors]).ravel()
+            total += c * functools.reduce(
+                lambda a, b: (a[:, None] * b).ravel(), [A.diagonal() for A in factors]
+            )
         else:
             total += c * _diagonal_of_rectangles(factors, total.size)
     return total
@@ -92,9 +97,11 @@ def diagonal(terms: Terms, dtype: np.dtype) -> np.ndarray:
 
 def _diagonal_of_rectangles(factors: tuple[Factor, ...], size: int) -> np.ndarray:
     """Entry p is the product of A_j[i_j, k_j], where p is (i_1, ..., i_d) in the rows and (k_1, ...) in the columns."""
-    rows = np.unravel_index(np.arange(size), [A.shape[0] for A in factors])
-    columns = np.unravel_index(np.arange(size), [A.shape[1] for A in factors])
-    entries = (A.toarray()[i, k] for A, i, k in zip(factors, rows, columns, strict=True))
+    matrices = [A.toarray() for A in factors]
+    xp = namespace(*matrices)
+    rows = xp.unravel_index(xp.arange(size), tuple(A.shape[0] for A in factors))
+    columns = xp.unravel_index(xp.arange(size), tuple(A.shape[1] for A in factors))
+    entries = (A[i, k] for A, i, k in zip(matrices, rows, columns, strict=True))
     return functools.reduce(np.multiply, entries)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from pysolve import _arrays
+from pysolve._backend import namespace, on_device, same_device
 from pysolve._csr import safe_to_multiply
 from pysolve._kron_factors import DenseFactor, Factor, IdentityFactor, SparseFactor
 from pysolve._kron_linear import double_of, in_double
@@ -18,6 +19,8 @@ from pysolve._kron_toeplitz import Toeplitz
 def as_factors(given: Iterable[Any], name: str = "factors") -> tuple[Factor, ...]:
     """The factors of a product, all in double precision where one is."""
     factors: list[Factor] = []
+    given = list(given)
+    same_device(**{f"{name}[{i}]": A for i, A in enumerate(given)})
     for i, A in enumerate(given):
         inner = getattr(A, "_factors_to_insert", None)  # a KronOperator: its factors stand in its place
         factors += [as_factor(A, f"{name}[{i}]")] if inner is None else inner
@@ -57,22 +60,28 @@ def as_factor(A: Any, name: str) -> Factor:
         return A._factor
     if sp.issparse(A):
         return _sparse(A, name)
+    if on_device(A) and not hasattr(A, "__cuda_array_interface__"):
+        raise TypeError(
+            f"{name} is a sparse matrix on the device ({type(A).__name__}), where factors are dense, or Toeplitz: use "
+            f"{name}.toarray()"
+        )
     if hasattr(A, "matvec") and not isinstance(A, np.ndarray):
         raise TypeError(
             f"{name} must be a dense or sparse matrix, a Toeplitz or a KronOperator, not {type(A).__name__}"
         )
-    return dense_factor(_arrays.as_numbers(A, name), name)
+    return dense_factor(_arrays.as_numbers(A, name, device=True), name)
 
 
 def dense_factor(A: np.ndarray, name: str) -> Factor:
     """A read-only copy of a 2-D array."""
     if A.ndim != 2:
         raise ValueError(f"{name} must be 2-D, but its shape is {A.shape}")
-    A = np.array(A, _arrays.value_type(A.dtype), order="A")
+    xp = namespace(A)
+    A = xp.array(A, _arrays.value_type(A.dtype), order="A")
     _arrays.check_finite(A, name)
     n = A.shape[0]
-    if A.shape == (n, n) and n and (A.diagonal() == 1).all() and np.count_nonzero(A) == n:
-        return IdentityFactor(n, A.dtype)
+    if A.shape == (n, n) and n and (A.diagonal() == 1).all() and xp.count_nonzero(A) == n:
+        return IdentityFactor(n, A.dtype, "cpu" if xp is np else "cuda")
     return DenseFactor(A)
 
 

@@ -77,7 +77,7 @@ class Decomposition:
         types = [axis.V.dtype for axis in self.forms] + [T.dtype for axis in self.forms for T in axis.forms]
         dtype = np.result_type(b.dtype, *self.coefficients, *types)
         b = b.astype(dtype, copy=False)
-        y, x = workspace.array("basis", b.shape, b.dtype), np.empty_like(b)
+        y, x = workspace.array("basis", b.shape, b.dtype, b), np.empty_like(b)
         self.to_basis.apply(b, y, workspace)
         if self.triangular:
             y = np.ascontiguousarray(self._back_substituted(y))

@@ -8,6 +8,8 @@ import numpy as np
 import scipy.linalg
 from numpy.linalg import LinAlgError
 
+from pysolve import _arrays
+from pysolve._backend import namespace, on_device
 from pysolve._kron_factors import DenseFactor, Factor, IdentityFactor
 
 
@@ -49,10 +51,10 @@ def axis_form(factors: list[Factor], name: str, real: bool = False) -> AxisForm:
     """
     others = [factor for factor in factors if not factor.is_identity]
     if not others:
-        return AxisForm(factors[0], [_ones(factors[0])] * len(factors), 0.0)
+        return AxisForm(factors[0], [factors[0].ones()] * len(factors), 0.0)  # type: ignore[attr-defined]
     if len(others) == 1:
         form = _form_of_one(others[0], real)
-        alike = np.ones(form.forms[0].shape[:1], form.forms[0].real.dtype)
+        alike = namespace(form.forms[0]).ones(form.forms[0].shape[:1], form.forms[0].real.dtype)
         identity = alike if form.is_diagonal else np.diag(alike)
         return form._replace(forms=[identity if F.is_identity else form.forms[0] for F in factors])
     found = _commuting(factors) or (_pencil(factors) if len(factors) == 2 == len(others) else None)
@@ -68,24 +70,24 @@ def axis_form(factors: list[Factor], name: str, real: bool = False) -> AxisForm:
 def _form_of_one(factor: Factor, real: bool = False) -> AxisForm:
     key = "real schur" if real else "form"
     if key not in factor.kept:
-        factor.kept[key] = _identity_form(factor) if factor.is_identity else _computed_form(factor, real)
+        if isinstance(factor, IdentityFactor):
+            factor.kept[key] = _identity_form(factor)
+        else:
+            factor.kept[key] = _computed_form(factor, real)
     return factor.kept[key]
 
 
-def _ones(factor: Factor) -> np.ndarray:
-    """Eigenvalues of an identity, which are real."""
-    return np.ones(factor.shape[0], np.finfo(factor.dtype).dtype)
-
-
-def _identity_form(factor: Factor) -> AxisForm:
-    return AxisForm(factor, [_ones(factor)], 0.0)
+def _identity_form(factor: IdentityFactor) -> AxisForm:
+    return AxisForm(factor, [factor.ones()], 0.0)
 
 
 def _computed_form(factor: Factor, real: bool) -> AxisForm:
     A = factor.toarray()
     n = A.shape[0]
     if n == 0:
-        return AxisForm(IdentityFactor(0, A.real.dtype), [np.ones(0, A.real.dtype)], 0.0)
+        return _identity_form(IdentityFactor(0, A.real.dtype, factor.place))
+    if on_device(A):
+        return _form_on_device(factor, A)
     if is_hermitian(factor):
         w, Q = scipy.linalg.eigh(A, driver="evd", check_finite=False)
         return AxisForm(DenseFactor(Q), [w], 0.0)
@@ -102,6 +104,17 @@ def _computed_form(factor: Factor, real: bool) -> AxisForm:
     return AxisForm(DenseFactor(U), [_diagonal_or_triangle(T)], 0.0)
 
 
+def _form_on_device(factor: Factor, A: Any) -> AxisForm:
+    """Eigenvectors by cuSOLVER; CuPy has no Schur form of other matrices."""
+    if not is_hermitian(factor):
+        raise NotImplementedError(
+            f"a factor of shape {A.shape} is not symmetric (Hermitian), and on the device there is no Schur form: CuPy "
+            "has none. Use to_device('cpu')"
+        )
+    w, Q = namespace(A).linalg.eigh(A)
+    return AxisForm(DenseFactor(Q), [w], 0.0)
+
+
 def _diagonal_or_triangle(T: np.ndarray) -> np.ndarray:
     """The diagonal where the triangle has nothing else: the matrix was normal."""
     rounding = T.shape[0] * np.finfo(T.dtype).eps
@@ -116,7 +129,7 @@ def _commuting(factors: list[Factor]) -> AxisForm | None:
     """
     matrices = [factor.toarray() for factor in factors]
     weights = np.cos(np.arange(1.0, len(factors) + 1))
-    scales = [max(float(np.abs(A).max(initial=0)), float(np.finfo(A.dtype).tiny)) for A in matrices]
+    scales = [max(_arrays.largest_magnitude(A), float(np.finfo(A.dtype).tiny)) for A in matrices]
     mixed: Any = sum(weight / scale * A for weight, scale, A in zip(weights, scales, matrices, strict=True))
     combination = DenseFactor(mixed.astype(np.result_type(*matrices), copy=False))
     triangular = None
@@ -147,9 +160,12 @@ def _pencil(factors: list[Factor]) -> AxisForm | None:
     if not all(is_hermitian(factor) for factor in factors):
         return None
     for order in 1, -1:
-        A, M = factors[::order]
+        A, M = (factor.toarray() for factor in factors[::order])
         try:
-            w, V = scipy.linalg.eigh(A.toarray(), M.toarray(), driver="gvd", check_finite=False)
+            if on_device(A):
+                w, V = _pencil_on_device(A, M)
+            else:
+                w, V = scipy.linalg.eigh(A, M, driver="gvd", check_finite=False)
         except LinAlgError:
             continue
         log_volume = -2 * float(np.linalg.slogdet(V)[1])
@@ -157,9 +173,20 @@ def _pencil(factors: list[Factor]) -> AxisForm | None:
     return None
 
 
+def _pencil_on_device(A: Any, M: Any) -> tuple[Any, Any]:
+    """V^H A V = diag(w), V^H M V = I by M = L L^H: the eigenvectors Q of L^-1 A L^-H, and V = L^-H Q."""
+    linalg = namespace(A).linalg
+    L = linalg.cholesky(M)
+    if not _small(L @ L.conj().T - M, 64 * len(M) * np.finfo(M.dtype).eps, M):  # CuPy does not tell otherwise
+        raise LinAlgError("M is not positive definite")
+    C = linalg.solve(L, linalg.solve(L, A).conj().T)
+    w, Q = linalg.eigh((C + C.conj().T) / 2)
+    return w, linalg.solve(L.conj().T, Q)
+
+
 def _small(part: np.ndarray, rounding: float, whole: np.ndarray) -> bool:
     """max|part| <= rounding max|whole|."""
-    return bool(np.abs(part).max(initial=0) <= rounding * np.abs(whole).max(initial=0))
+    return _arrays.largest_magnitude(part) <= float(rounding) * _arrays.largest_magnitude(whole)
 
 
 def eigenvalues(form: np.ndarray) -> Any:

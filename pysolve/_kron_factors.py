@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse import _sparsetools
 
+from pysolve._backend import device_namespace, on_device
 from pysolve._kron_products import dense_product
 from pysolve._kron_workspace import Workspace
 
@@ -19,11 +21,16 @@ class Factor:
     """A matrix along one axis. What is computed from it (eigenvectors, ...) is kept in ``kept``, not pickled."""
 
     is_identity = False
+    place = "cpu"  # or "cuda", where its arrays are
     shape: tuple[int, int]
     dtype: np.dtype
 
     def __init__(self) -> None:
         self.kept: dict[str, Any] = {}
+
+    @property
+    def _place(self) -> str:
+        return self.place
 
     def apply(self, x: np.ndarray, y: np.ndarray, workspace: Workspace) -> None:
         """y[l, :, r] = A x[l, :, r] on contiguous arrays of the type of the factor."""
@@ -61,12 +68,18 @@ class Factor:
     def astype(self, dtype: np.dtype) -> Factor:
         raise NotImplementedError
 
+    def moved(self, copied: Callable[[Any], Any]) -> Factor:
+        """The factor with copies of its arrays, as `copied` makes them."""
+        raise NotImplementedError
+
     def diagonal(self) -> np.ndarray:
-        return np.diagonal(self.toarray())
+        return self.toarray().diagonal()
 
     @property
     def key(self) -> tuple:
         """Equal for factors that are equal, so that terms can share their products."""
+        if self.place == "cuda":
+            return type(self).__name__, self.shape, self.dtype.str, SameValues(self._arrays())
         if "key" not in self.kept:
             digest = hashlib.blake2b(digest_size=16)
             for array in self._arrays():
@@ -82,13 +95,35 @@ class Factor:
         return {**self.__dict__, "kept": {}}
 
 
+class SameValues:
+    """Compares as equal with arrays of the same values, which stay on the device."""
+
+    def __init__(self, arrays: tuple) -> None:
+        self.arrays = arrays
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SameValues):
+            return False
+        return all(a is b or bool((a == b).all()) for a, b in zip(self.arrays, other.arrays, strict=True))
+
+    def __hash__(self) -> int:
+        return len(self.arrays)  # what is asked first, shape and type, stands beside it in a key
+
+
+def read_only(A: Any) -> None:
+    """Nobody may write into `A`, where arrays know of that."""
+    if not on_device(A):
+        A.setflags(write=False)
+
+
 class DenseFactor(Factor):
     """A 2-D array, contiguous in C or Fortran order and read-only."""
 
     def __init__(self, A: np.ndarray) -> None:
         super().__init__()
         self.A, self.shape, self.dtype = A, A.shape, A.dtype
-        A.setflags(write=False)
+        self.place = "cuda" if on_device(A) else "cpu"
+        read_only(A)
 
     @property
     def real_array(self) -> np.ndarray | None:
@@ -114,12 +149,15 @@ class DenseFactor(Factor):
     def astype(self, dtype: np.dtype) -> Factor:
         return DenseFactor(self.A.astype(dtype))
 
+    def moved(self, copied: Callable[[Any], Any]) -> Factor:
+        return DenseFactor(copied(self.A))
+
     def _arrays(self) -> tuple[np.ndarray, ...]:
         return (self.A,)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.A.setflags(write=False)
+        read_only(self.A)
 
 
 class SparseFactor(Factor):
@@ -180,6 +218,11 @@ class SparseFactor(Factor):
     def diagonal(self) -> np.ndarray:
         return self.A.diagonal()
 
+    def moved(self, copied: Callable[[Any], Any]) -> Factor:
+        raise NotImplementedError(
+            "a sparse factor stays on the host: on the device factors are dense, or Toeplitz (A.toarray() is dense)"
+        )
+
     def _arrays(self) -> tuple[np.ndarray, ...]:
         return self.A.indptr, self.A.indices, self.A.data
 
@@ -194,18 +237,19 @@ class IdentityFactor(Factor):
 
     is_identity = True
 
-    def __init__(self, n: int, dtype: np.dtype) -> None:
+    def __init__(self, n: int, dtype: np.dtype, place: str = "cpu") -> None:
         super().__init__()
-        self.shape, self.dtype = (n, n), np.dtype(dtype)
+        self.shape, self.dtype, self.place = (n, n), np.dtype(dtype), place
 
     def toarray(self) -> np.ndarray:
-        return np.eye(self.shape[0], dtype=self.dtype)
+        xp = device_namespace() if self.place == "cuda" else np
+        return xp.eye(self.shape[0], dtype=self.dtype)
 
     def tocsr(self) -> sp.csr_array:
         return sp.csr_array(sp.eye_array(self.shape[0], dtype=self.dtype, format="csr"))
 
     def public(self) -> Any:
-        return self.tocsr()
+        return self.toarray() if self.place == "cuda" else self.tocsr()
 
     @property
     def n_multiplied(self) -> int:
@@ -219,13 +263,26 @@ class IdentityFactor(Factor):
         return self
 
     def scaled(self, c: Any) -> Factor:
+        if self.place == "cuda":
+            return DenseFactor(self.toarray() * c)
         return SparseFactor(_canonical(self.tocsr() * c))
 
     def astype(self, dtype: np.dtype) -> Factor:
-        return IdentityFactor(self.shape[0], dtype)
+        return IdentityFactor(self.shape[0], dtype, self.place)
+
+    def moved(self, copied: Callable[[Any], Any]) -> Factor:
+        return IdentityFactor(self.shape[0], self.dtype, "cuda" if on_device(copied(np.empty(0))) else "cpu")
 
     def diagonal(self) -> np.ndarray:
-        return np.ones(self.shape[0], self.dtype)
+        return self._ones(self.dtype)
+
+    def ones(self) -> np.ndarray:
+        """Its eigenvalues, which are real."""
+        return self._ones(np.finfo(self.dtype).dtype)
+
+    def _ones(self, dtype: np.dtype) -> np.ndarray:
+        xp = device_namespace() if self.place == "cuda" else np
+        return xp.ones(self.shape[0], dtype)
 
     def _arrays(self) -> tuple[np.ndarray, ...]:
         return ()

@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 
 from pysolve import _arrays
-from pysolve._backend import empty, on_device
+from pysolve._backend import as_array, contiguous, device_of, empty, namespace, on_device, same_device
 from pysolve._kron_workspace import Workspace
+from pysolve._placed import Placed
 
 
-class LinearMap:
-    """A matrix that is known by its products; a subclass gives ``_apply`` and ``_changed``."""
+class LinearMap(Placed):
+    """A matrix that is known by its products; a subclass gives ``_apply``, ``_changed`` and ``_move``."""
 
     __array_ufunc__ = None  # ``ndarray @ A`` comes to __rmatmul__ instead of making an array of objects
     shape: tuple[int, int]
     dtype: np.dtype
 
-    def __init__(self, shape: tuple[int, int], dtype: Any) -> None:
-        self.shape, self.dtype = shape, np.dtype(dtype)
+    def __init__(self, shape: tuple[int, int], dtype: Any, place: str = "cpu") -> None:
+        self.shape, self.dtype, self._place = shape, np.dtype(dtype), place
         self._workspace = Workspace()
         self._kept: dict[str, Any] = {}  # made on first use, and not pickled
 
@@ -69,14 +70,14 @@ class LinearMap:
         ValueError, TypeError
             If `x` or `out` has another shape, `x` holds no numbers, or `out` is of another kind than said.
         """
-        x, n = _arrays.as_numbers(x, "x"), self.shape[1]
+        x, n = self._numbers(x, "x"), self.shape[1]
         if x.shape not in ((n,), (n, 1)):
             raise ValueError(f"x must have shape ({n},) or ({n}, 1), got {x.shape}")
         return self._product(x, out)
 
     def matmat(self, X: Any, out: np.ndarray | None = None) -> np.ndarray:
         """Product with the columns of an array (n, k), or the vector (n,); as `matvec`."""
-        X, n = _arrays.as_numbers(X, "X"), self.shape[1]
+        X, n = self._numbers(X, "X"), self.shape[1]
         if X.ndim not in (1, 2) or X.shape[0] != n:
             raise ValueError(f"X must have shape ({n},) or ({n}, k), got {X.shape}")
         return self._product(X, out)
@@ -89,18 +90,24 @@ class LinearMap:
         """Product of the adjoint with the columns of an array (m, k); as `matmat`."""
         return self.H.matmat(X, out)
 
+    def _numbers(self, x: Any, name: str) -> Any:
+        """`x` as an array of numbers; TypeError where it is elsewhere than the operator."""
+        same_device(A=self, **{name: x})
+        return _arrays.as_numbers(x, name, device=True)
+
     def _product(self, x: np.ndarray, out: np.ndarray | None) -> np.ndarray:
         dtype = _arrays.value_type(self.dtype, x.dtype)
         if in_double(dtype) and not in_double(self.dtype):
             return self._once("double")._product(x, out)
         shape = (self.shape[0], *x.shape[1:])
-        y = empty(shape, dtype) if out is None else checked_out(out, shape, dtype)
-        x = np.ascontiguousarray(x, dtype)
-        if out is not None and np.may_share_memory(x, y):
-            raise ValueError("out must not overlap x, which is still read when it is written")
-        columns = 1 if x.ndim == 1 else x.shape[1]
-        self._apply(x.reshape(self.shape[1], columns), y.reshape(self.shape[0], columns))
-        return y
+        with device_of(x):
+            y = empty(shape, dtype, x) if out is None else checked_out(out, shape, dtype, x)
+            x = contiguous(x, dtype)
+            if out is not None and namespace(x).may_share_memory(x, y):
+                raise ValueError("out must not overlap x, which is still read when it is written")
+            columns = 1 if x.ndim == 1 else x.shape[1]
+            self._apply(x.reshape(self.shape[1], columns), y.reshape(self.shape[0], columns))
+        return y if out is None else out
 
     def __matmul__(self, other: Any) -> Any:
         if isinstance(other, LinearMap):
@@ -108,7 +115,7 @@ class LinearMap:
         return self.matmat(other)
 
     def __rmatmul__(self, x: Any) -> np.ndarray:
-        x = _arrays.as_numbers(x, "x")
+        x = self._numbers(x, "x")
         return self.T.matmat(x) if x.ndim == 1 else self.T.matmat(x.T).T
 
     def _times_map(self, other: LinearMap) -> Any:
@@ -162,14 +169,18 @@ def double_of(dtype: np.dtype) -> np.dtype:
     return np.dtype("f8") if dtype.kind == "f" else np.dtype("c16")
 
 
-def checked_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """`out`, if a result of this shape and type can be written into it."""
-    if not isinstance(out, np.ndarray):
+def checked_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, x: Any) -> Any:
+    """`out`, if a result of this shape and type can be written into it, where `x` is."""
+    if on_device(x) or on_device(out):
+        same_device(x=x, out=out)
+        out = as_array(out)
+    elif not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
     if out.shape != shape:
         raise ValueError(f"out must have shape {shape}, got {out.shape}")
     if out.dtype != dtype:
         raise TypeError(f"out must have dtype {dtype}, the type of the product, got {out.dtype}")
-    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
+    on_host = not on_device(out)  # CuPy's arrays are aligned and can be written
+    if not out.flags.c_contiguous or (on_host and not (out.flags.writeable and out.flags.aligned)):
         raise ValueError("out must be contiguous in C order, aligned and writeable")
     return out

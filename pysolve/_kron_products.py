@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import kernels
+from pysolve._backend import kernels, namespace
 from pysolve._kron_workspace import Workspace
 
-MOST_IN_KERNEL = 160  # rows or columns of a factor up to which the compiled kernel is ahead of NumPy's BLAS
+# Rows or columns of a factor up to which the compiled kernel is ahead of NumPy's BLAS, and on the device of cuBLAS: as
+# far as factors share a pass through memory there.
+MOST_IN_KERNEL = {"cpu": 160, "cuda": 64}
 
 
 class Chain:
@@ -26,6 +28,8 @@ class Chain:
         # i before j costs nnz_i n_j + nnz_j m_i for the same rest: least in falling order of (n - m) / nnz.
         self.order = sorted(axes, key=lambda axis: -_shrinkage(factors[axis]))
         self.fused = _for_the_kernel(factors)
+        # One product with a large matrix for each mode is what cuBLAS does best.
+        self.turns = factors[0].place == "cuda" and _all_are_large(factors)
 
     def apply(self, x: np.ndarray, y: np.ndarray, workspace: Workspace) -> None:
         """Write the product into `y`; both contiguous, of one type, (N, columns) and not overlapping."""
@@ -34,6 +38,9 @@ class Chain:
             return
         if self.fused and x.size and y.size:
             self._apply_fused(x, y, workspace)
+            return
+        if self.turns and x.shape[1] == 1 and x.size and y.size:
+            self._apply_by_turns(x, y)
             return
         dims = [factor.shape[1] for factor in self.factors]
         columns, source = x.shape[1], x.reshape(-1)
@@ -46,9 +53,20 @@ class Chain:
             if to_come % 2 == 0 and size <= y.size:  # y itself is every other buffer
                 target = y.reshape(-1)[:size]
             else:
-                target = workspace.array(("chain", to_come % 2), (size,), x.dtype)
+                target = workspace.array(("chain", to_come % 2), (size,), x.dtype, x)
             mode_product(factor, source, target, left, right, workspace)
             source = target
+
+    def _apply_by_turns(self, x: Any, y: Any) -> None:
+        """One vector: each mode is the last axis, and its result the first, so that d turns restore the order.
+
+        y_(i, rest) = sum_k A_ik x_(rest, k): a matrix product for each mode, whose transpose BLAS reads in place.
+        """
+        xp = namespace(x)
+        first, *others = (factor.toarray() for factor in self.factors)
+        for A in reversed(others):
+            x = xp.matmul(A, x.reshape(-1, A.shape[1]).T)
+        xp.matmul(first, x.reshape(-1, first.shape[1]).T, out=y.reshape(first.shape[0], -1))
 
     def _apply_fused(self, x: np.ndarray, y: np.ndarray, workspace: Workspace) -> None:
         """The whole chain by the compiled kernel; trailing identities make columns, and so do complex numbers."""
@@ -56,7 +74,7 @@ class Chain:
         n, m = (math.prod(A.shape[side] for A in self.fused) for side in (1, 0))
         x, y = x.view(dtype).reshape(n, -1), y.view(dtype).reshape(m, -1)
         backend = kernels(x)
-        work = workspace.array("kernel", (backend.kron_work_size(self.fused, x.shape[1]),), dtype)
+        work = workspace.array("kernel", (backend.kron_work_size(self.fused, x.shape[1]),), dtype, x)
         backend.kron_matvec(self.fused, x, y, work)
 
 
@@ -64,8 +82,13 @@ def _for_the_kernel(factors: tuple) -> list[np.ndarray]:
     """The arrays of real dense factors without identities between them, if the kernel is the fastest for all."""
     last = max((axis for axis, factor in enumerate(factors) if not factor.is_identity), default=-1)
     arrays = [getattr(factor, "real_array", None) for factor in factors[: last + 1]]
-    small = [A for A in arrays if A is not None and max(A.shape) <= MOST_IN_KERNEL]
+    small = [A for A in arrays if A is not None and max(A.shape) <= MOST_IN_KERNEL[factors[0].place]]
     return small if len(small) == len(arrays) else []
+
+
+def _all_are_large(factors: tuple) -> bool:
+    least = MOST_IN_KERNEL[factors[0].place]
+    return all(hasattr(factor, "real_array") and min(factor.shape) > least for factor in factors)
 
 
 def _shrinkage(factor: Any) -> float:
@@ -89,11 +112,12 @@ def mode_product(
 
 def dense_product(A: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     """y[l, :, r] = A x[l, :, r] for x (left, n, right), by matrix products that write into y."""
-    if A.dtype.kind == "f" and max(A.shape) <= MOST_IN_KERNEL:
+    xp = namespace(x)
+    if A.dtype.kind == "f" and max(A.shape) <= MOST_IN_KERNEL["cpu" if xp is np else "cuda"]:
         kernels(x).kron_mode_product(A, x, y)
     elif x.shape[2] == 1:
-        np.matmul(x[:, :, 0], A.T, out=y[:, :, 0])
+        xp.matmul(x[:, :, 0], A.T, out=y[:, :, 0])
     elif x.shape[0] == 1:
-        np.matmul(A, x[0], out=y[0])
+        xp.matmul(A, x[0], out=y[0])
     else:
-        np.matmul(A, x, out=y)
+        xp.matmul(A, x, out=y)

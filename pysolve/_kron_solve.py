@@ -9,6 +9,7 @@ import scipy.linalg
 import scipy.sparse.linalg as spla
 from numpy.linalg import LinAlgError
 
+from pysolve._backend import namespace
 from pysolve._kron_factors import Factor, SparseFactor
 from pysolve._kron_toeplitz import ToeplitzFactor
 
@@ -21,6 +22,8 @@ def solve_along(factor: Factor, b: np.ndarray, name: str) -> np.ndarray:
         return b
     if isinstance(factor, SparseFactor):
         return _sparse_solve(factor, b, name)
+    if factor.place == "cuda":
+        return _solve_on_device(factor, b, name)
     if isinstance(factor, ToeplitzFactor) and factor.shape[0] > MOST_LU:
         try:
             x = scipy.linalg.solve_toeplitz((factor.c, factor.r), b.T).T
@@ -36,6 +39,29 @@ def solve_along(factor: Factor, b: np.ndarray, name: str) -> np.ndarray:
         return pairs[: len(b)] + 1j * pairs[len(b) :]
     # The transpose of a C array is one in Fortran order: LAPACK solves in its place.
     return scipy.linalg.lu_solve((lu, pivots), b.T, overwrite_b=True, check_finite=False).T
+
+
+def _solve_on_device(factor: Factor, b: Any, name: str) -> Any:
+    """By cuSOLVER's LU, whose cost is that of one line for each unknown; the reciprocal condition is kept."""
+    if isinstance(factor, ToeplitzFactor) and factor.shape[0] > MOST_LU:
+        raise NotImplementedError(
+            f"{name} is a Toeplitz matrix of more than {MOST_LU} unknowns, and on the device there is no Levinson "
+            "recursion: CuPy has none. Use to_device('cpu')"
+        )
+    A = factor.toarray()
+    linalg = namespace(A).linalg
+    if "rcond" not in factor.kept:
+        try:
+            size = float(abs(A).sum(axis=0).max()) * float(abs(linalg.inv(A)).sum(axis=0).max())
+        except LinAlgError:
+            size = np.inf
+        factor.kept["rcond"] = 1 / size if size > 0 else 0.0
+    if not factor.kept["rcond"] > np.finfo(A.dtype).eps / 2:
+        rcond = factor.kept["rcond"]
+        raise LinAlgError(f"{name} is singular to working precision: its reciprocal condition is {rcond:.1e}")
+    if b.dtype.kind == "c" and A.dtype.kind == "f":
+        return linalg.solve(A, b.real.T).T + 1j * linalg.solve(A, b.imag.T).T
+    return linalg.solve(A, b.T).T
 
 
 def dense_lu(factor: Factor, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +121,7 @@ def slogdet(factor: Factor) -> tuple[Any, float]:
         return factor.dtype.type(1), 0.0
     if not isinstance(factor, SparseFactor):
         sign, logarithm = np.linalg.slogdet(factor.toarray())
-        return sign, float(logarithm)
+        return factor.dtype.type(sign.item()), float(logarithm)
     try:
         lu = _sparse_lu(factor, "A")
     except LinAlgError:

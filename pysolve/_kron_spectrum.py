@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from pysolve import _arrays
+from pysolve._backend import empty, namespace, on_device, zeros
 from pysolve._kron_structured import outer
 
-BLOCK = 1 << 15  # eigenvalues at a time: a quarter of a megabyte, so that they stay in the cache
+# Eigenvalues at a time: a quarter of a megabyte, so that they stay in the cache; on the device few launches.
+BLOCK, BLOCK_ON_DEVICE = 1 << 15, 1 << 26
 
 
 class Spectrum:
@@ -23,31 +26,31 @@ class Spectrum:
     """
 
     def __init__(self, terms: list[tuple[Any, list[np.ndarray]]]) -> None:
-        self.n = terms[0][1][0].size
+        self.n, self._like = terms[0][1][0].size, terms[0][1][0]
         rests: dict[int, list] = {}
         for c, (first, *others) in terms:
-            rest = c * outer(others) if others else np.full(1, c)
+            rest = c * outer(others) if others else namespace(first).full(1, c)
             group = rests.setdefault(id(first), [first, 0])
             group[1] = group[1] + rest
         self.width = rest.size
         self.dtype = np.result_type(*(array for group in rests.values() for array in group))
         # sum_g first_g[i] rest_g: what does not depend on i, or is a number, needs one operation less.
-        self._base = np.zeros(self.width, self.dtype)
+        self._base = zeros(self.width, self.dtype, self._like)
         self._scaled: list[tuple[np.ndarray, Any]] = []
         for first, rest in rests.values():
             if (first == 1).all():
                 self._base += rest
             else:
                 self._scaled.append((first, rest[0] if rest.size and (rest == rest[0]).all() else rest))
-        sizes = ([abs(c), *(np.abs(w).max(initial=0) for w in vectors)] for c, vectors in terms)
+        sizes = ([abs(c), *map(_arrays.largest_magnitude, vectors)] for c, vectors in terms)
         self.bound = float(sum(math.prod(map(float, parts)) for parts in sizes))  # on the absolute values
         self._extremes: tuple[float, float, Any] | None = None
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Rows along the first axis, and their eigenvalues (rows, rest): a buffer that is used again."""
-        rows = max(BLOCK // max(self.width, 1), 1)
-        buffer = np.empty((min(rows, self.n), self.width), self.dtype)
-        product = np.empty_like(buffer)
+        rows = max((BLOCK_ON_DEVICE if on_device(self._like) else BLOCK) // max(self.width, 1), 1)
+        buffer = empty((min(rows, self.n), self.width), self.dtype, self._like)
+        product = empty(buffer.shape, self.dtype, self._like)
         for start in range(0, self.n, rows):
             part = slice(start, min(start + rows, self.n))
             values, scratch = buffer[: part.stop - start], product[: part.stop - start]
@@ -68,8 +71,8 @@ class Spectrum:
             for _, values in self.blocks() if self.width else ():
                 size = np.abs(values)
                 at = int(size.argmin())
-                if size.flat[at] < low:
-                    low, smallest = float(size.flat[at]), values.flat[at]
+                if (least := float(size.ravel()[at])) < low:
+                    low, smallest = least, values.ravel()[at].item()
                 high = max(high, float(size.max()))
             self._extremes = low, high, smallest
         return self._extremes
@@ -90,5 +93,5 @@ class Spectrum:
             if not size.all():
                 return self.dtype.type(0), -np.inf
             total += float(np.log(size).sum(dtype=float))
-            sign *= np.prod(np.sign(values)) if self.dtype.kind == "f" else np.prod(values / size)
+            sign *= np.prod(np.sign(values) if self.dtype.kind == "f" else values / size).item()
         return sign, total

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from pysolve import _arrays, _kron_algebra
+from pysolve._backend import contiguous, same_device
 from pysolve._kron_factors import Factor, IdentityFactor
 from pysolve._kron_linear import LinearMap, finite_number, in_double
 
@@ -24,6 +25,7 @@ class StructuredMap(LinearMap):
             return NotImplemented
         from pysolve._kron_terms import KronTerms
 
+        same_device(left=self, right=other)
         if self.shape != other.shape:
             raise ValueError(f"operators of shapes {self.shape} and {other.shape} cannot be added")
         return KronTerms._of(self._terms() + other._terms())
@@ -42,12 +44,13 @@ class StructuredMap(LinearMap):
             return super()._times_map(other)
         from pysolve._kron_terms import KronTerms
 
+        same_device(left=self, right=other)
         return KronTerms._of(_kron_algebra.multiply_terms(self._terms(), other._terms()))
 
     def _identity(self) -> tuple[Factor, ...]:
         """The factors of the identity on the space of this operator."""
         real = np.dtype("f8") if in_double(self.dtype) else np.dtype("f4")
-        return tuple(IdentityFactor(A.shape[0], real) for A in self._terms()[0][1])
+        return tuple(IdentityFactor(A.shape[0], real, self._place) for A in self._terms()[0][1])
 
     def _plus_identity(self, shift: Any) -> Any:
         from pysolve._kron_terms import KronTerms
@@ -55,7 +58,11 @@ class StructuredMap(LinearMap):
         return KronTerms._of([*self._terms(), (shift, self._identity())])
 
     def tocsr(self) -> sp.csr_array:
-        """The matrix as a ``scipy.sparse.csr_array`` without stored duplicates."""
+        """The matrix as a ``scipy.sparse.csr_array`` without stored duplicates; of an operator on the host."""
+        if self._place == "cuda":
+            raise NotImplementedError(
+                "tocsr makes a SciPy matrix: of an operator on the device use to_device('cpu')"
+            )
         return _kron_algebra.to_csr(self._terms(), self.dtype)
 
     def toarray(self) -> np.ndarray:
@@ -89,15 +96,15 @@ class StructuredMap(LinearMap):
 
     def _right_side(self, b: Any) -> tuple[Any, np.ndarray]:
         """The operator in the precision to solve in, and `b` checked, contiguous and of that type, to be read only."""
-        b, n = _arrays.as_numbers(b, "b"), self.shape[0]
+        b, n = self._numbers(b, "b"), self.shape[0]
         if b.ndim not in (1, 2) or b.shape[0] != n:
             raise ValueError(f"b must have shape ({n},) or ({n}, k), got {b.shape}")
         _arrays.check_finite(b, "b")
         dtype = _arrays.value_type(self.dtype, b.dtype)
         operator = self if in_double(dtype) == in_double(self.dtype) else self._once("double")
-        return operator, np.ascontiguousarray(b, dtype)
+        return operator, contiguous(b, dtype)
 
 
 def outer(vectors: list[np.ndarray]) -> np.ndarray:
     """Products of one value of each vector, flattened in C order."""
-    return functools.reduce(np.multiply.outer, vectors).ravel()
+    return functools.reduce(lambda one, other: (one[:, None] * other).ravel(), vectors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -84,11 +85,15 @@ class KronSum(KronTerms):
     def _assemble(self, factors: tuple[Factor, ...], mass: tuple[Factor, ...] | None) -> None:
         self._has_mass, d = mass is not None, len(factors)
         real = np.dtype("f8") if any(in_double(A.dtype) for A in factors) else np.dtype("f4")
-        units = mass or tuple(IdentityFactor(A.shape[0], real) for A in factors)
+        units = mass or tuple(IdentityFactor(A.shape[0], real, A.place) for A in factors)
         both = of_one_precision((*factors, *units))
         self._summands, self._units = both[:d], both[d:]
         rows = [[A if i == j else M for i, M in enumerate(self._units)] for j, A in enumerate(both[:d])]
         self._set([(1, tuple(row)) for row in rows])
+
+    def _move(self, copied: Callable[[Any], Any]) -> None:
+        units = tuple(M.moved(copied) for M in self._units) if self._has_mass else None
+        self._assemble(tuple(A.moved(copied) for A in self._summands), units)
 
     def _changed(self, how: str) -> KronSum:
         change = {"T": lambda A: A.T, "conj": lambda A: A.conj(), "double": doubled}[how]

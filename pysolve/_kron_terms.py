@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from pysolve import _arrays, _kron_algebra
+from pysolve._backend import device_of
 from pysolve._kron import KronOperator
 from pysolve._kron_arguments import as_factors, doubled, of_one_precision
 from pysolve._kron_decomposition import Decomposition
@@ -88,6 +90,9 @@ class KronTerms(StructuredMap):
 
     def _set(self, terms: _kron_algebra.Terms) -> None:
         _kron_algebra.check_same_axes(terms)
+        for t, (_, factors) in enumerate(terms):
+            if factors[0].place != terms[0][1][0].place:
+                raise TypeError(f"terms[{t}] is not where terms[0] is: move one of them with to_device")
         d = len(terms[0][1])
         flat = of_one_precision(factor for _, factors in terms for factor in factors)
         parts = (flat[d * t : d * (t + 1)] for t in range(len(terms)))
@@ -96,7 +101,13 @@ class KronTerms(StructuredMap):
         dtype = _arrays.value_type(*(factor.dtype for factor in flat))
         if any(isinstance(c, complex) for c, _ in terms):
             dtype = np.result_type(dtype, np.complex64)
-        super().__init__(_kron_algebra.shape_of(self._list[0][1]), dtype)
+        super().__init__(_kron_algebra.shape_of(self._list[0][1]), dtype, flat[0].place)
+
+    def _move(self, copied: Callable[[Any], Any]) -> None:
+        unique = {
+            id(A): A.moved(copied) for _, factors in self._list for A in factors
+        }  # what is shared stays so
+        self._set([(c, tuple(unique[id(A)] for A in factors)) for c, factors in self._list])
 
     @property
     def terms(self) -> list[tuple[Any, tuple]]:
@@ -171,6 +182,10 @@ class KronTerms(StructuredMap):
         if rcond is not None and not 0 <= finite_number(rcond, "rcond", real=True) < 1:  # type: ignore[operator]
             raise ValueError(f"rcond must be at least 0 and less than 1, got {rcond}")
         operator, b = self._right_side(b)
+        with device_of(b):
+            return self._solved(operator, b, shift, rcond)
+
+    def _solved(self, operator: KronTerms, b: np.ndarray, shift: Any, rcond: float | None) -> np.ndarray:
         if np.iscomplexobj(shift) and b.dtype.kind == "f":
             b = b.astype(np.result_type(b.dtype, np.complex64))
         if len(self._list) == 1 and shift == 0 and rcond is None and self._list[0][0] != 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,15 @@ import scipy.fft
 import scipy.linalg
 
 from pysolve import _arrays
-from pysolve._kron_factors import Factor
+from pysolve._backend import namespace, on_device, same_device, zeros
+from pysolve._kron_factors import Factor, read_only
 from pysolve._kron_linear import LinearMap, double_of, finite_number
 from pysolve._kron_products import dense_product, mode_product
 from pysolve._kron_workspace import Workspace
 
 MOST_DENSE = 300 * 300  # entries up to which the dense product was the faster one
-CHUNK_BYTES = 1 << 20  # of the buffer that is transformed at once: about a cache
+# Of the buffer that is transformed at once: about a cache; on the device what leaves room for the vectors.
+CHUNK_BYTES, CHUNK_BYTES_ON_DEVICE = 1 << 20, 1 << 30
 
 
 class ToeplitzFactor(Factor):
@@ -25,8 +28,9 @@ class ToeplitzFactor(Factor):
         super().__init__()
         self.c, self.r = c, r
         self.shape, self.dtype = (c.size, r.size), c.dtype
+        self.place = "cuda" if on_device(c) else "cpu"
         for array in (c, r):
-            array.setflags(write=False)
+            read_only(array)
 
     def apply(self, x: np.ndarray, y: np.ndarray, workspace: Workspace) -> None:
         if self.shape[0] * self.shape[1] <= MOST_DENSE:
@@ -34,12 +38,26 @@ class ToeplitzFactor(Factor):
             return
         spectrum = self._spectrum()
         per_line = spectrum.size * self.dtype.itemsize
-        chunk = max(CHUNK_BYTES // per_line, 2)
+        here = self.place == "cpu"
+        chunk = max((CHUNK_BYTES if here else CHUNK_BYTES_ON_DEVICE) // per_line, 2)
+        convolve = self._convolve if here else self._convolve_on_device
         slices = max(chunk // x.shape[2], 1)
         for l in range(0, x.shape[0], slices):
             for r in range(0, x.shape[2], chunk):
                 part = np.s_[l : l + slices, :, r : r + chunk]
-                self._convolve(x[part].transpose(1, 0, 2), y[part].transpose(1, 0, 2), spectrum, workspace)
+                convolve(x[part].transpose(1, 0, 2), y[part].transpose(1, 0, 2), spectrum, workspace)
+
+    def _convolve_on_device(self, x: Any, y: Any, spectrum: Any, workspace: Workspace) -> None:
+        """The same by cuFFT, which transforms along any axis; real lines have half a spectrum."""
+        fft, n = namespace(x).fft, spectrum.size
+        if self.dtype.kind == "f":
+            lines = fft.rfft(x, n, axis=0)
+            lines *= spectrum[: n // 2 + 1, None, None]
+            y[...] = fft.irfft(lines, n, axis=0)[: y.shape[0]]
+        else:
+            lines = fft.fft(x, n, axis=0)
+            lines *= spectrum[:, None, None]
+            y[...] = fft.ifft(lines, axis=0)[: y.shape[0]]
 
     def _convolve(self, x: np.ndarray, y: np.ndarray, spectrum: np.ndarray, workspace: Workspace) -> None:
         """The product with (n, slices, columns) into (m, ...), in place in a buffer of complex numbers.
@@ -65,11 +83,13 @@ class ToeplitzFactor(Factor):
         """Transform of the first column of the circulant matrix that has this one in its corner."""
         if "spectrum" not in self.kept:
             m, n = self.shape
-            column = np.zeros(scipy.fft.next_fast_len(m + n - 1), np.result_type(self.dtype, np.complex64))
+            length, dtype = scipy.fft.next_fast_len(m + n - 1), np.result_type(self.dtype, np.complex64)
+            column = zeros(length, dtype, self.c)
             column[:m] = self.c
             if n > 1:
                 column[1 - n :] = self.r[:0:-1]
-            self.kept["spectrum"] = scipy.fft.fft(column)
+            fft = scipy.fft if self.place == "cpu" else namespace(column).fft
+            self.kept["spectrum"] = fft.fft(column)
         return self.kept["spectrum"]
 
     def _dense(self) -> np.ndarray:
@@ -79,7 +99,13 @@ class ToeplitzFactor(Factor):
 
     def toarray(self) -> np.ndarray:
         m, n = self.shape
-        return scipy.linalg.toeplitz(self.c, self.r) if m * n else np.zeros(self.shape, self.dtype)
+        if m * n == 0 or self.place == "cpu":
+            return scipy.linalg.toeplitz(self.c, self.r) if m * n else zeros(self.shape, self.dtype, self.c)
+        xp = namespace(self.c)
+        diagonals = xp.concatenate(
+            [self.r[:0:-1], self.c]
+        )  # from the upper right corner to the lower left one
+        return diagonals[xp.arange(m)[:, None] - xp.arange(n) + (n - 1)]
 
     def public(self) -> Toeplitz:
         return Toeplitz(self.c, self.r)
@@ -97,8 +123,11 @@ class ToeplitzFactor(Factor):
     def astype(self, dtype: np.dtype) -> Factor:
         return ToeplitzFactor(self.c.astype(dtype), self.r.astype(dtype))
 
+    def moved(self, copied: Callable[[Any], Any]) -> Factor:
+        return ToeplitzFactor(copied(self.c), copied(self.r))
+
     def diagonal(self) -> np.ndarray:
-        return np.full(min(self.shape), self.c[0] if self.c.size else 0, self.dtype)
+        return zeros(min(self.shape), self.dtype, self.c) + self.c[:1]
 
     def _arrays(self) -> tuple[np.ndarray, ...]:
         return self.c, self.r
@@ -106,7 +135,7 @@ class ToeplitzFactor(Factor):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         for array in (self.c, self.r):
-            array.setflags(write=False)
+            read_only(array)
 
 
 class Toeplitz(LinearMap):
@@ -168,16 +197,23 @@ class Toeplitz(LinearMap):
 
     def __init__(self, c: Any, r: Any = None) -> None:
         c, r = _vector(c, "c"), None if r is None else _vector(r, "r")
+        same_device(c=c, r=r)
         if r is None and c.size and c[0].imag:
             raise ValueError(f"c[0] must be real where r is not given, got {c[0]}")
         r = c.conj() if r is None else r
         dtype = _arrays.value_type(c.dtype, r.dtype)
-        c, r = np.array(c, dtype), np.array(r, dtype)
+        xp = namespace(c)
+        c, r = xp.array(c, dtype), xp.array(r, dtype)
         if c.size:
             r[:1] = c[:1]
-        self._factor = ToeplitzFactor(c, r)
-        super().__init__(self._factor.shape, dtype)
-        self.c, self.r = c, r
+        self._set(ToeplitzFactor(c, r))
+
+    def _set(self, factor: ToeplitzFactor) -> None:
+        self._factor, self.c, self.r = factor, factor.c, factor.r
+        super().__init__(factor.shape, factor.dtype, factor.place)
+
+    def _move(self, copied: Callable[[Any], Any]) -> None:
+        self._set(ToeplitzFactor(copied(self.c), copied(self.r)))
 
     def _apply(self, x: np.ndarray, y: np.ndarray) -> None:
         mode_product(self._factor, x.reshape(-1), y.reshape(-1), 1, x.shape[1], self._workspace)
@@ -215,7 +251,7 @@ class Toeplitz(LinearMap):
 
     def toarray(self) -> np.ndarray:
         """The dense matrix."""
-        return np.array(self._factor.toarray())
+        return namespace(self.c).array(self._factor.toarray())
 
     def diagonal(self) -> np.ndarray:
         """The diagonal, of ``min(m, n)`` equal values."""
@@ -223,7 +259,7 @@ class Toeplitz(LinearMap):
 
 
 def _vector(x: Any, name: str) -> np.ndarray:
-    x = _arrays.as_numbers(x, name)
+    x = _arrays.as_numbers(x, name, device=True)
     if x.ndim != 1:
         raise ValueError(f"{name} must be 1-D, but its shape is {x.shape}")
     x = x.astype(_arrays.value_type(x.dtype))

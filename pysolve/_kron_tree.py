@@ -41,13 +41,13 @@ class SumTree:
         left = math.prod(self.columns[:axis])
         right = math.prod(self.rows[axis + 1 :]) * columns
         for g, (factor, below) in enumerate(groups):
-            target = workspace.array(("sum", axis), y.shape, y.dtype) if g else y
+            target = workspace.array(("sum", axis), y.shape, y.dtype, y) if g else y
             source = x
             if isinstance(below, list):
                 size = left * self.columns[axis] * right
                 source = target
                 if not factor.is_identity:
-                    source = workspace.array(("below", axis), (size,), y.dtype)
+                    source = workspace.array(("below", axis), (size,), y.dtype, y)
                 self._evaluate(below, axis + 1, x, source, columns, workspace)
             if not factor.is_identity:
                 mode_product(factor, source, target, left, right, workspace)
