@@ -16,6 +16,8 @@ from cuda_cg_cases import (
 
 import pysolve
 from pysolve import Status, gallery
+from pysolve._conjugate_directions_device import LOOK_EVERY, NORMS, steps_ahead
+from pysolve._stopping import CHECK_EVERY
 
 pytestmark = pytest.mark.usefixtures("only_numbers_leave_the_device")
 
@@ -90,3 +92,32 @@ def test_learned_directions_that_are_of_no_use_cost_nothing_but_time(device, mov
     assert np.linalg.norm(right_side() - A @ back(device, result.x)) <= 1.001e-6 * np.linalg.norm(
         right_side()
     )
+
+
+@pytest.mark.parametrize(
+    ("norms", "tolerance", "ahead"),
+    [
+        ([1.0], 1e-6, 1),  # nothing is known of the pace
+        ([1.0, 0.1], 1e-6, 5),
+        ([1.0, 0.5, 0.25], 1e-6, LOOK_EVERY),
+        ([1.0, 0.1], 0.09, 1),
+        ([1.0, 2.0], 1e-6, LOOK_EVERY),
+        ([1.0, np.nan], 1e-6, LOOK_EVERY),
+        ([1.0, 0.1], 0.0, LOOK_EVERY),
+    ],
+)
+def test_the_next_look_is_where_the_pace_says_the_end_is(norms, tolerance, ahead):
+    assert steps_ahead(norms, tolerance) == ahead
+
+
+def test_steps_with_a_cycle_are_looked_at_less_often_than_taken(device, moved):
+    if not hasattr(device, "transfers"):
+        pytest.skip("the stand-in counts what is copied")
+    A = gallery.log_normal((16, 17), contrast=1e3)
+    there, b = moved(A), moved(np.random.default_rng(0).standard_normal(A.shape[0]))
+    M = pysolve.Multilevel(there)
+    device.transfers.clear()
+    result = pysolve.cg(there, b, M=M, rtol=1e-10)
+    looks = device.transfers.count(8 * (NORMS + CHECK_EVERY))
+    assert result.info == 0
+    assert looks <= result.iterations - 2, (looks, result.iterations)
