@@ -220,7 +220,7 @@ def as_operator(A: Any, dtype: np.dtype) -> Any:
         return ComplexStencil(A, dtype) if real_stencil else A.astype(dtype)
     if isinstance(A, np.ndarray) or hasattr(A, "__cuda_array_interface__"):
         A = _checked_dense(A, dtype)
-        return FunctionOperator(A, dtype, norm=float(np.abs(A).sum(axis=1).max(initial=0)))
+        return FunctionOperator(A, dtype, norm=_arrays.largest_magnitude(np.abs(A).sum(axis=1)))
     return FunctionOperator(A, dtype)
 
 
