@@ -115,6 +115,7 @@ PYSOLVE_BODY double real_part(double a) { return a; }
 PYSOLVE_BODY double real_part(device_complex<double> a) { return a.re; }
 PYSOLVE_BODY bool is_number(double a) { return a - a == 0; }  // no NaN and not infinite
 
+PYSOLVE_BODY bool is_finite(double a) { return a - a == 0; }
 // conj(a) b in the type that sums are kept in.
 template <class T>
 PYSOLVE_BODY sum_t<T> inner(T a, T b) {

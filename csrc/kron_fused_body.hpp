@@ -70,8 +70,8 @@ struct kron_fused_body {
     T* const memory = at.template dynamic_shared<T>();
     kron_copies<T> copies;
     int in = buffer[0];
+    for (int j = 0; j < n_modes; ++j) fetch_panel(at, copies, modes[j], memory + modes[j].panel);
     fetch(at, copies, at.block(), memory + in);
-    for (int j = 0; j < n_modes; ++j) put_panel(at, modes[j], memory + modes[j].panel);
     for (index_t slab = at.block(); slab < n_slabs; slab += at.n_blocks()) {
       copies.template wait<0>();
       at.sync();
@@ -125,14 +125,18 @@ struct kron_fused_body {
     }
   }
 
-  // A with zeros around it.
+  // A with zeros around it, a warp for each row; comes with the first slab.
   template <class Place>
-  PYSOLVE_AT_PLACE void put_panel(const Place& at, const kron_slab_mode<T>& mode, T* to) const {
+  PYSOLVE_AT_PLACE void fetch_panel(const Place& at, kron_copies<T>& copies, const kron_slab_mode<T>& mode,
+                                    T* to) const {
     const kron_factor<T>& A = mode.A;
-    for (int e = at.thread(); e < mode.rows * mode.pitch; e += at.block_threads()) {
-      const int i = e / mode.pitch, k = e - i * mode.pitch;
-      to[e] = i < A.m && k < A.n ? A.data[i * A.row + k * A.column] : T();
-    }
+    const int lane = at.thread() % warp_threads, warps = at.block_threads() / warp_threads;
+    for (int i = at.thread() / warp_threads; i < mode.rows; i += warps)
+      for (int k = lane; k < mode.pitch; k += warp_threads) {
+        const bool there = i < A.m && k < A.n;
+        copies.template copy<1>(to + i * mode.pitch + k, there ? A.data + i * A.row + k * A.column : A.data,
+                                there);
+      }
   }
 
   // By tiles of 16 rows: a slab has no more of them than there are warps, or not many.

@@ -41,8 +41,6 @@ PYSOLVE_BODY void load_four(const T* from, S* to) {
   }
 }
 
-PYSOLVE_BODY bool is_finite(double a) { return a - a == 0; }
-
 // What rows return: a sum, and the first row that does not fit.
 struct completion_share {
   double squares = 0;

@@ -22,8 +22,6 @@ PYSOLVE_BODY bool ended(const sor_course* course) {
   return course != nullptr && course->state.end != run_end::steps;
 }
 
-PYSOLVE_BODY bool is_finite(double a) { return a - a == 0; }
-
 // The norm of iterate k, from the sum of squares of its residual, and what follows from it.
 struct sweep_finish {
   sor_course* course;
@@ -56,7 +54,7 @@ struct put_body {
 };
 
 template <class T>
-struct copy_body {
+struct sor_copy_body {
   const T* from;
   T* to;
   index_t n;

@@ -19,8 +19,8 @@ template <class I>
 kept<std::uint32_t> kept_words(queue& q, const I* device, index_t count) {
   const index_t words = count * index_t(sizeof(I) / sizeof(std::uint32_t));
   kept<std::uint32_t> memory(words, q.name());
-  q.run(copy_body<std::uint32_t>{reinterpret_cast<const std::uint32_t*>(device), memory.data(), words,
-                                 nullptr});
+  q.run(sor_copy_body<std::uint32_t>{reinterpret_cast<const std::uint32_t*>(device), memory.data(), words,
+                                     nullptr});
   return memory;
 }
 

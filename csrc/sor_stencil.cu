@@ -47,7 +47,7 @@ void sor_run_stencil(const grid<T>& A, const T* b, T* x, double omega, sor_direc
   else
     std::fill(norms, norms + most, std::numeric_limits<double>::quiet_NaN());
   const index_t result = asks ? end.result : most;
-  if (result % 3 != 0) q.run(copy_body<T>{sweeps.iterate[result % 3], x, n, nullptr});
+  if (result % 3 != 0) q.run(sor_copy_body<T>{sweeps.iterate[result % 3], x, n, nullptr});
 }
 
 template <class T>
