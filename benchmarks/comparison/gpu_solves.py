@@ -14,6 +14,7 @@ import pysolve
 from pysolve import gallery
 
 RTOL = 1e-6
+PEER_SIDE = 128  # beyond which the peer without a cycle takes long
 
 
 def cg_section(place: Place) -> Section:
@@ -82,7 +83,16 @@ def _peers(section: Section, A: Any, b: Any, with_ilu: bool) -> dict[str, Any]:
 
 def cycle_section(place: Place) -> Section:
     """Obstacle boxes to 1e-6 with the learned V-cycle: 4, 15 and 120 ms at 128^3, 256^3 and 512^3."""
-    header = ["cells", "set-up ms", "solve ms", "iterations", "ms an iteration", "copies an iteration", "bar"]
+    header = [
+        "cells",
+        "solver",
+        "set-up ms",
+        "solve ms",
+        "iterations",
+        "ms an iteration",
+        "copies an iteration",
+        "bar",
+    ]
     section = Section("learned V-cycle CG, obstacle box, 1e-6", header)
     for side, most in [(8, 4.0)] if place.quick else [(128, 4.0), (256, 15.0), (512, 120.0)]:
         say(f"V-cycle, {side}^3")
@@ -100,10 +110,27 @@ def cycle_section(place: Place) -> Section:
         copy = 16 * side**3 / (place.limits["copy"] * 1e9)
         figures = [f"{times.median(name) * 1e3:.3g}" for name in calls]
         figures += [str(steps), f"{seconds / steps * 1e3:.3g}", f"{seconds / steps / copy:.1f}"]
-        section.rows.append([f"{side}^3", *figures, f"{most:g} ms"])
+        section.rows.append([f"{side}^3", "pysolve", *figures, f"{most:g} ms"])
+        if side <= PEER_SIDE:
+            _add_plain(place, section, side, place.moved(host.tocsr()), b)
         what = f"V-cycle CG, {side}^3"
         section.bars.append(place.bar(at_most(what, most, seconds * 1e3, " ms")))
         if not result.converged:
             section.notes.append(f"{side}^3: {result.status}")
     section.notes.append("copies an iteration: its time over that of copying one float64 vector of the box")
     return section
+
+
+def _add_plain(place: Place, section: Section, side: int, A: Any, b: Any) -> None:
+    """CuPy's cg to the same tolerance, without a preconditioner: AMGX has no package that could stand here."""
+    try:
+        import cupyx.scipy.sparse.linalg as peer
+    except ImportError as error:
+        section.notes.append(f"CuPy's solvers are left out: {error}")
+        return
+    steps: list[None] = []
+    peer.cg(A, b, rtol=RTOL, callback=lambda x: steps.append(None))
+    seconds = place.seconds({"CuPy": lambda: peer.cg(A, b, rtol=RTOL)}, rounds=3).median("CuPy")
+    copy = 16 * side**3 / (place.limits["copy"] * 1e9)
+    figures = [f"{seconds * 1e3:.3g}", str(len(steps)), f"{seconds / len(steps) * 1e3:.3g}"]
+    section.rows.append([f"{side}^3", "CuPy, cg", "", *figures, f"{seconds / len(steps) / copy:.1f}", ""])
