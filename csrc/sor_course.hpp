@@ -22,8 +22,6 @@ PYSOLVE_BODY bool ended(const sor_course* course) {
   return course != nullptr && course->state.end != run_end::steps;
 }
 
-PYSOLVE_BODY bool is_finite(double a) { return a - a == 0; }
-
 // The norm of iterate k, from the sum of squares of its residual, and what follows from it.
 struct sweep_finish {
   sor_course* course;
@@ -34,7 +32,7 @@ struct sweep_finish {
     const double norm = std::sqrt(rr);
     norms[k - 1] = norm;
     s.n_steps = course->result = k;
-    if (!is_finite(norm)) {
+    if (!is_number(norm)) {
       s.end = run_end::not_finite;
       course->result = k - 1;
     } else if (norm <= s.tolerance) {
