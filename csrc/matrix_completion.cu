@@ -95,7 +95,7 @@ completion_sums matrix_completion_nonneg_step(const observed<T>& A, const T* V, 
   const index_t ld = completion_stride(k);
   const completion_share extents = q.sum(check_rows_body<T>{A});
   if (extents.fault != completion_share::none()) return {0, extents.fault};
-  q.run(copy_body<T>{U, A.n_rows * ld, U, true});
+  q.run(clipped_copy_body<T>{U, A.n_rows * ld, U, true});
   const scratch<T> g(A.n_rows * ld + 1, name);
   const completion_sums sums = over_rows<scratch>(q, gradient_task<T>{A, V, U, g.data(), ld}, name);
   if (sums.fault >= 0 || n_sweeps == 0) return sums;
@@ -153,7 +153,7 @@ void matrix_completion_apply_blocks(const T* H, T* X, index_t n, index_t k, doub
   for (index_t first = 0; first < n; first += slab) {
     const index_t count = std::min(slab, n - first);
     q.run(apply_body<T>{H + first * k * ld, X + first * ld, count, k, ld, T(factor), out.data()});
-    q.run(copy_body<T>{out.data(), count * ld, X + first * ld, false});
+    q.run(clipped_copy_body<T>{out.data(), count * ld, X + first * ld, false});
   }
 }
 

@@ -138,7 +138,7 @@ struct apply_body {
 };
 
 template <class T>
-struct copy_body {
+struct clipped_copy_body {
   const T* from;
   index_t n;
   T* to;

@@ -106,11 +106,11 @@ struct ssor_alpha {
     run_state& s = course->state;
     const double pAp = s.rho > 0 ? sum : 0;
     course->alpha = s.rho / pAp;
-    if (!is_finite(s.rho) || !is_finite(pAp))
+    if (!is_number(s.rho) || !is_number(pAp))
       s.end = run_end::not_finite;
     else if (!(pAp > 0))
       s.end = run_end::not_positive;
-    else if (!is_finite(double(T(course->alpha))))
+    else if (!is_number(double(T(course->alpha))))
       s.end = run_end::not_finite;
   }
 };
@@ -132,7 +132,7 @@ struct ssor_next {
     s.rho = rho;
     if (norms == nullptr) return;
     norms[s.n_steps++] = norm;
-    if (!is_finite(norm) || !is_finite(rho))
+    if (!is_number(norm) || !is_number(rho))
       s.end = run_end::not_finite;
     else if (norm <= s.tolerance)
       s.end = run_end::tolerance;

@@ -32,7 +32,7 @@ struct sweep_finish {
     const double norm = std::sqrt(rr);
     norms[k - 1] = norm;
     s.n_steps = course->result = k;
-    if (!is_finite(norm)) {
+    if (!is_number(norm)) {
       s.end = run_end::not_finite;
       course->result = k - 1;
     } else if (norm <= s.tolerance) {

@@ -168,11 +168,11 @@ struct level_alpha {
     run_state& s = course->state;
     const double pAp = sums.second - s.beta * s.beta * s.curvature;
     course->alpha = s.rho / pAp;
-    if (!is_finite(pAp) || !is_finite(s.rho))
+    if (!is_number(pAp) || !is_number(s.rho))
       s.end = run_end::not_finite;
-    else if (!(pAp > 0) || !(s.rho > 0) || (is_finite(sums.first) && pAp <= s.floor * sums.first))
+    else if (!(pAp > 0) || !(s.rho > 0) || (is_number(sums.first) && pAp <= s.floor * sums.first))
       s.end = run_end::not_positive;
-    else if (!is_finite(double(real_t<T>(course->alpha))) || !is_finite(double(real_t<T>(s.beta))))
+    else if (!is_number(double(real_t<T>(course->alpha))) || !is_number(double(real_t<T>(s.beta))))
       s.end = run_end::not_finite;
     s.curvature = s.end == run_end::steps ? pAp : pAp / sums.first;
   }
@@ -193,7 +193,7 @@ struct level_next {
       return;
     }
     norms[s.n_steps++] = norm;
-    if (!is_finite(norm))
+    if (!is_number(norm))
       s.end = run_end::not_finite;
     else if (norm <= s.tolerance)
       s.end = run_end::tolerance;

@@ -21,7 +21,7 @@ PYSOLVE_BODY double imaginary_part(device_complex<R> a) {
 
 template <class T>
 PYSOLVE_BODY bool is_finite_value(T a) {
-  return is_finite(real_part(a)) && is_finite(imaginary_part(a));
+  return is_number(real_part(a)) && is_number(imaginary_part(a));
 }
 
 // Entries of L or of U by number of the schedule; columns are numbers of the schedule too.
