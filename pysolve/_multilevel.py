@@ -76,6 +76,8 @@ class Multilevel(Placed):
     Notes
     -----
     Beyond `A` it keeps about 16 float32 vectors in 3-D with weights that vary, 13 with constant ones.
+    Made from an operator on the GPU it lives there, and a cycle is one CUDA graph (`to_device` copies it); an operator
+    without arrays serves both places.
     Several threads may use one object at once, each with a workspace of its own, but not while another updates it.
     After `A` has changed, call `update`: until then M is the cycle of the old coefficient. Where the coefficient is
     rough, that is, jumps by orders of magnitude from cell to cell, the learned transfers have no advantage:
