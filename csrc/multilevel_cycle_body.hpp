@@ -128,6 +128,31 @@ PYSOLVE_BODY float prolonged(const axis_transfer* to, const float* coarse, const
   return own + share * ((J < 0 ? 0.0f : beside) - own);
 }
 
+// The same for the cells 2 K and 2 K + 1 of a row, where the last of the axes is that of the rows: `at` has K as its k.
+// They share what lies below them, and most of the addresses.
+struct two_cells {
+  float low, high;
+};
+template <int axis, int... next>
+PYSOLVE_BODY two_cells prolonged_two(const axis_transfer* to, const float* coarse, const box_place& at) {
+  const pairs_along<axis> pairs(*to);
+  const index_t n = to->n[2], row = at.i * to->n[1] + at.j, first = row * n + 2 * at.k;
+  const float* alpha = to->alpha + first;
+  const float low = alpha[0], high = alpha[2 * at.k + 1 < n];
+  if constexpr (sizeof...(next) == 0) {
+    const float* c = coarse + row * pairs.n_pairs;
+    const index_t K = at.k, before = pairs.before(K), after = pairs.after(K);
+    const float own = c[K], left = c[before < 0 ? K : before], right = c[after < 0 ? K : after];
+    return {own + low * ((before < 0 ? 0.0f : left) - own), own + high * ((after < 0 ? 0.0f : right) - own)};
+  } else {
+    const index_t i = at.along<axis>(), I = i / 2, J = i % 2 ? pairs.after(I) : pairs.before(I);
+    const two_cells own = prolonged_two<next...>(to + 1, coarse, at.moved<axis>(I)),
+                    beside = prolonged_two<next...>(to + 1, coarse, at.moved<axis>(J < 0 ? I : J));
+    return {own.low + low * ((J < 0 ? 0.0f : beside.low) - own.low),
+            own.high + high * ((J < 0 ? 0.0f : beside.high) - own.high)};
+  }
+}
+
 // visit(cell, its place) for all cells of a box.
 template <class Place, class Visit>
 PYSOLVE_AT_PLACE void over_places(const index_t n[3], const Place& at, Visit visit) {
@@ -157,19 +182,37 @@ struct multilevel_restrict_axes_body {
 // fine = scale P coarse, or with add: fine += scale P coarse.
 template <int... axes>
 struct multilevel_prolong_axes_body {
-  axis_transfer to[sizeof...(axes)];
+  static constexpr int count = sizeof...(axes);
+  static constexpr bool in_twos = ((axes == 2) || ...);
+  axis_transfer to[count];
   const float* coarse;
   float scale;
   bool add;
   float* fine;
-  PYSOLVE_BODY index_t n_blocks() const { return row_pieces(to[0].n).n_blocks(); }
+  // What is shared out: the cells, or two of a row at a time.
+  struct box {
+    index_t n[3];
+    PYSOLVE_BODY explicit box(const axis_transfer& t)
+        : n{t.n[0], t.n[1], in_twos ? (t.n[2] + 1) / 2 : t.n[2]} {}
+  };
+  PYSOLVE_BODY index_t n_blocks() const { return row_pieces(box(to[0]).n).n_blocks(); }
   template <class Place>
   PYSOLVE_AT_PLACE void operator()(const Place& at) const {
-    over_places(to[0].n, at, [&](index_t cell, const box_place& place) {
-      const float v = scale * prolonged<axes...>(to, coarse, place);
-      fine[cell] = add ? fine[cell] + v : v;
+    const box all(to[0]);
+    over_places(all.n, at, [&](index_t cell, const box_place& place) {
+      if constexpr (in_twos)
+        put_two(place);
+      else
+        put(fine + cell, prolonged<axes...>(to, coarse, place));
     });
   }
+  PYSOLVE_BODY void put_two(const box_place& place) const {
+    const index_t first = (place.i * to[0].n[1] + place.j) * to[0].n[2] + 2 * place.k;
+    const two_cells v = prolonged_two<axes...>(to, coarse, place);
+    put(fine + first, v.low);
+    if (2 * place.k + 1 < to[0].n[2]) put(fine + first + 1, v.high);
+  }
+  PYSOLVE_BODY void put(float* to_cell, float v) const { *to_cell = add ? *to_cell + scale * v : scale * v; }
 };
 
 }  // namespace pysolve::PYSOLVE_BACKEND

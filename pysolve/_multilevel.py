@@ -12,7 +12,6 @@ import numpy as np
 from pysolve import _multilevel_weights
 from pysolve._array_files import read_arrays, save_arrays
 from pysolve._backend import as_array, contiguous, device_of, empty
-from pysolve._multilevel_device import factor_for
 from pysolve._multilevel_files import operator_from_arrays, operator_to_arrays
 from pysolve._multilevel_hierarchy import Hierarchy
 from pysolve._placed import Placed
@@ -77,6 +76,8 @@ class Multilevel(Placed):
     Notes
     -----
     Beyond `A` it keeps about 16 float32 vectors in 3-D with weights that vary, 13 with constant ones.
+    Made from an operator on the GPU it lives there, and a cycle is one CUDA graph (`to_device` copies it); an operator
+    without arrays serves both places.
     Several threads may use one object at once, each with a workspace of its own, but not while another updates it.
     After `A` has changed, call `update`: until then M is the cycle of the old coefficient. Where the coefficient is
     rough, that is, jumps by orders of magnitude from cell to cell, the learned transfers have no advantage:
@@ -191,11 +192,15 @@ class Multilevel(Placed):
     def _apply_into(self, r: Any, z: Any) -> None:
         """z = M r, for contiguous vectors of float32 or float64; r is left as it is. The device waits for max |r|."""
         self._complete()
+        if self._place == "cuda":
+            self._hierarchy.on_device.apply(r, z)
+            return
         A, right = self.A, r
         if A.n_components > 0:
             z[:] = r  # which is read before z is written
             right = A.project_out_null_space(z)
-        self._cycle(right, z, r)
+        if self._hierarchy.cycle(right, z) and A._decoupled.size:
+            z[A._decoupled] = r[A._decoupled]
         if A.n_components > 0:
             A.project_out_null_space(z)
 
@@ -205,32 +210,13 @@ class Multilevel(Placed):
         It is for the thread and the stream that are the current ones, and until the next `update`.
         """
         self._complete()
-        A = self.A
-        if self._place == "cpu":
-            return lambda: self._apply_into(r, z)
-        cycles, keep = self._hierarchy.on_device, bool(A._decoupled.size)
-        if A.n_components == 0:
-            return cycles.captured(r, z, norm, keep)
-        factor = factor_for(norm, r.dtype)
-
-        def launch() -> None:
-            z[:] = r
-            A.project_out_null_space(z)
-            cycles.launch(z, z, factor, keep)
-            A.project_out_null_space(z)
-
-        return launch
+        if self._place == "cuda":
+            return self._hierarchy.on_device.captured(r, z, norm)
+        return lambda: self._apply_into(r, z)
 
     def _complete(self) -> None:
         if self._hierarchy.solve is None:  # an update was interrupted
             self._set_up(self.A)
-
-    def _cycle(self, right: Any, z: Any, r: Any) -> None:
-        cells = self.A._decoupled
-        if self._place == "cuda":
-            self._hierarchy.on_device.apply(right, z, bool(cells.size))
-        elif self._hierarchy.cycle(right, z) and cells.size:
-            z[cells] = r[cells]
 
     @property
     def levels(self) -> list[tuple[int, ...]]:

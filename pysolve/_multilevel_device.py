@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import device_namespace, empty
+from pysolve._backend import device_namespace, empty, zeros
 
 STEP = 32  # powers of two between one factor and the next
 MOST_GRAPHS = 32  # of a stream: more than the vectors of one solve ask for
@@ -18,65 +19,83 @@ MOST_GRAPHS = 32  # of a stream: more than the vectors of one solve ask for
 class DeviceCycles:
     """The cycles of one set-up. What is kept here goes with it: a graph holds the addresses and numbers that it met."""
 
-    def __init__(self, hierarchy: Any) -> None:
-        self.hierarchy = hierarchy
+    def __init__(self, hierarchy: Any, A: Any) -> None:
+        self.hierarchy, self.A, self.keep = hierarchy, A, bool(A._decoupled.size)
         self.local = threading.local()
 
-    def apply(self, r: Any, z: Any, keep: bool) -> None:
-        """z = M r, and r in solid cells with `keep`; 0 there without. Waits for the size of r. r may be z."""
+    def apply(self, r: Any, z: Any) -> None:
+        """z = M r, and r in solid cells. Waits for the size of r."""
         size = max(float(r.max()), -float(r.min())) if r.size else 0.0
-        self.launch(r, z, factor_for(size, r.dtype), keep)
+        self.launch(r, z, factor_for(size, r.dtype))
 
-    def launch(self, r: Any, z: Any, factor: float, keep: bool) -> None:
+    def launch(self, r: Any, z: Any, factor: float) -> None:
         """The same with a factor that makes r of a size for float32; waits for nothing."""
-        self._run(self._workspace(), r, z, factor, keep)
+        self._run(self._workspace(), self._source(r, z), z, factor)
 
-    def _run(self, space: _Workspace, r: Any, z: Any, factor: float, keep: bool) -> None:
-        h = self.hierarchy
-        last = min(h.scale / factor, float(np.finfo(z.dtype).max))
-        h.module.multilevel_cycle(space.plan, r, factor, last, keep, z)
-
-    def captured(self, r: Any, z: Any, norm: float, keep: bool) -> Callable[[], None]:
+    def captured(self, r: Any, z: Any, norm: float) -> Callable[[], None]:
         """A function that launches z = M r for these two vectors, as one graph where the stream allows it.
 
         `norm` is that of r, more or less: one graph serves those within a factor of 2^16 of a power of 2^32.
         """
         factor = factor_for(norm, r.dtype)
         graphs = self._workspace().graphs
-        key = r.data.ptr, z.data.ptr, r.dtype.str, factor, keep
+        key = r.data.ptr, z.data.ptr, r.dtype.str, factor
         if key not in graphs:
             if len(graphs) >= MOST_GRAPHS:
                 graphs.clear()
-            graphs[key] = self._graph(r, z, factor, keep)
+            graphs[key] = self._graph(r, z, factor)
         graph = graphs[key]
 
         def launch() -> None:
             stream = device_namespace().cuda.get_current_stream()
             if graph is None or stream.is_capturing():  # the launches join the graph that is made there
-                self.launch(r, z, factor, keep)
+                self.launch(r, z, factor)
             else:
+                self._source(r, z)
                 graph.launch(stream)
 
         return launch
 
-    def _graph(self, r: Any, z: Any, factor: float, keep: bool) -> Any:
+    def _graph(self, r: Any, z: Any, factor: float) -> Any:
         """The launches as a graph, or None where they cannot be captured.
 
         They are captured on a stream of their own, which runs nothing: the default one cannot be captured, and that of
         the caller may be under capture already. The graph is launched where the caller is.
         """
-        space = self._workspace()  # that of the caller's stream
+        space, source = self._workspace(), z if self.null[1] else r  # room of the caller's stream
         stream = device_namespace().cuda.Stream(non_blocking=True)
         try:
             with stream:
                 stream.begin_capture()
                 try:
-                    self._run(space, r, z, factor, keep)
+                    self._run(space, source, z, factor)
                 finally:
                     graph = stream.end_capture()
         except RuntimeError:  # CuPy's errors are such
             return None
         return graph
+
+    def _source(self, r: Any, z: Any) -> Any:
+        """What a cycle starts from: r, or where constants are to be taken out first, a copy in z."""
+        if not self.null[1]:
+            return r
+        z[:] = r
+        return z
+
+    def _run(self, space: _Workspace, source: Any, z: Any, factor: float) -> None:
+        h, (labels, count) = self.hierarchy, self.null
+        last = min(h.scale / factor, float(np.finfo(z.dtype).max))
+        if count:
+            h.module.stencil_project_out(labels, count, z)
+        h.module.multilevel_cycle(space.plan, source, factor, last, self.keep, z)
+        if count:
+            h.module.stencil_project_out(labels, count, z)
+
+    @functools.cached_property
+    def null(self) -> tuple[Any, int]:
+        """Every cell's component in the null space, as an array that the kernels can read, and their number."""
+        labels, count = self.A.components
+        return (zeros(labels.size, np.int32, labels) if count and labels.strides == (0,) else labels), count
 
     def _workspace(self) -> _Workspace:
         """That of this thread and its stream: launches that may overlap must not share one."""

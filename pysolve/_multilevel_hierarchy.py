@@ -45,7 +45,7 @@ class Hierarchy:
             self.spare: list[Any] = []  # workspaces, one for each cycle that ran at the same time
         self.coarsest, self.levels, self.solve = box, levels, pseudo_inverse(box)
         if A._place == "cuda":
-            self.on_device = DeviceCycles(self)  # graphs of an earlier one hold what it was
+            self.on_device = DeviceCycles(self, A)  # graphs of an earlier one hold what it was
 
     def _finest(self, A: Any, old: Box | None) -> Box:
         """The box of A's own faces, divided by a power of two such that the largest is near 1."""

@@ -8,6 +8,7 @@ import pytest
 
 import pysolve
 from pysolve import Multilevel, StencilOperator, gallery
+from pysolve._backend import empty
 
 SCALARS = 4096  # bytes: what may be copied to the host at once
 
@@ -43,17 +44,7 @@ def close(device, found, expected):
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
-def projects(device):
-    return hasattr(pysolve._backend._cuda, "stencil_project_out")
-
-
-def skip_where_nothing_projects(device, A):
-    if A.n_components > 0 and not projects(device):
-        pytest.skip("stencil_project_out is not in this build's _cuda")
-
-
 def test_cycle_is_that_of_the_host(device, case):
-    skip_where_nothing_projects(device, case)
     M, r = Multilevel(case.to_device("cuda")), vector(case)
     expected = Multilevel(case) @ r
     given = device.asarray(r)
@@ -67,7 +58,6 @@ def test_cycle_is_that_of_the_host(device, case):
 
 
 def test_cycle_is_symmetric_and_positive(device, case):
-    skip_where_nothing_projects(device, case)
     M = Multilevel(case.to_device("cuda"))
     u, v = (device.asarray(vector(case, seed)) for seed in (1, 2))
     Mu, Mv = M @ u, M @ v
@@ -111,7 +101,6 @@ def test_operators_without_arrays_serve_both_places(device):
 
 
 def test_captured_cycle_has_the_same_bits(device, case):
-    skip_where_nothing_projects(device, case)
     M, r = Multilevel(case.to_device("cuda")), device.asarray(vector(case))
     z = device.empty(r.size, case.dtype)
     launch = M._captured(r, z, 30.0)
@@ -120,6 +109,7 @@ def test_captured_cycle_has_the_same_bits(device, case):
         z.fill(np.nan)
         launch()
         np.testing.assert_array_equal(device.asnumpy(z), expected)
+    assert list(M._hierarchy.on_device._workspace().graphs.values()) != [None]
     r *= 0.5
     launch()
     np.testing.assert_array_equal(device.asnumpy(z), expected / 2)
@@ -235,3 +225,49 @@ def test_bytes_of_a_cycle_are_those_that_its_kernels_state(device):
     M = Multilevel(A.to_device("cuda"))
     assert M.levels == [(16, 16, 16), (8, 8, 8), (4, 4, 4)]
     assert M.bytes_per_cycle == 147 * 16**3 + 135 * 8**3
+
+
+# ---- the plan, refused by name ------------------------------------------------------------------------------
+
+
+def parts(M):
+    """What the plan of a `Multilevel` on the device is made of, with room to work in."""
+    h = M._hierarchy
+    level = h.levels[0]
+    below = [transfer.box.size for transfer in level.transfers]
+    work = tuple(empty(n, np.float32, h.solve) for n in (*[level.box.size] * 3, below[0], below[-1]))
+    alphas = tuple(transfer.alpha for transfer in level.transfers)
+    return [level.box.grid, level.inverse, 1.0, (0, 1, 2), alphas, work]
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "error", "message"),
+    [
+        (3, (1, 0, 2), ValueError, "axes must be 0, 1 or 2, and rise"),
+        (3, (0, 1, 3), ValueError, "axes must be 0, 1 or 2, and rise"),
+        (3, (0, 1), ValueError, "alphas hold an array for each"),
+        (4, "shift", ValueError, "alpha must have 960 values"),
+        (5, (), ValueError, r"work must be \(u, x, y, half, coarse\)"),
+        (1, None, ValueError, "three axes must have sweeps"),
+    ],
+)
+def test_plans_that_do_not_fit_are_refused(device, place, wrong, error, message):
+    M = Multilevel(gallery.obstacle_box((8, 10, 12)).to_device("cuda"))
+    level = parts(M)
+    level[place] = level[4][::-1] if wrong == "shift" else wrong
+    solution, tau = device.empty(64, np.float32), (np.ones(2, np.float32),) * 2
+    with pytest.raises(error, match=message):
+        M._hierarchy.module.multilevel_plan([tuple(level)], tau, M._hierarchy.solve, solution)
+
+
+def test_calls_that_do_not_fit_a_plan_are_refused(device):
+    M = Multilevel(CASES["obstacles"].to_device("cuda"))
+    plan, r = M._hierarchy.on_device._workspace().plan, device.ones(1080)
+    cycle = M._hierarchy.module.multilevel_cycle
+    for arguments, error, message in [
+        ((plan, r[:-1], 1.0, 1.0, False, r), ValueError, "r must have 1080 values, not 1079"),
+        ((plan, r, 1.0, 1.0, False, r.astype("f4")), TypeError, "z must have dtype f8, not f4"),
+        ((plan, np.ones(1080), 1.0, 1.0, False, r), TypeError, "r must be a device array"),
+    ]:
+        with pytest.raises(error, match=message):
+            cycle(*arguments)
