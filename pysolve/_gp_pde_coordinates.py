@@ -18,6 +18,7 @@ MOST_AXES = 3
 
 def as_axes(axes: Any) -> tuple[np.ndarray, ...]:
     """One array of increasing points for each dimension."""
+    axes = as_array(axes) if on_device(axes) else axes
     if (isinstance(axes, np.ndarray) or on_device(axes)) and axes.ndim == 1 and axes.dtype != object:
         axes = [axes]
     if not isinstance(axes, Sequence) or len(axes) == 0:

@@ -198,6 +198,24 @@ def test_axes_may_be_on_either_side(device):
     assert other.held_out_residual < 1e-6
 
 
+def test_arrays_of_other_libraries_types_and_strides_are_taken(device):
+    class Tensor:
+        def __init__(self, x):
+            self.x, self.__cuda_array_interface__ = x, x.__cuda_array_interface__
+
+    f = device.asarray(-4 * np.sin(2 * X))
+    expected = device.asnumpy(gp_pde({2: 1.0}, f, X, (0.0, 0.0)).u)
+    wide = device.asarray(np.stack([-4 * np.sin(2 * X)] * 2, axis=1))
+    for given, axis, most in (
+        (Tensor(f), Tensor(device.asarray(X)), 0.0),
+        (wide[:, 1], X, 0.0),
+        (f.astype("f4"), X, 1e-6),
+    ):
+        found = gp_pde({2: 1.0}, given, axis, (0.0, 0.0))
+        assert found.u.dtype == np.float64
+        np.testing.assert_allclose(device.asnumpy(found.u), expected, rtol=0, atol=most + 1e-12)
+
+
 def test_arrays_in_two_places_are_refused_by_name(device):
     f, g = device.asarray(F), np.zeros(A.size)
     with pytest.raises(
