@@ -134,8 +134,9 @@ def gp_pde(
 
     For arrays on the GPU all that is of the size of the grid stays there. To the host are copied: axes; what the
     search for frequencies needs of `f` and the sides, 16 combinations of their lines along each axis; where rows are
-    written out, vectors of a number for each feature (at most 4000); the points of measurements (in one dimension
-    their values too). The matrices of single axes are made on the host. ``method="joint"`` takes NumPy arrays only.
+    written out, vectors of a number for each feature (at most 4000); to look whether anything is left open,
+    coefficients that vary, interpolated to at most 1728 points, and the points of measurements (in one dimension their
+    values too). The matrices of single axes are made on the host. ``method="joint"`` takes NumPy arrays only.
 
     References
     ----------

@@ -18,6 +18,7 @@ MOST_AXES = 3
 
 def as_axes(axes: Any) -> tuple[np.ndarray, ...]:
     """One array of increasing points for each dimension."""
+    axes = as_array(axes) if on_device(axes) else axes
     if (isinstance(axes, np.ndarray) or on_device(axes)) and axes.ndim == 1 and axes.dtype != object:
         axes = [axes]
     if not isinstance(axes, Sequence) or len(axes) == 0:
@@ -82,7 +83,13 @@ def on_grid(value: Any, axes: Sequence[np.ndarray], name: str, like: Any = None)
     xp, shape = namespace(like), tuple(len(x) for x in axes)
     if callable(value):
         coordinates = xp.meshgrid(*(beside(x, like) for x in axes), indexing="ij", copy=True)
-        found = real_array(value(*coordinates), f"what {name} returns", like)
+        made = value(*coordinates)
+        if on_device(like) and isinstance(made, np.ndarray):
+            raise TypeError(
+                f"what {name} returns is a NumPy array, but the problem is on the GPU, where functions are given CuPy "
+                "arrays: let it take their module, cupy.get_array_module(x)"
+            )
+        found = real_array(made, f"what {name} returns", like)
     else:
         found = real_array(value, name, like)
     if found.ndim not in (0, len(shape)) or any(

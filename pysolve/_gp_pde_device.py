@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from pysolve._backend import beside, namespace, on_device
+from pysolve._backend import beside, namespace, on_device, same_device
 
 
 def to_host(x: Any) -> Any:
@@ -20,7 +20,9 @@ def to_host(x: Any) -> Any:
 
 
 def spread(value: Any, shape: tuple[int, ...], like: Any) -> Any:
-    """A number, or an array where `like` is, as a view of this shape."""
+    """A number, or an array where `like` is, as a view of this shape; TypeError for one that is elsewhere."""
+    if np.ndim(value):
+        same_device(problem=like, values=value)
     xp = namespace(like)
     return xp.broadcast_to(xp.asarray(value, dtype=np.float64), shape)
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pysolve._backend import as_array, beside, namespace, zeros
+from pysolve._backend import as_array, beside, namespace, on_device, zeros
 from pysolve._gp_pde_grid_basis import AxisBasis
 from pysolve._gp_pde_grid_factor import Factor
 from pysolve._gp_pde_grid_products import chain, rowwise_kron
@@ -36,10 +36,10 @@ def contracted_squares(rows: Sequence[np.ndarray], M: np.ndarray) -> np.ndarray:
     """sum_m ((a_1 x ... x a_k) . M[..., m])^2 for every combination of rows, for M (r_1, ..., r_k, m).
 
     An orthogonal factor on the right changes nothing, so M is made square by QR before the next axis is contracted:
-    some n_1 (n^2 + n r^2) multiplications in the plane in place of n_1 n_2 n^2.
+    some n_1 (n^2 + n r^2) multiplications in the plane in place of n_1 n_2 n^2. On the device products are cheaper.
     """
     inside = math.prod(M.shape[:-1])
-    if M.shape[-1] > inside:
+    if M.shape[-1] > inside and not on_device(M):
         triangle = as_array(np.linalg.qr(M.reshape(inside, -1).T, mode="r"))
         M = triangle.T.reshape(*M.shape[:-1], -1)
     if len(rows) == 1:

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import beside, empty, on_device, zeros
-from pysolve._gp_pde_grid_products import chain
+from pysolve._backend import beside, empty, zeros
 from pysolve._gp_pde_joint_kernel import AxisKernel
 from pysolve._kron import KronOperator
 from pysolve._spectral_derivatives import GAUSSIAN, partials
@@ -67,9 +66,9 @@ class Covariance:
         self.s2 = max(noise**2, NUGGET * self.variance)
 
     @functools.cached_property
-    def K(self) -> Any:
+    def K(self) -> KronOperator:
         """K_1 x ... x K_d, without the amplitude."""
-        return product_of(self.matrices)
+        return KronOperator(*self.matrices)
 
     @functools.cached_property
     def decompositions(self) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -78,8 +77,8 @@ class Covariance:
         return [(np.maximum(values, 0.0), Q) for values, Q in found]
 
     @functools.cached_property
-    def Q(self) -> Any:
-        return product_of([Q for _, Q in self.decompositions])
+    def Q(self) -> KronOperator:
+        return KronOperator(*(Q for _, Q in self.decompositions))
 
     @functools.cached_property
     def eigenvalues(self) -> np.ndarray:
@@ -102,26 +101,6 @@ def outer(rows: list[np.ndarray]) -> np.ndarray:
     return functools.reduce(lambda left, right: (left[:, None] * right).ravel(), rows)
 
 
-def product_of(matrices: list[np.ndarray]) -> Any:
-    """A_1 x ... x A_d, to be multiplied with vectors or columns."""
-    return DeviceProduct(matrices) if on_device(matrices[0]) else KronOperator(*matrices)
-
-
-class DeviceProduct:
-    """A_1 x ... x A_d on the device, as products of matrices."""
-
-    def __init__(self, matrices: list[np.ndarray]) -> None:
-        self.matrices = matrices
-
-    @property
-    def T(self) -> DeviceProduct:
-        return DeviceProduct([A.T for A in self.matrices])
-
-    def __matmul__(self, X: np.ndarray) -> np.ndarray:
-        shape = (*(A.shape[1] for A in self.matrices), math.prod(X.shape[1:]))
-        return chain([*self.matrices, None], X.reshape(shape)).reshape(-1, *X.shape[1:])
-
-
 class Places:
     """Where to predict: a grid of its own, or points; `rows` are the covariances with each axis of the data."""
 
@@ -141,7 +120,7 @@ class Places:
     def apply(self, rows: list[np.ndarray], X: np.ndarray) -> np.ndarray:
         """sum over the grid of prod_j rows_j times X, for every place: of shape (places,) + X.shape[1:]."""
         if self.is_grid:
-            return product_of(rows) @ X
+            return KronOperator(*rows) @ X
         found = empty((self.size, *X.shape[1:]), np.float64, X)
         step = max(1, self.AT_ONCE // max(1, X.size // self.grid.shape[0]))
         for first in range(0, self.size, step):

@@ -17,8 +17,9 @@ import scipy.optimize
 
 from pysolve._backend import namespace, on_device
 from pysolve._gp_pde_device import solve_triangular
-from pysolve._grid_gp_covariance import Covariance, Grid, correlation, outer, product_of
+from pysolve._grid_gp_covariance import Covariance, Grid, correlation, outer
 from pysolve._grid_gp_solvers import RANK_OF_SEARCH, Dense, Direct, Iterative
+from pysolve._kron import KronOperator
 from pysolve._spectral_mixture import SpectralMixture
 
 EXACT = 1024  # observed cells up to which the search has the exact determinant of a grid with missing cells
@@ -118,7 +119,7 @@ def evidence_loss(
         else:
             changed = list(covariance.matrices)
             changed[name] = grid.slope(name, covariance.kernels[name])
-            quadratic = covariance.amplitude**2 * float(whole @ (product_of(changed) @ whole))
+            quadratic = covariance.amplitude**2 * float(whole @ (KronOperator(*changed) @ whole))
         gradient[place] = half_traces[place] - 0.5 * quadratic
     return loss, gradient
 

@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 
 from pysolve import GPStatus, Neumann, Robin, SpectralMixture, Unknown, gp_pde
+from pysolve._gp_pde_posterior import DensePosterior
 
-X = np.linspace(0, 2 * np.pi, 200)
-A = np.linspace(0, 1, 40)
+X = np.linspace(0, 2 * np.pi, 140)
+A = np.linspace(0, 1, 30)
 GRID = np.meshgrid(A, A, indexing="ij")
-WAVE = np.sin(6 * np.pi * GRID[0]) * np.sin(8 * np.pi * GRID[1])
+WAVE = np.sin(2 * np.pi * GRID[0]) * np.sin(4 * np.pi * GRID[1])
 LAPLACE = {(2, 0): 1.0, (0, 2): 1.0}
-F = -100 * np.pi**2 * WAVE
+F = -20 * np.pi**2 * WAVE
 CLOSED = ((0.0, 0.0), (0.0, 0.0))
 FEW = [[0.0], [0.0]]  # frequencies of solves that are to be quick
 FIBRES = 16
+PROBED = 26**2  # points of the plane at which is looked whether anything is left open
 
 
 def on(device, part):
@@ -31,7 +33,7 @@ def on(device, part):
     return type(part)(on(device, each) for each in part) if isinstance(part, (list, tuple)) else part
 
 
-def both(device, operator, f, axes, boundary, data=None, std=1e-6, **more):
+def both(device, operator, f, axes, boundary, data=None, u=1e-9, std=1e-6, **more):
     """The host's solution and the device's, which agree; the device's u and std are there."""
     host = gp_pde(operator, f, axes, boundary, data=data, return_std=True, **more)
     getattr(device, "transfers", []).clear()
@@ -41,7 +43,7 @@ def both(device, operator, f, axes, boundary, data=None, std=1e-6, **more):
     assert found.status is host.status
     for mine, theirs in zip(found.frequencies, host.frequencies, strict=True):
         assert mine == pytest.approx(theirs, rel=1e-6)
-    for name, most in (("u", 1e-9), ("std", std)):
+    for name, most in (("u", u), ("std", std)):
         there, here = getattr(found, name), getattr(host, name)
         assert isinstance(there, device.ndarray)
         np.testing.assert_allclose(device.asnumpy(there), here, rtol=0, atol=most * np.abs(here).max())
@@ -50,34 +52,33 @@ def both(device, operator, f, axes, boundary, data=None, std=1e-6, **more):
 
 def stays(device, solution, data=None):
     """No copy to the host was larger than gp_pde's docstring says."""
-    features = sum(part.size for part in solution._features)
-    if solution.u.ndim > 1 and solution._c.size <= 4000:
-        features = max(features, solution._c.size)
+    features = solution._c.size if isinstance(solution._posterior, DensePosterior) else 0
     points = 0 if data is None else np.size(data[0])
-    most = 8 * max(FIBRES * max(len(x) for x in solution.axes), features, points)
+    most = 8 * max(FIBRES * max(len(x) for x in solution.axes), features, points, PROBED)
+    assert most < solution.u.nbytes or solution.u.ndim == 1
     assert max(getattr(device, "transfers", []), default=0) <= most
 
 
 def test_a_line_by_rows_that_are_written_out(device):
-    host, _ = both(device, {2: 1.0}, -2500 * np.sin(50 * X), X, (0.0, 0.0))
+    host, _ = both(device, {2: 1.0}, -900 * np.sin(30 * X), X, (0.0, 0.0))
     assert host.converged
 
 
 def test_a_line_with_noise_unknown_parts_and_measurements(device):
     rng = np.random.default_rng(0)
-    f = -2500 * np.sin(50 * X) + 25 * rng.standard_normal(X.size)
+    f = -900 * np.sin(30 * X) + 9 * rng.standard_normal(X.size)
     f[::9] = np.nan
     at = X[5::20].copy()
-    both(device, {2: 1.0}, f, X, (0.0, None), (at, np.sin(50 * at), 0.01), noise=25.0, std=1e-9)
+    both(device, {2: 1.0}, f, X, (0.0, None), (at, np.sin(30 * at), 0.01), noise=9.0, std=1e-9)
 
 
 def test_unknown_numbers_are_the_same(device):
     at = X[3::8].copy()
     measured = np.sin(6 * at) + 0.01 * np.random.default_rng(0).standard_normal(at.size)
     shape = Unknown("kappa", shape=np.ones(X.size))
-    host, found = both(
-        device, {2: shape}, -0.37 * 36 * np.sin(6 * X), X, (0.0, 0.0), (at, measured, 0.01), std=1e-6
-    )
+    # the search ends at steps of a small part of the standard deviation, which leaves it some digits
+    f, data = -0.37 * 36 * np.sin(6 * X), (at, measured, 0.01)
+    host, found = both(device, {2: shape}, f, X, (0.0, 0.0), data, u=1e-6)
     assert found.coefficients["kappa"] == pytest.approx(host.coefficients["kappa"], rel=1e-6)
 
 
@@ -94,7 +95,7 @@ def test_a_student_t_kernel_and_a_mixture(device):
 
 
 def test_a_plane_by_fast_diagonalisation(device):
-    sides = (np.zeros(A.size), Neumann(6 * np.pi * np.sin(8 * np.pi * A)))
+    sides = (np.zeros(A.size), Neumann(2 * np.pi * np.sin(4 * np.pi * A)))
     host, found = both(device, LAPLACE, F, [A, A], (sides, (0.0, 0.0)))
     assert host.converged
     assert found._posterior.solution.method in ("fast", "cholesky", "qr")
@@ -143,9 +144,9 @@ def test_a_plane_with_varying_coefficients_calls_functions_with_device_arrays(de
 
 
 def test_a_plane_with_noise_and_holes(device):
-    f = F + 30 * np.random.default_rng(1).standard_normal(F.shape)
-    f[10:14, 20:30] = np.nan
-    host, _ = both(device, LAPLACE, f, [A, A], CLOSED, noise=30.0)
+    f = F + 2 * np.random.default_rng(1).standard_normal(F.shape)
+    f[10:14, 10:18] = np.nan
+    host, _ = both(device, LAPLACE, f, [A, A], CLOSED, noise=2.0)
     assert host.converged
 
 
@@ -175,7 +176,7 @@ def test_predictions_draws_pickles_and_pictures(device):
         np.testing.assert_allclose(device.asnumpy(mean), expected, atol=1e-9)
     slope = found.predict([device.asarray(A[:3].copy()), A[:4]], deriv=(1, 0))
     np.testing.assert_allclose(
-        device.asnumpy(slope), host.predict([A[:3], A[:4]], deriv=(1, 0)), atol=1e-7 * 6 * np.pi
+        device.asnumpy(slope), host.predict([A[:3], A[:4]], deriv=(1, 0)), atol=1e-7 * 2 * np.pi
     )
     draws = found.sample(2, rng=0)
     assert isinstance(draws, device.ndarray)
@@ -197,6 +198,24 @@ def test_axes_may_be_on_either_side(device):
     assert other.held_out_residual < 1e-6
 
 
+def test_arrays_of_other_libraries_types_and_strides_are_taken(device):
+    class Tensor:
+        def __init__(self, x):
+            self.x, self.__cuda_array_interface__ = x, x.__cuda_array_interface__
+
+    f = device.asarray(-4 * np.sin(2 * X))
+    expected = device.asnumpy(gp_pde({2: 1.0}, f, X, (0.0, 0.0)).u)
+    wide = device.asarray(np.stack([-4 * np.sin(2 * X)] * 2, axis=1))
+    for given, axis, most in (
+        (Tensor(f), Tensor(device.asarray(X)), 0.0),
+        (wide[:, 1], X, 0.0),
+        (f.astype("f4"), X, 1e-6),
+    ):
+        found = gp_pde({2: 1.0}, given, axis, (0.0, 0.0))
+        assert found.u.dtype == np.float64
+        np.testing.assert_allclose(device.asnumpy(found.u), expected, rtol=0, atol=most + 1e-12)
+
+
 def test_arrays_in_two_places_are_refused_by_name(device):
     f, g = device.asarray(F), np.zeros(A.size)
     with pytest.raises(
@@ -209,7 +228,7 @@ def test_arrays_in_two_places_are_refused_by_name(device):
         gp_pde(LAPLACE, F, [A, device.asarray(A)], CLOSED)
     with pytest.raises(TypeError, match=r"data\[0\] .* is on the host"):
         gp_pde(LAPLACE, f, [A, A], CLOSED, data=([[0.5, 0.5]], device.ones(1), 0.1))
-    with pytest.raises(TypeError, match=r"f .* is on GPU 0, but what f returns .* is on the host"):
+    with pytest.raises(TypeError, match="what f returns is a NumPy array, but the problem is on the GPU"):
         gp_pde(LAPLACE, [lambda x, y: F, "source"], [A, A], ((device.asarray(g), 0.0), (0.0, 0.0)))
 
 
@@ -223,15 +242,15 @@ def test_what_the_device_does_not_do_is_said_at_once(device):
 
 def test_bad_numbers_are_named(device):
     with pytest.raises(ValueError, match="f must be finite, or NaN where it is unknown; got inf"):
-        gp_pde({2: 1.0}, device.asarray(np.full(200, np.inf)), X, (0.0, 0.0))
+        gp_pde({2: 1.0}, device.asarray(np.full(X.size, np.inf)), X, (0.0, 0.0))
     with pytest.raises(ValueError, match="f is NaN everywhere and there is no data"):
-        gp_pde({2: 1.0}, device.asarray(np.full(200, np.nan)), X, (0.0, 0.0))
+        gp_pde({2: 1.0}, device.asarray(np.full(X.size, np.nan)), X, (0.0, 0.0))
     with pytest.raises(ValueError, match=r"operator\[\(2,\)\] must be finite, got nan"):
-        gp_pde({2: device.asarray(np.full(200, np.nan))}, 0.0, X, (0.0, 0.0))
+        gp_pde({2: device.asarray(np.full(X.size, np.nan))}, 0.0, X, (0.0, 0.0))
     with pytest.raises(TypeError, match="f must hold real numbers, got dtype complex128"):
-        gp_pde({2: 1.0}, device.ones(200, complex), X, (0.0, 0.0))
+        gp_pde({2: 1.0}, device.ones(X.size, complex), X, (0.0, 0.0))
     with pytest.raises(ValueError, match=r"axes\[0\] must increase"):
-        gp_pde({2: 1.0}, device.ones(200), device.asarray(X[::-1].copy()), (0.0, 0.0))
+        gp_pde({2: 1.0}, device.ones(X.size), device.asarray(X[::-1].copy()), (0.0, 0.0))
 
 
 def test_a_nonlinear_term_that_overflows_ends_with_a_status(device):

@@ -5,10 +5,10 @@ import pytest
 
 from pysolve import _grid_gp_solvers, grid_gp
 
-AXES = [np.linspace(0, 1, 14), np.linspace(0, 2, 12)]
+AXES = [np.linspace(0, 1, 9), np.linspace(0, 2, 7)]
 TRUTH = np.sin(5 * AXES[0])[:, None] * np.cos(3 * AXES[1])
 VALUES = TRUTH + 0.1 * np.random.default_rng(0).standard_normal(TRUTH.shape)
-HOLE = np.where((np.arange(168) % 7 < 2).reshape(14, 12), np.nan, VALUES)
+HOLE = np.where((np.arange(63) % 5 < 1).reshape(9, 7), np.nan, VALUES)
 SEARCHED = {"kernel": "se"}
 GIVEN = {"noise": 0.1, "length_scales": 0.5, "amplitude": 1.0}
 

@@ -65,6 +65,8 @@ def test_results_stay_on_the_device_and_copies_are_counted(double):
     assert bool((x > -1).all())
     assert x.get().tolist() == [0, 1, 2]
     assert double.transfers == [8, 1, 24]
+    with pytest.raises(TypeError, match="no argument 'initial'"):
+        x.max(initial=0)
     with pytest.raises(AttributeError):
         x.setflags(write=False)
     with pytest.raises(AttributeError):
