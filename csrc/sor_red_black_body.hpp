@@ -25,6 +25,7 @@ namespace pysolve::PYSOLVE_BACKEND {
 template <class Weights, class T, bool asks>
 struct red_black_body {
   using result = double;
+  static constexpr int blocks_at_once = 2;  // with no more registers than it likes something spills
   using vector = flat_vector<T>;
   using colour_values = one_colour<T>;
   static constexpr int count = vector::count, half = vector::half;
