@@ -40,10 +40,10 @@ def files(root, suffixes, *folders):
     ]
 
 
-def stems(root, table="(?:cpu_)?stems"):
+def stems(root):
     text = (root / "CMakeLists.txt").read_text()
-    found = re.findall(rf"^\s*set\({table}\s+([^)]*)\)", text, re.MULTILINE)
-    return [stem for stems_of_table in found for stem in stems_of_table.split()]
+    found = re.findall(r"^\s*set\(stems\s+([^)]*)\)", text, re.MULTILINE)
+    return [stem for table in found for stem in table.split()]
 
 
 def imports(path, root, nodes=ast.walk):
@@ -125,13 +125,7 @@ def check_kernels_include_no_python_and_cpu_kernels_no_cuda(root):
 
 def check_every_stem_has_its_files(root):
     table = stems(root)
-    without_cuda = stems(root, "cpu_stems")
-    wanted = [
-        pattern.format(stem)
-        for stem in table
-        for pattern in STEM_FILES
-        if not (stem in without_cuda and pattern.endswith(".cu"))
-    ]
+    wanted = [pattern.format(stem) for stem in table for pattern in STEM_FILES]
     faults = [f"no {name}" for name in wanted if not (root / name).is_file()]
     bound = [path.name.removesuffix("_bind.cpp") for path in (root / "csrc").glob("*_bind.cpp")]
     faults += [f"csrc/{stem}_bind.cpp: {stem} is not in CMake's stems" for stem in bound if stem not in table]
@@ -259,14 +253,6 @@ def test_fault_planted_in_a_good_tree_is_found(check, tree):
 def test_missing_file_of_a_stem_is_found(tree):
     (tree / "csrc/stencil.cu").unlink()
     assert check_every_stem_has_its_files(tree) == ["no csrc/stencil.cu"]
-
-
-def test_stem_for_the_cpu_alone_needs_no_cuda_file_and_all_others(tree):
-    (tree / "CMakeLists.txt").write_text("set(stems stencil)\nset(cpu_stems cg_like)\n")
-    (tree / "csrc/cg_like.cu").unlink()
-    assert check_every_stem_has_its_files(tree) == []
-    (tree / "tests/reference/cg_like.py").unlink()
-    assert check_every_stem_has_its_files(tree) == ["no tests/reference/cg_like.py"]
 
 
 def test_lines_of_a_function_are_counted_without_its_docstring(tree):
