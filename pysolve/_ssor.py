@@ -94,7 +94,7 @@ class SSOR:
         """
         r = as_array(r)
         if self._place is not None:
-            same_device(A=self._A, r=r)
+            same_device(M=self, r=r)
         if r.shape[:1] != self.shape[:1] or r.ndim > 2:
             raise ValueError(f"r must have {self.shape[0]} rows, but its shape is {r.shape}")
         dtype = _arrays.value_type(r.dtype, self.dtype)
