@@ -145,6 +145,7 @@ struct colour_cells {
 // the cell itself and cells of the other colour.
 template <class Weights, class T>
 struct sor_sweep_stencil_body {
+  static constexpr int blocks_at_once = 2;  // with no more registers than it likes something spills
   grid<T> A;
   const T* b;
   T* x;

@@ -27,6 +27,7 @@ struct ssor_direction_body {
 template <class Weights, class T>
 struct ssor_product_body {
   using result = double;
+  static constexpr int blocks_at_once = 2;  // with no more registers than it likes something spills
   grid<T> A;
   const T* p;
   T* q;

@@ -120,6 +120,7 @@ enum class level_work : int { up, down, rise, fall, product };
 template <class T, level_work what>
 struct level_sweep_body {
   using result = double;
+  static constexpr int blocks_at_once = 2;  // with no more registers than it likes something spills
   using S = sum_t<T>;
   split_view<T> A;
   sweep_vectors<T> v;

@@ -25,6 +25,7 @@ namespace pysolve::PYSOLVE_BACKEND {
 template <class Weights, class T, bool asks>
 struct red_black_body {
   using result = double;
+  static constexpr int blocks_at_once = 2;  // with no more registers than it likes something spills
   using vector = flat_vector<T>;
   using colour_values = one_colour<T>;
   static constexpr int count = vector::count, half = vector::half;
@@ -130,7 +131,7 @@ struct red_black_body {
   // What lies beyond the thread's own cells to the one side where cells e = odd, odd + 2 ... have a neighbour there.
   template <int odd, class Place>
   PYSOLVE_AT_PLACE static T beyond(const Place& at, int lane, const colour_values& others) {
-    return odd ? at.shuffle(others.at[0], lane + 1) : at.shuffle(others.at[half - 1], lane - 1);
+    return at.shuffle(others.at[odd ? 0 : half - 1], (odd ? lane + 1 : lane - 1) & (warp_threads - 1));
   }
   // visit(m, the row of A there, the values left and right) for the cells e = odd + 2 m of row i that there are.
   template <int odd, class Visit>

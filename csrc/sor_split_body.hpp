@@ -69,6 +69,7 @@ struct refill_report {
 template <class T>
 struct refill_body {
   using result = refill_report;
+  static constexpr int blocks_at_once = 2;  // with no more registers than it likes something spills
   split_view<T> A;
   const T* data;
   PYSOLVE_BODY index_t n_blocks() const { return blocks_for(A.n, block_threads); }

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._backend import on_device
 from pysolve._iterate import check_control
 from pysolve._result import SolveResult, Status
 from pysolve._solve_sequence_system import Attempt, CheckedSystem, System, attempt_of
@@ -190,13 +191,13 @@ class Watch:
 
     def __init__(self, limit: float, shape: tuple[int, ...]) -> None:
         self.end, self.shape, self.is_over = time.perf_counter() + limit, shape, False
-        self.x: np.ndarray | None = None
+        self.x: Any = None
 
     def __call__(self, xk: Any = None, *_: Any, **__: Any) -> None:
         if time.perf_counter() >= self.end:
             self.is_over = True
             if np.shape(xk) == self.shape:  # some give the norm of the residual instead
-                self.x = np.array(xk)
+                self.x = xk.copy() if on_device(xk) else np.array(xk)
             raise StopIteration
 
 
@@ -207,7 +208,7 @@ def _whole(limit: float) -> int | None:
 
 def _first_of(answer: Any, arm: Any) -> Any:
     """x of a pair ``(x, info)``, as SciPy's solvers return it, or of a plain array, as direct ones do."""
-    if isinstance(answer, np.ndarray):
+    if isinstance(answer, np.ndarray) or on_device(answer):
         return answer
     try:
         x, _ = answer

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from pysolve import _arrays
+from pysolve._backend import as_array, namespace, on_device, same_device, zeros
+from pysolve._csr import is_sparse
 from pysolve._result import SolveResult, Status
 from pysolve._system import check_square, check_vector
 
@@ -58,7 +59,9 @@ class System:
 
     def start(self) -> np.ndarray:
         """x at the start, in an array of its own."""
-        return np.zeros(np.shape(self.b)) if self.x0 is None else np.array(self.x0)
+        if self.x0 is not None:
+            return namespace(self.x0).array(self.x0)
+        return zeros(self.b.shape, np.float64, self.b) if on_device(self.b) else np.zeros(np.shape(self.b))
 
     def after(self, attempt: Attempt) -> System:
         """The same system for another to go on with, from where the attempt stood; itself where that is no nearer."""
@@ -94,7 +97,7 @@ class CheckedSystem(System):
     def start(self) -> np.ndarray:
         kinds = [self.b.dtype, *([] if self.x0 is None else [self.x0.dtype])]
         dtype = _arrays.value_type(*kinds, getattr(self.A, "dtype", None) or kinds[0])
-        return np.zeros(self.b.shape, dtype) if self.x0 is None else np.array(self.x0, dtype)
+        return zeros(self.b.shape, dtype, self.b) if self.x0 is None else self.x0.astype(dtype)
 
     def norm(self, x: np.ndarray | None) -> float:
         """norm(b - A x), in double precision."""
@@ -102,20 +105,22 @@ class CheckedSystem(System):
             return _arrays.norm(self.b)
         wide = x.astype(np.result_type(x.dtype, np.float64), copy=False)
         with np.errstate(all="ignore"):
-            Ax = np.asarray(self.product(wide.reshape(-1)))
+            Ax = as_array(self.product(wide.reshape(-1)))
             return _arrays.norm(self.b.reshape(-1) - Ax.reshape(-1))
 
     def solution(self, x: Any) -> np.ndarray | None:
         """What a solver returned as an array like b; None where it is no finite one."""
         try:
-            x = np.asarray(x)
+            x = as_array(x)
         except (TypeError, ValueError):
+            return None
+        if on_device(x) != on_device(self.b):
             return None
         if x.dtype.kind not in "biufc" or x.size != self.b.size or x.ndim not in (1, 2):
             return None
         if not np.isfinite(x).all():
             return None
-        return np.array(x.reshape(self.b.shape))  # a solver may use its array again
+        return x.reshape(self.b.shape).copy()  # a solver may use its array again
 
     def check_unchanged(self, arm: Any) -> None:
         if _sum_of_entries(self.A) != self.entries:
@@ -124,15 +129,16 @@ class CheckedSystem(System):
 
 def _sum_of_entries(A: Any) -> bytes | None:
     """What changes with the entries of a sparse matrix, as a rule; a sum costs less than a product."""
-    data = getattr(A, "data", None) if sp.issparse(A) else None
-    if not isinstance(data, np.ndarray) or data.dtype.kind not in "biufc":
+    data: Any = getattr(A, "data", None) if is_sparse(A) else None
+    if not (isinstance(data, np.ndarray) or on_device(data)) or data.dtype.kind not in "biufc":
         return None
     with np.errstate(all="ignore"):
-        return bytes(np.array([data.sum(), data.size]).tobytes())
+        return bytes(np.array([data.sum().item(), data.size]).tobytes())
 
 
-def _start(x0: Any, b: np.ndarray) -> np.ndarray:
-    x0 = _arrays.as_numbers(x0, "x0")
+def _start(x0: Any, b: Any) -> Any:
+    x0 = _arrays.as_numbers(x0, "x0", device=True)
+    same_device(b=b, x0=x0)
     if x0.shape != b.shape and not (x0.ndim <= 2 and x0.shape in ((b.shape[0],), (b.shape[0], 1))):
         raise ValueError(f"x0 must have the shape of b, {b.shape}, but its shape is {x0.shape}")
     _arrays.check_finite(x0, "x0")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pysolve._backend import on_device
 from pysolve._iterate import SPARE, check_control, solve_columns
 from pysolve._result import SolveResult
 from pysolve._sor_matrix import (
@@ -22,7 +23,7 @@ from pysolve._sor_matrix import (
 from pysolve._sor_plain import Relaxation, solve_plain
 from pysolve._sor_steps import RelaxationSteps, SorSteps, SsorSteps
 from pysolve._stencil import StencilOperator
-from pysolve._system import System, check_square, make_system
+from pysolve._system import System, check_square, make_system, placed
 
 
 def sor(
@@ -226,7 +227,12 @@ def _solve(
 
     def make() -> System:
         check_square(A)
-        return make_system(_Entries(with_entries(A), method), b, x0, columns=True)
+        entries = with_entries(placed(A, "A", b))
+        if isinstance(A, StencilOperator) and on_device(b) and np.iscomplexobj(b):
+            raise TypeError(
+                "b is complex, but a StencilOperator on the GPU relaxes real vectors: solve for b.real and b.imag"
+            )
+        return make_system(_Entries(entries, method), b, x0, columns=True)
 
     return solve_columns(make, steps, *control, callback, SPARE)
 

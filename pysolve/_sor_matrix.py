@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from pysolve import _arrays
-from pysolve._backend import kernels
-from pysolve._csr import CsrMatrix, symmetry_tolerance
+from pysolve._backend import empty, kernels, on_device
+from pysolve._csr import CsrMatrix, is_sparse, symmetry_tolerance
 from pysolve._stencil import StencilOperator
 
 ORDERS = ("natural", "multicolor")
@@ -69,25 +69,31 @@ class SorWorkspace:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._splits: dict[tuple[str, np.dtype], Any] = {}
-        self._vectors: np.ndarray | None = None
+        self._splits: dict[tuple[Any, ...], Any] = {}
+        self._vectors: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), ()  # all of it is made again on the next solve
 
     def split(self, arrays: tuple[np.ndarray, ...], order: str) -> Any:
         """The split of a matrix, with the order of the rows of an earlier one where the pattern is the same."""
-        key = order, arrays[2].dtype
+        key = order, arrays[2].dtype, _place(arrays[2])
         split = self._splits.get(key)
         if split is None or not split.update(*arrays):
             split = self._splits[key] = kernels(arrays[2]).SorSplit(*arrays, order)
         return split
 
-    def vectors(self, n_values: int, dtype: np.dtype) -> np.ndarray:
-        """That many values of memory, whatever they hold."""
-        if self._vectors is None or self._vectors.size < n_values or self._vectors.dtype != dtype:
-            self._vectors = np.empty(n_values, dtype)
-        return self._vectors[:n_values]
+    def vectors(self, n_values: int, dtype: np.dtype, like: Any) -> Any:
+        """That many values of memory where `like` is, whatever they hold."""
+        kept = self._vectors
+        if kept is None or kept.size < n_values or kept.dtype != dtype or _place(kept) != _place(like):
+            self._vectors = kept = empty(n_values, dtype, like)
+        return kept[:n_values]
+
+
+def _place(x: Any) -> Any:
+    """The GPU that holds an array; None for the host."""
+    return (getattr(getattr(x, "device", None), "id", None),) if on_device(x) else None
 
 
 def split_of(arrays: tuple[np.ndarray, ...], order: str, workspace: SorWorkspace | None) -> Any:
@@ -106,8 +112,9 @@ def checked_split(arrays: tuple[np.ndarray, ...], order: str) -> Any:
             "call A.sum_duplicates()"
         )
     if split.fault == "diagonal":
-        found = np.flatnonzero(arrays[1][arrays[0][split.row] : arrays[0][split.row + 1]] == split.row)
-        entry = f"is {arrays[2][arrays[0][split.row] + found[0]]}" if found.size else "is not stored"
+        row = slice(*(int(end) for end in arrays[0][split.row : split.row + 2]))
+        found = arrays[2][row][arrays[1][row] == split.row]
+        entry = f"is {found[0]}" if found.size else "is not stored"
         raise ValueError(
             f"A must have a positive diagonal, but its entry in row {split.row} {entry}: "
             "SOR divides by the diagonal"
@@ -117,8 +124,14 @@ def checked_split(arrays: tuple[np.ndarray, ...], order: str) -> Any:
 
 def with_entries(A: Any) -> Any:
     """`A` as a sparse matrix or a stencil operator; TypeError where its entries cannot be had."""
-    if sp.issparse(A) or isinstance(A, StencilOperator):
+    if is_sparse(A) or isinstance(A, StencilOperator):
         return A
+    if on_device(A) and hasattr(A, "__cuda_array_interface__"):
+        from cupyx.scipy.sparse import csr_matrix
+
+        A = _arrays.as_numbers(A, "A", device=True)
+        _arrays.check_finite(A, "A")
+        return csr_matrix(A) if A.ndim == 2 else A
     if isinstance(A, np.ndarray):
         _arrays.as_numbers(A, "A")
         _arrays.check_finite(A, "A")

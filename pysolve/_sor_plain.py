@@ -7,11 +7,10 @@ import time
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from pysolve import _arrays
-from pysolve._backend import kernels
-from pysolve._csr import symmetry_tolerance
+from pysolve._backend import device_of, empty, kernels, on_device, zeros
+from pysolve._csr import is_sparse, symmetry_tolerance
 from pysolve._iterate import SPARE, summary
 from pysolve._result import SolveResult, Status
 from pysolve._sor_matrix import SorWorkspace, relative_asymmetry, split_of
@@ -51,7 +50,8 @@ def solve_plain(
     if workspace is not None and not workspace._lock.acquire(blocking=False):
         workspace = None
     try:
-        return _solve(A, b, x0, control, method, workspace, start)
+        with device_of(b):
+            return _solve(A, b, x0, control, method, workspace, start)
     finally:
         if workspace is not None:
             workspace._lock.release()
@@ -59,21 +59,26 @@ def solve_plain(
 
 def _is_plain(A: Any, b: Any, x0: Any) -> bool:
     if isinstance(A, StencilOperator):
+        if A._keeps_arrays and on_device(A) != on_device(b):
+            return False
         shifted = isinstance(A.shift, float) and A.shift > 0
         if not shifted and (A._decoupled.size or A.n_components):
             return False
-    elif not _is_plain_csr(A):
+    elif not _is_plain_csr(A) or on_device(A) != on_device(b):
         return False
     shape, dtype = (A.shape[0],), A.dtype
-    return _is_plain_vector(b, shape, dtype) and (x0 is None or _is_plain_vector(x0, shape, dtype))
+    return _is_plain_vector(b, shape, dtype) and (
+        x0 is None or (type(x0) is type(b) and _is_plain_vector(x0, shape, dtype))
+    )
 
 
 def _is_plain_vector(v: Any, shape: tuple[int], dtype: np.dtype) -> bool:
-    return type(v) is np.ndarray and v.shape == shape and v.dtype == dtype and _is_dense(v)
+    known = type(v) is np.ndarray or (type(v).__module__ == "cupy" and hasattr(v, "dtype"))
+    return known and v.shape == shape and v.dtype == dtype and _is_dense(v)
 
 
 def _is_plain_csr(A: Any) -> bool:
-    if not sp.issparse(A) or A.format != "csr":
+    if not is_sparse(A) or A.format != "csr":
         return False
     (indptr, indices, data), shape = (A.indptr, A.indices, A.data), A.shape
     return (
@@ -89,9 +94,9 @@ def _is_plain_csr(A: Any) -> bool:
     )
 
 
-def _is_dense(v: np.ndarray) -> bool:
+def _is_dense(v: Any) -> bool:
     flags = v.flags
-    return flags.c_contiguous and flags.aligned
+    return flags.c_contiguous and (on_device(v) or flags.aligned)
 
 
 def _solve(
@@ -105,12 +110,12 @@ def _solve(
 ) -> SolveResult | None:
     n, dtype, (rtol, atol, maxiter) = b.size, b.dtype, control
     most = 10 * n + SPARE if maxiter is None else min(maxiter, MOST)
-    matrix = _matrix(A, method, workspace)
+    matrix = _matrix(A, b, method, workspace)
     if matrix is None:
         return None
     n_values = N_VECTORS * n
-    work = np.empty(n_values, dtype) if workspace is None else workspace.vectors(n_values, dtype)
-    x = np.zeros(n, dtype) if x0 is None else x0.copy()
+    work = empty(n_values, dtype, b) if workspace is None else workspace.vectors(n_values, dtype, b)
+    x = zeros(n, dtype, b) if x0 is None else x0.copy()
     ready = time.perf_counter()
     if isinstance(A, StencilOperator):
         solve = kernels(b).sor_solve_stencil
@@ -135,10 +140,10 @@ def _solve(
     )
 
 
-def _matrix(A: Any, method: Relaxation, workspace: SorWorkspace | None) -> Any:
+def _matrix(A: Any, b: Any, method: Relaxation, workspace: SorWorkspace | None) -> Any:
     """What the kernels take, or None where there is something to be said about A."""
     if isinstance(A, StencilOperator):
-        return A._kernel_args[0]
+        return A._at(b)._kernel_args[0]
     arrays = A.indptr, A.indices, A.data
     split = split_of(arrays, method.order, workspace)
     if split.fault != "none":

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from pysolve import _arrays
-from pysolve._backend import empty, kernels
+from pysolve._backend import as_array, contiguous, empty, kernels, namespace, same_device
 from pysolve._sor_matrix import SplitMatrix, check_omega, check_symmetric, with_entries
 from pysolve._stencil import StencilOperator
 from pysolve._system import check_square
@@ -63,7 +61,7 @@ class SSOR:
     def __init__(self, A: Any, omega: float = 1.0) -> None:
         check_square(A)
         self.omega = check_omega(omega)
-        A = with_entries(A)
+        A = with_entries(as_array(A) if hasattr(A, "__cuda_array_interface__") else A)
         self.shape, self.dtype = A.shape, _arrays.value_type(A.dtype)
         self._A: Any = A
         if not isinstance(A, StencilOperator):
@@ -71,7 +69,12 @@ class SSOR:
             self._A.own_arrays()  # a pickle made later holds what the split was made of
             check_symmetric(self._A.split, A.dtype, self.dtype)
 
-    def matvec(self, r: Any) -> np.ndarray:
+    @property
+    def _place(self) -> str | None:
+        """Where the matrix is; None for a stencil operator without arrays, which serves both places."""
+        return self._A._place if getattr(self._A, "_keeps_arrays", True) else None
+
+    def matvec(self, r: Any) -> Any:
         """Product with a vector, or with the columns of an array: :math:`M^{-1} r`.
 
         Parameters
@@ -89,29 +92,32 @@ class SSOR:
         ValueError
             If `r` has not n rows.
         """
-        r = np.asarray(r)
+        r = as_array(r)
+        if self._place is not None:
+            same_device(M=self, r=r)
         if r.shape[:1] != self.shape[:1] or r.ndim > 2:
             raise ValueError(f"r must have {self.shape[0]} rows, but its shape is {r.shape}")
         dtype = _arrays.value_type(r.dtype, self.dtype)
-        z = np.empty(r.shape, dtype, order="F")
-        for column, result in zip(np.atleast_2d(r.T), np.atleast_2d(z.T), strict=True):
+        xp = namespace(r)
+        z = xp.empty(r.shape, dtype, order="F")
+        for column, result in zip(xp.atleast_2d(r.T), xp.atleast_2d(z.T), strict=True):
             result[:] = self._apply(column)
         return z
 
     rmatvec = matmat = __matmul__ = matvec
 
-    def _apply(self, r: np.ndarray) -> np.ndarray:
+    def _apply(self, r: Any) -> Any:
         """One column, in the type of the matrix; both parts of a complex one where the matrix is real."""
         if r.dtype.kind == "c" and self.dtype.kind != "c":
-            parts: np.ndarray = self._apply(r.real) + 1j * self._apply(r.imag)
+            parts: Any = self._apply(r.real) + 1j * self._apply(r.imag)
             return parts
-        z = empty(r.size, self.dtype)
-        self._apply_into(np.ascontiguousarray(r, self.dtype), z)
+        z = empty(r.size, self.dtype, r)
+        self._apply_into(contiguous(r, self.dtype), z)
         return z
 
     def _apply_into(self, r: Any, z: Any) -> None:
         if isinstance(self._A, StencilOperator):
-            kernels(r).sor_precondition_stencil(self._A._kernel_args[0], self.omega, r, z)
+            kernels(r).sor_precondition_stencil(self._A._at(r)._kernel_args[0], self.omega, r, z)
         else:
             kernels(r).sor_precondition_csr(self._A.split, self.omega, r, z)
 

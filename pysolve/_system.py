@@ -128,9 +128,9 @@ def make_system(A: Any, b: Any, x0: Any = None, M: Any = None, *, columns: bool 
 
 def _made_system(A: Any, b: Any, x0: Any, M: Any) -> System:
     n = A.shape[0]
-    A = _beside(A, "A", b)
+    A = placed(A, "A", b)
     x0 = x0 if x0 is None or isinstance(x0, str) else as_start(x0, b)
-    M = None if M is None else _beside(M, "M", b)
+    M = None if M is None else placed(M, "M", b)
     dtype = _arrays.value_type(
         _dtype_of(A, n, b), b.dtype, *([] if x0 is None or isinstance(x0, str) else [_kind(x0)])
     )
@@ -156,7 +156,7 @@ def _made_system(A: Any, b: Any, x0: Any, M: Any) -> System:
     )
 
 
-def _beside(operator: Any, name: str, b: Any) -> Any:
+def placed(operator: Any, name: str, b: Any) -> Any:
     """An operator where b is. One that keeps no arrays serves both places; what is not ours is taken at its word."""
     if hasattr(operator, "_at"):
         if getattr(operator, "_keeps_arrays", True):

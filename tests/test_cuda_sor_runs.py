@@ -17,7 +17,7 @@ from sor_cuda_cases import PLACES, module_at, run, solver_of
 from pysolve import _backend
 
 core = _backend._core
-few, checked = (settings(max_examples=count, deadline=None) for count in (12, 25))
+few, checked = (settings(max_examples=count, deadline=None) for count in (8, 16))
 
 
 @pytest.fixture(scope="module", params=PLACES, ids=str)

@@ -14,7 +14,7 @@ from stencil_cases import dense, operators
 from pysolve import StencilOperator, _backend, gallery
 
 core = _backend._core
-checked = settings(max_examples=25, deadline=None)
+checked = settings(max_examples=12, deadline=None)
 OMEGAS = st.sampled_from([0.5, 1.0, 1.5, 1.9])
 
 

@@ -15,7 +15,7 @@ from stencil_cases import dense, operators
 from pysolve import StencilOperator, _backend
 
 core = _backend._core
-checked = settings(max_examples=20, deadline=None)
+checked = settings(max_examples=10, deadline=None)
 OMEGAS = st.sampled_from([0.5, 1.0, 1.6])
 KINDS = [("csr", "natural"), ("csr", "multicolor"), ("stencil", "natural")]
 
