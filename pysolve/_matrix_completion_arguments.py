@@ -84,8 +84,7 @@ def request_from(
     generator = generator_of(rng)
     entries, shape = entries_of(observed, integer(memory, "memory", 1 << 20, IN_MEMORY))
     k = _first_rank(rank, shape, x0, group)
-    reg = real(reg, "reg", 0.0, np.inf)
-    loss, delta = loss_from(model[0])
+    reg, (loss, delta) = real(reg, "reg", 0.0, np.inf), loss_from(model[0])
     bias, nonneg = flag(model[1], "bias"), flag(model[2], "nonneg")
     method = choice(method, "method", ("auto", "als", "gauss-newton"))
     if together(entries, weights, x0):

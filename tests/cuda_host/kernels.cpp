@@ -25,7 +25,6 @@
 #include "sor.cu"
 #undef PYSOLVE_INSTANTIATE
 #include "stencil.cu"
-
 #include "kernels_kron.hpp"
 
 namespace {
