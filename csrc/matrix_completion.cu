@@ -200,7 +200,11 @@ index_t matrix_completion_transform(T* V, index_t n, index_t k, const double* R,
   for (index_t first = 0; first < n; first += slab) {
     const index_t count = std::min(slab, n - first);
     q.run(times_body<T>{V + first * ld, padded.data(), count, ld, out.data()});
-    clipped += q.sum(clip_body<T>{out.data(), count, ld, limit, V + first * ld});
+    const clip_body<T> clip{out.data(), count, ld, limit, V + first * ld};
+    if (limit > 0)
+      clipped += q.sum(clip);
+    else
+      q.run(clip);  // which nobody waits for
   }
   return clipped;
 }

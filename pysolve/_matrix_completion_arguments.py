@@ -10,7 +10,7 @@ import numpy as np
 
 from pysolve._arrays import largest_magnitude
 from pysolve._matrix_completion_bias import mean_of
-from pysolve._matrix_completion_device import check_device, together
+from pysolve._matrix_completion_device import device_method, together
 from pysolve._matrix_completion_entries import Triplets, rounded, weights_of
 from pysolve._matrix_completion_given import checked_x0
 from pysolve._matrix_completion_group import ALONE
@@ -84,13 +84,11 @@ def request_from(
     generator = generator_of(rng)
     entries, shape = entries_of(observed, integer(memory, "memory", 1 << 20, IN_MEMORY))
     k = _first_rank(rank, shape, x0, group)
-    reg = real(reg, "reg", 0.0, np.inf)
-    loss, delta = loss_from(model[0])
+    reg, (loss, delta) = real(reg, "reg", 0.0, np.inf), loss_from(model[0])
     bias, nonneg = flag(model[1], "bias"), flag(model[2], "nonneg")
     method = choice(method, "method", ("auto", "als", "gauss-newton"))
     if together(entries, weights, x0):
-        check_device(rank, loss, bias, method, split)
-        method = "als"
+        method = device_method(rank, loss, bias, method, split, group is ALONE)
     _check_together(
         loss, bias, nonneg, method, isinstance(entries, Streamed) or group is not ALONE, is_auto(rank)
     )

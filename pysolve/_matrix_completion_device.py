@@ -21,18 +21,20 @@ def on_gpu(observed: Any) -> bool:
     return any(_backend.on_device(x) for x in (parts if isinstance(parts, tuple) else (parts,)))
 
 
-def check_device(rank: Any, loss: str, bias: bool, method: str, split: Any) -> None:
-    """TypeError for what entries on a GPU cannot be fitted with."""
+def device_method(rank: Any, loss: str, bias: bool, method: str, split: Any, alone: bool) -> str:
+    """The method for entries on a GPU; TypeError for what they cannot be fitted with."""
     asked = {
         f"rank={rank!r}": isinstance(rank, str),
         f"loss={loss!r}": loss != "l2",
         "bias=True": bias,
         f"method={method!r}": method == "gauss-newton",
         "split=True": bool(split),
+        "pysolve.distributed": not alone,
     }
     for argument, wrong in asked.items():
         if wrong:
             refuse(argument, "observed")
+    return "als"
 
 
 def refuse(what: str, name: str) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from pysolve._matrix_completion_device import on_gpu, refuse
+
 PARTS = 5  # of the entries of a row, each predicted from the others
 
 
@@ -16,6 +18,8 @@ def checked(estimator: Any, X: Any, first: bool = False) -> Any:
     """`X` as a CSR array, a masked or a dense array of two dimensions; `first`: what later ones must be like."""
     if not first:
         not_fitted(estimator)
+    if on_gpu(X):
+        refuse(type(estimator).__name__, "X")
     names = _names(X)
     X = _sparse(X) if sp.issparse(X) else _dense(X)
     for extent, what in zip(X.shape, ("sample", "feature"), strict=True):

@@ -122,7 +122,8 @@ def _cholesky(G: np.ndarray) -> np.ndarray:
     """L with G = L L^T; where G is not positive to rounding, of G with its smallest eigenvalues raised."""
     try:
         L: np.ndarray = np.linalg.cholesky(G)
-        if np.diag(L).min() > 1e-7 * np.diag(L).max() and (not _backend.on_device(G) or _is_factor(L, G)):
+        large = np.diag(L).min() > 1e-7 * np.diag(L).max()
+        if large & _is_factor(L, G) if _backend.on_device(G) else large:
             return L
     except np.linalg.LinAlgError:
         pass
@@ -134,9 +135,9 @@ def _cholesky(G: np.ndarray) -> np.ndarray:
     return R.T
 
 
-def _is_factor(L: np.ndarray, G: np.ndarray) -> bool:
-    """Whether L L^T is G: CuPy does not say where a Cholesky factorisation failed. G itself is finite then."""
-    return bool(np.abs(L @ L.T - G).max() <= 1e-8 * np.abs(G).max())
+def _is_factor(L: np.ndarray, G: np.ndarray) -> Any:
+    """Whether L L^T is G: CuPy does not say where a Cholesky factorisation failed."""
+    return np.abs(L @ L.T - G).max() <= 1e-8 * np.abs(G).max()
 
 
 def _eye(like: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.optimize
 
 from pysolve import _backend
+from pysolve._matrix_completion_device import on_gpu, refuse
 from pysolve._matrix_completion_entries import Side, by_rows_and_columns, triplets_from, weights_of
 from pysolve._matrix_completion_factors import KERNELS, padded, stride
 from pysolve._matrix_completion_outcome import CompletionBias
@@ -27,6 +28,8 @@ WIDEST = 1e5  # most that the column of the rows' biases may be longer or shorte
 
 def rows_from(new_rows: Any, n: int, weights: Any) -> tuple[Side, float]:
     """The entries of new rows, by rows, and the largest of their weights; errors name the argument."""
+    if on_gpu(new_rows):
+        refuse("fold_in", "new_rows")
     try:
         entries, shape = triplets_from(new_rows)
         if shape[1] != n:

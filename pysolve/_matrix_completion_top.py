@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pysolve import _backend
+
 BLOCK_BYTES = 1 << 25  # of predictions that are there at one time
 
 
@@ -70,6 +72,8 @@ def largest(scores: np.ndarray, count: int) -> np.ndarray:
 
 def indices_of(x: Any, name: str, extent: int) -> np.ndarray:
     """An index, or some, from -extent to extent - 1, as an array; errors name the argument."""
+    if _backend.on_device(x):
+        raise TypeError(f"{name} is on a GPU, but indices are taken from the host: use cupy.asnumpy({name})")
     x = np.asarray(x)
     if x.size == 0 and x.dtype.kind == "f":  # an empty list
         x = x.astype(np.int64)

@@ -145,13 +145,12 @@ def public(module):
 def arguments(module):
     """What every kernel takes, with arrays that are on no device: name -> arguments."""
     ints, longs, one, x = Claim("<i4", 8), Claim("<i8", 2), Claim("<i8", 1), Claim("<f8", 8)
-    apart = Claim("<f8", 8, data=(1024, False))
     csr, sell = (Claim("<i4", 9), ints, x), (longs, Claim("<i4", 1), ints, x)
     grid = module.stencil_grid((2, 2, 2), (0, 0, 0), (0, 0, 0), (1.0, 1.0, 1.0), 0.0, None, "f8")
     matrices = {"csr": csr, "sell": sell, "stencil": (grid,)}
     single = module.stencil_grid((2, 2, 2), (0, 0, 0), (0, 0, 0), (1.0, 1.0, 1.0), 0.0, None, "f4")
     f, pair, faces, net = Claim("<f4", 8), Claim("<f4", 4), Claim("<f4", 12), np.ones(31, np.float32)
-    place = (2, 2, 2), 1, False
+    place, apart = ((2, 2, 2), 1, False), Claim("<f8", 8, data=(1024, False))
     floats = {k: Claim("<f4", k) for k in (8, 16, 432, 6 * 16, 6 * 6912, 12 * 6912)}
     cells = floats[8]
     inner = floats[6 * 6912], floats[12 * 6912], floats[6 * 16]

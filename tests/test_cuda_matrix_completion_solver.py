@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from matrix_completion_cases import sampled, unseen_error
 
-from pysolve import CompletionStatus, matrix_completion
+from pysolve import CompletionStatus, MatrixCompletion, matrix_completion
 
 SCALARS = 16  # bytes: what a run may copy to the host at once
 
@@ -135,6 +135,8 @@ def test_a_result_on_the_device_predicts_there_and_comes_to_the_host_when_asked(
     np.testing.assert_allclose(device.asnumpy(result.to_dense()), there.to_dense())
     np.testing.assert_allclose(device.asnumpy(result.block([0, 2], slice(3))), there.block([0, 2], slice(3)))
     np.testing.assert_allclose(device.asnumpy(result.singular_values), there.singular_values)
+    with pytest.raises(TypeError, match=r"i is on a GPU, but indices .* cupy.asnumpy\(i\)"):
+        there.predict(device.asarray([0]), 1)
     for call in (lambda: result.top(0, 1), lambda: result.fold_in([[1.0]]), lambda: result.save("x.npz")):
         with pytest.raises(TypeError, match=r"is for results on the host.*to_device\('cpu'\).*cupy.asnumpy"):
             call()
@@ -155,6 +157,16 @@ def test_what_is_for_the_host_says_so(device, options, named):
     entries, shape, *_ = problem()
     with pytest.raises(TypeError, match=rf"^{named} is for arrays on the host, .* cupy.asnumpy$"):
         matrix_completion((moved(device, entries), shape), **{"rank": 2} | options)
+
+
+def test_estimators_and_rows_to_fold_in_are_for_the_host(device):
+    entries, shape, *_ = problem()
+    dense = device.asarray(np.ones((4, shape[1])))
+    result = matrix_completion((entries, shape), 2, rng=0, maxiter=2)
+    with pytest.raises(TypeError, match=r"^MatrixCompletion is for arrays on the host, .* cupy.asnumpy$"):
+        MatrixCompletion(2).fit(dense)
+    with pytest.raises(TypeError, match=r"^fold_in is for arrays on the host, .* cupy.asnumpy$"):
+        result.fold_in(dense)
 
 
 def test_arrays_in_two_places_are_refused_by_name(device):

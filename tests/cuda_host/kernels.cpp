@@ -24,9 +24,8 @@
 #undef PYSOLVE_INSTANTIATE
 #include "sor.cu"
 #undef PYSOLVE_INSTANTIATE
-#include "stencil.cu"
-
 #include "kernels_kron.hpp"
+#include "stencil.cu"
 
 namespace {
 
