@@ -89,7 +89,7 @@ inline void run_cycle(const plan_handle& handle, py::handle r, double factor, do
   });
 }
 
-inline void bind_multilevel_cycle(py::module_& m) {
+inline void bind_multilevel_cycle(kernel_module& m) {
   using py::arg;
   py::class_<plan_handle>(m, "MultilevelPlan", "The levels of a V-cycle, and its work space");
   m.def("multilevel_plan", &make_plan,
