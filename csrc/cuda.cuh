@@ -105,16 +105,6 @@ struct device_place {
     return *static_cast<const volatile std::int32_t*>(p);
   }
   __device__ std::int32_t atomic_min(std::int32_t* p, std::int32_t v) const { return atomicMin(p, v); }
-  template <class S>
-  __device__ S shuffle(const S& v, int lane) const {
-    static_assert(sizeof(S) % sizeof(unsigned) == 0);
-    unsigned words[sizeof(S) / sizeof(unsigned)];
-    memcpy(words, &v, sizeof v);
-    for (unsigned& word : words) word = __shfl_sync(0xffffffffu, word, lane);
-    S from;
-    memcpy(&from, words, sizeof from);
-    return from;
-  }
   template <class S, int count, int tag = 0>
   __device__ S* shared() const {
     __shared__ alignas(16) unsigned char memory[count * sizeof(S)];
