@@ -131,16 +131,17 @@ struct device_place {
   // Before sm_90 the tensor cores do 8 x 8 x 4.
   __device__ void mma(double (&c)[4], const double (&a)[4], const double (&b)[2]) const {
 #if __CUDA_ARCH__ >= 900
-    asm("mma.sync.aligned.m16n8k8.row.col.f64.f64.f64.f64 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+    asm volatile(
+        "mma.sync.aligned.m16n8k8.row.col.f64.f64.f64.f64 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
         "{%0,%1,%2,%3};"
         : "+d"(c[0]), "+d"(c[1]), "+d"(c[2]), "+d"(c[3])
         : "d"(a[0]), "d"(a[1]), "d"(a[2]), "d"(a[3]), "d"(b[0]), "d"(b[1]));
 #else
     for (int half = 0; half < 2; ++half)
       for (int k = 0; k < 2; ++k)
-        asm("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0,%1}, {%2}, {%3}, {%0,%1};"
-            : "+d"(c[2 * half]), "+d"(c[2 * half + 1])
-            : "d"(a[half + 2 * k]), "d"(b[k]));
+        asm volatile("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0,%1}, {%2}, {%3}, {%0,%1};"
+                     : "+d"(c[2 * half]), "+d"(c[2 * half + 1])
+                     : "d"(a[half + 2 * k]), "d"(b[k]));
 #endif
   }
 };
