@@ -260,7 +260,9 @@ class lookout {
   }
   lookout(const lookout&) = delete;
   lookout& operator=(const lookout&) = delete;
+  // Where an error ends the run early its copies are waited for: the next one of this thread uses the same memory.
   ~lookout() {
+    while (under_way() > 0) cudaEventSynchronize(arrived_[n_received_++ % 2]);
     for (cudaEvent_t event : arrived_)
       if (event) cudaEventDestroy(event);
   }

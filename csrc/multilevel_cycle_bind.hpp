@@ -45,7 +45,8 @@ inline cycle_level level_of(const py::tuple& parts) {
     level.add_transfer(axis, nullptr);
     level.to[t].alpha = view<const float>(alphas[t], "alpha", size_of(level.to[t].n)).data;
   }
-  if (!level.inverse && axes.size() > 2) throw py::value_error("a level of three axes must have sweeps");
+  if (!level.inverse && axes.size() > 1 && level.to[0].axis == 0)
+    throw py::value_error("a level of the first axis and others must have sweeps");
   take_work_space(level, parts[5].cast<py::tuple>());
   return level;
 }
@@ -89,7 +90,7 @@ inline void run_cycle(const plan_handle& handle, py::handle r, double factor, do
   });
 }
 
-inline void bind_multilevel_cycle(py::module_& m) {
+inline void bind_multilevel_cycle(kernel_module& m) {
   using py::arg;
   py::class_<plan_handle>(m, "MultilevelPlan", "The levels of a V-cycle, and its work space");
   m.def("multilevel_plan", &make_plan,

@@ -38,7 +38,8 @@ __device__ __forceinline__ void multiply_add(const device_place&, sum_tile& s, c
   PYSOLVE_UNROLL
   for (int half = 0; half < 2; ++half) {
     float* c = s.value + 4 * half;
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
         "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(x.word[0]), "r"(x.word[1]), "r"(x.word[2]), "r"(x.word[3]), "r"(w.word[half]),

@@ -111,7 +111,7 @@ def test_the_arrays_of_a_grid_take_part(module, elsewhere):
 
 def test_every_kernel_is_bound_with_a_place():
     """On py::module_ a binding would run in the default stream, whatever its arrays say."""
-    bindings = sorted(CSRC.glob("*_bind.cpp"))
+    bindings = sorted(CSRC.glob("*_bind.[ch]pp"))
     plain = [path.name for path in bindings if re.search(r"\bpy::module_&", path.read_text())]
     assert bindings
     assert plain == []

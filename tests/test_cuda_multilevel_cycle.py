@@ -6,7 +6,7 @@ from cuda_cases import PLACES, kernels_at
 from multilevel_cases import close, floats
 from multilevel_cycle_cases import cycle, expected_cycle
 
-from pysolve import Multilevel, StencilOperator, gallery
+from pysolve import Multilevel, StencilOperator, _backend, gallery
 from pysolve._multilevel_weights import DimensionWeights, Weights, chebyshev, constant_net
 
 
@@ -95,3 +95,15 @@ def test_cycles_of_many_blocks_equal_the_hosts(kernels, name):
     r, z = floats(M.shape[0], 3), np.empty(M.shape[0], np.float32)
     assert M._hierarchy.cycle(r, z) in (False, True)
     close(cycle(kernels, M, r) * M._hierarchy.scale, z)
+
+
+def test_levels_that_no_launch_takes_are_refused(device):
+    module = _backend.module_at("cuda")
+    grid = module.stencil_grid((4, 4, 4), (0,) * 3, (0,) * 3, (1.0,) * 3, 0.0, None, "f4")
+    alphas = tuple(device.zeros(n, np.float32) for n in (64, 32))
+    level = grid, None, 1.0, (0, 1), alphas, (None,) * 5
+    solution = device.zeros(16, np.float32)
+    with pytest.raises(ValueError, match="a level of the first axis and others must have sweeps"):
+        module.multilevel_plan(
+            [level], (np.ones(2, np.float32),) * 2, device.zeros(256, np.float32), solution
+        )

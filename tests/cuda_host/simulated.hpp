@@ -34,8 +34,8 @@ struct place {
     ++state.fibers[number].n_shuffles;
     std::memcpy(static_cast<void*>(state.fibers[number].slot), &v, sizeof v);
     give_way();
-    std::memcpy(static_cast<void*>(&from), state.fibers[number / warp * warp + lane % warp].slot,
-                sizeof from);
+    const int shown = number / warp * warp + (lane & (warp - 1));  // -1 is the last, as on the device
+    std::memcpy(static_cast<void*>(&from), state.fibers[shown].slot, sizeof from);
     give_way();
     return from;
   }

@@ -1,5 +1,6 @@
 """Streams, graphs and devices of the stand-in."""
 
+import ctypes
 import threading
 import types
 
@@ -147,11 +148,18 @@ def forbidden_in_capture(what):
 
 
 class Kernels(types.ModuleType):
-    """A module of kernels whose calls a stream that is captured keeps for its graph."""
+    """A module of kernels whose calls a stream that is captured keeps for its graph.
+
+    What a call launches must be in the current stream, which its arrays name.
+    """
 
     def __init__(self, module):
         super().__init__(module.__name__)
         self._module = module
+        self._last_stream = lambda: 0
+        if hasattr(module, "__file__"):
+            self._last_stream = ctypes.CDLL(module.__file__).last_stream
+            self._last_stream.restype = ctypes.c_size_t
 
     def __dir__(self):
         return dir(self._module)
@@ -164,7 +172,7 @@ class Kernels(types.ModuleType):
         def call(*arguments):
             stream = get_current_stream()
             if stream.calls is None:
-                return found(*arguments)
+                return self._checked(name, found, arguments)
             if "-> None" not in found.__doc__ and "-> object" not in found.__doc__:
                 raise RuntimeError(
                     f"operation not permitted when stream is capturing: {name} waits for its result"
@@ -174,6 +182,15 @@ class Kernels(types.ModuleType):
 
         call.__doc__ = found.__doc__
         return call
+
+    def _checked(self, name, kernel, arguments):
+        before, result = self._last_stream(), kernel(*arguments)
+        stream, wanted = self._last_stream(), get_current_stream().ptr or 1
+        if stream not in (before, wanted):
+            raise AssertionError(
+                f"{name} launched in stream {stream}, not in {wanted}, which is the current one"
+            )
+        return result
 
 
 class OutOfMemoryError(MemoryError):
