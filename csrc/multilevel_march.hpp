@@ -15,13 +15,14 @@ namespace pysolve::PYSOLVE_BACKEND {
 #endif
 constexpr index_t runs_wanted = PYSOLVE_RUNS_WANTED;  // threads that the largest devices hold
 
-// `count` places along axis 0 cut into runs of `length`, for every cell of a plane of n[1] x n[2].
+// `count` places along axis 0 cut into runs of `length`, for every cell of a plane of n[1] x n[2]: about as many runs as
+// there are threads.
 struct column_runs {
   int lanes = 1;
   index_t length, pieces, n_units;  // a unit: one run each for `lanes` cells
-  PYSOLVE_BODY column_runs(const index_t n[3], index_t count, index_t most) {
+  PYSOLVE_BODY column_runs(const index_t n[3], index_t count, index_t most, index_t threads = runs_wanted) {
     while (lanes < warp_threads && lanes < n[2]) lanes *= 2;
-    length = count * n[1] * n[2] / runs_wanted;
+    length = count * n[1] * n[2] / (threads < runs_wanted ? threads : runs_wanted);
     length = length < 1 ? 1 : length < most ? length : most;
     pieces = (n[2] + lanes - 1) / lanes;
     n_units = (count + length - 1) / length * pieces * n[1];
@@ -33,7 +34,7 @@ struct column_runs {
 template <class Place, class Run>
 PYSOLVE_AT_PLACE void over_columns(const index_t n[3], index_t count, index_t most, const Place& at,
                                    Run run) {
-  const column_runs cut(n, count, most);
+  const column_runs cut(n, count, most, at.n_blocks() * at.block_threads());
   const index_t at_once = at.block_threads() / cut.lanes, stride = at.n_blocks() * at_once;
   for (index_t unit = at.block() * at_once + at.thread() / cut.lanes; unit < cut.n_units; unit += stride) {
     const index_t rest = unit / n[1], j = unit - rest * n[1], chunk = rest / cut.pieces;
