@@ -248,7 +248,7 @@ def parts(M):
         (3, (0, 1), ValueError, "alphas hold an array for each"),
         (4, "shift", ValueError, "alpha must have 960 values"),
         (5, (), ValueError, r"work must be \(u, x, y, half, coarse\)"),
-        (1, None, ValueError, "three axes must have sweeps"),
+        (1, None, ValueError, "a level of the first axis and others must have sweeps"),
     ],
 )
 def test_plans_that_do_not_fit_are_refused(device, place, wrong, error, message):
