@@ -14,8 +14,10 @@
 //
 // With two steps a level that is 75 + 4 w + 3 v: 147 bytes and 130 flops a cell in float64 with weights in 3-D, of which
 // the coarser levels add a seventh (135 bytes each of their cells): 166 in all, where a launch for every sweep, and for
-// every axis of the transfers, would move 195. The limit is the memory: at 4.8 TB/s 256^3 takes 0.58 ms, 512^3 4.7 ms. Of
-// 128^3 (0.07 ms) everything from the second level on (20 MB in all) stays in an L2 cache of 50 MB.
+// every axis of the transfers, would move 195. The limit is the memory: at 4.8 TB/s 256^3 takes 0.58 ms, 512^3 4.7 ms; but
+// x += scale P e, some 140 instructions a cell for its 15.5 bytes, waits for them (about 1.5 times as long as for memory;
+// the walks take 90 to 165 for 28 to 42). Of 128^3 (0.07 ms) all from the second level on, 12 MB, stays in an L2 cache of
+// 50 MB.  Counted, not measured.
 // Levels of at most bottom_cells cells, and the coarsest box, which is solved with the inverse, are one launch of one block:
 // there a launch would take longer (some 2 us) than the sweep. 128^3: 3 x 6 + 1 = 19 launches, 512^3: 31.
 #pragma once
@@ -25,11 +27,11 @@
 
 namespace pysolve {
 
-#if !defined(PYSOLVE_BOTTOM_CELLS)
+#if !defined(PYSOLVE_BOTTOM_CELLS)  // tests take fewer
 #define PYSOLVE_BOTTOM_CELLS 4096
 #endif
-constexpr index_t bottom_cells =
-    PYSOLVE_BOTTOM_CELLS;      // a sweep over them takes one block as long as a launch
+// A sweep over so many takes one block about as long as a launch.
+constexpr index_t bottom_cells = PYSOLVE_BOTTOM_CELLS;
 constexpr int max_bottom = 8;  // levels in the launch of one block, whose arguments hold them
 constexpr int max_steps = 16;  // of a level, on the way down
 
