@@ -115,3 +115,17 @@ def test_every_kernel_is_bound_with_a_place():
     plain = [path.name for path in bindings if re.search(r"\bpy::module_&", path.read_text())]
     assert bindings
     assert plain == []
+
+
+def test_structs_of_the_device_have_names_of_their_own():
+    """Of two with one name the linker would keep one, and launch its kernel with the arguments of the other."""
+    found = {}
+    for path in sorted([*CSRC.glob("*.hpp"), *CSRC.glob("*.cu*")]):
+        text = path.read_text()
+        if not re.search(r"^namespace pysolve::(PYSOLVE_BACKEND|cuda) {", text, re.MULTILINE):
+            continue
+        for name in re.findall(
+            r"^(?:struct|class)(?: alignas\(\d+\))? (\w+)(?: : [^{]*)? {", text, re.MULTILINE
+        ):
+            found.setdefault(name, []).append(path.name)
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
