@@ -28,6 +28,7 @@ class Chain:
         # i before j costs nnz_i n_j + nnz_j m_i for the same rest: least in falling order of (n - m) / nnz.
         self.order = sorted(axes, key=lambda axis: -_shrinkage(factors[axis]))
         self.fused = _for_the_kernel(factors)
+        self._asked = -1, 0  # columns, and the work that the kernel needs for so many
         # One product with a large matrix for each mode is what cuBLAS does best.
         self.turns = factors[0].place == "cuda" and _all_are_large(factors)
 
@@ -39,7 +40,10 @@ class Chain:
         if self.fused and x.size and y.size:
             self._apply_fused(x, y, workspace)
             return
-        if self.turns and x.shape[1] == 1 and x.size and y.size:
+        alike = (
+            x.dtype.kind == self.factors[0].dtype.kind
+        )  # else a real factor takes pairs of real numbers, below
+        if self.turns and alike and x.shape[1] == 1 and x.size and y.size:
             self._apply_by_turns(x, y)
             return
         dims = [factor.shape[1] for factor in self.factors]
@@ -74,8 +78,15 @@ class Chain:
         n, m = (math.prod(A.shape[side] for A in self.fused) for side in (1, 0))
         x, y = x.view(dtype).reshape(n, -1), y.view(dtype).reshape(m, -1)
         backend = kernels(x)
-        work = workspace.array("kernel", (backend.kron_work_size(self.fused, x.shape[1]),), dtype, x)
+        work = workspace.array("kernel", (self._work_size(backend, x.shape[1]),), dtype, x)
         backend.kron_matvec(self.fused, x, y, work)
+
+    def _work_size(self, backend: Any, columns: int) -> int:
+        """Of the kernel; on the host it goes by the number of threads, and is asked for each time."""
+        asked = self._asked  # another thread may ask for another number
+        if self.factors[0].place == "cpu" or asked[0] != columns:
+            asked = self._asked = columns, backend.kron_work_size(self.fused, columns)
+        return asked[1]
 
 
 def _for_the_kernel(factors: tuple) -> list[np.ndarray]:
