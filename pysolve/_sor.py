@@ -98,6 +98,9 @@ def sor(
     The iterates are those of the loop above, to rounding, with any number of threads: rows that do not depend on
     each other are worked on at the same time, and none earlier or later than the order allows.
 
+    With CuPy arrays for `A` and `b`, and `x0` if given, the solve runs on the GPU, and `x` is a CuPy array. There a sweep
+    in natural order is as many launches as rows wait for each other; "multicolor" is one or two.
+
     References
     ----------
     .. [1] D. M. Young, *Iterative Solution of Large Linear Systems*, Academic Press, 1971.
@@ -176,7 +179,8 @@ def ssor_cg(
 
     Notes
     -----
-    The rows keep their natural order: with two colours omega would lose its meaning for the preconditioner.
+    The rows keep their natural order: with two colours omega would lose its meaning for the preconditioner. With CuPy
+    arrays for `A` and `b`, and `x0` if given, the solve runs on the GPU, and `x` is a CuPy array.
 
     References
     ----------
