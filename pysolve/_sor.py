@@ -98,8 +98,8 @@ def sor(
     The iterates are those of the loop above, to rounding, with any number of threads: rows that do not depend on
     each other are worked on at the same time, and none earlier or later than the order allows.
 
-    With CuPy arrays for `A` and `b`, and `x0` if given, the solve runs on the GPU, and `x` is a CuPy array. There a sweep
-    in natural order is as many launches as rows wait for each other; "multicolor" is one or two.
+    With CuPy arrays for `A` and `b`, and `x0` if given, the solve runs on the GPU, and `x` is a CuPy array. There a
+    sweep in natural order is as many launches as rows wait for each other; "multicolor" is one or two.
 
     References
     ----------
