@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import on_device
+from pysolve._backend import as_array, on_device
 from pysolve._iterate import SPARE, check_control, solve_columns
 from pysolve._result import SolveResult
 from pysolve._sor_matrix import (
@@ -232,7 +232,7 @@ def _solve(
     def make() -> System:
         check_square(A)
         entries = with_entries(placed(A, "A", b))
-        if isinstance(A, StencilOperator) and on_device(b) and np.iscomplexobj(b):
+        if isinstance(A, StencilOperator) and on_device(b) and as_array(b).dtype.kind == "c":
             raise TypeError(
                 "b is complex, but a StencilOperator on the GPU relaxes real vectors: solve for b.real and b.imag"
             )
