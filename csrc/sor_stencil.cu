@@ -20,17 +20,18 @@ void sor_run_stencil(const grid<T>& A, const T* b, T* x, double omega, sor_direc
   const bool asks = !(state.tolerance < 0);
   queue q("sor_run_stencil");
   const sum_memory<double> sums(q.name());
-  const scratch<T> more(3 * ((n + 15) / 16 * 16), q.name());
+  const index_t apart = (n + 15) / 16 * 16;
+  const bool both_ways = sweep == sor_direction::symmetric;
+  const scratch<T> more((both_ways ? 3 : 2) * apart, q.name());
   const scratch<double> found(most + 1, q.name());
   const course_memory<queue, scratch> course(q, state);
   T* const next = more.data();
-  const index_t apart = (n + 15) / 16 * 16;
   stencil_sweeps<queue, sum_memory<double>, T> sweeps{q,
                                                       sums,
                                                       A,
                                                       b,
                                                       {x, next, next + apart},
-                                                      next + 2 * apart,
+                                                      both_ways ? next + 2 * apart : nullptr,
                                                       T(omega),
                                                       sweep,
                                                       order == sor_order::multicolor,

@@ -168,6 +168,7 @@ class SolveSequence:
         A : as the arms take it
             Positive definite for `ssor_cg` and `sor`.
         b : array_like of shape (n,) or (n, 1)
+            A CuPy array where `A` is on the GPU.
         x0 : array_like of the shape of `b`, optional
             Start; zeros if omitted.
         rtol, atol : float

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import on_device
+from pysolve._backend import as_array, on_device
 from pysolve._iterate import SPARE, check_control, solve_columns
 from pysolve._result import SolveResult
 from pysolve._sor_matrix import (
@@ -98,6 +98,9 @@ def sor(
     The iterates are those of the loop above, to rounding, with any number of threads: rows that do not depend on
     each other are worked on at the same time, and none earlier or later than the order allows.
 
+    With CuPy arrays for `A` and `b`, and `x0` if given, the solve runs on the GPU, and `x` is a CuPy array. There a
+    sweep in natural order is as many launches as rows wait for each other; "multicolor" is one or two.
+
     References
     ----------
     .. [1] D. M. Young, *Iterative Solution of Large Linear Systems*, Academic Press, 1971.
@@ -176,7 +179,8 @@ def ssor_cg(
 
     Notes
     -----
-    The rows keep their natural order: with two colours omega would lose its meaning for the preconditioner.
+    The rows keep their natural order: with two colours omega would lose its meaning for the preconditioner. With CuPy
+    arrays for `A` and `b`, and `x0` if given, the solve runs on the GPU, and `x` is a CuPy array.
 
     References
     ----------
@@ -228,7 +232,7 @@ def _solve(
     def make() -> System:
         check_square(A)
         entries = with_entries(placed(A, "A", b))
-        if isinstance(A, StencilOperator) and on_device(b) and np.iscomplexobj(b):
+        if isinstance(A, StencilOperator) and on_device(b) and as_array(b).dtype.kind == "c":
             raise TypeError(
                 "b is complex, but a StencilOperator on the GPU relaxes real vectors: solve for b.real and b.imag"
             )

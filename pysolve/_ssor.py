@@ -25,7 +25,8 @@ class SSOR:
     Parameters
     ----------
     A : sparse array or matrix, ndarray or StencilOperator of shape (n, n)
-        Symmetric (Hermitian) with a positive diagonal. A sparse matrix is copied, a stencil operator is not.
+        Symmetric (Hermitian) with a positive diagonal. A sparse matrix is copied, a stencil operator is not. One on
+        the GPU (CuPy's) makes a preconditioner of CuPy vectors.
     omega : float, default 1.0
         The relaxation parameter, in (0, 2); 1 is symmetric Gauss-Seidel.
 
