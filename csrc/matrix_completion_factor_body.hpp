@@ -138,6 +138,7 @@ struct times_body {
 template <class T>
 struct clip_body {
   using result = index_t;
+  static constexpr int blocks_at_once = 1;
   const T* from;
   index_t n, ld;
   double limit;
