@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from pysolve import _backend
+from pysolve._matrix_completion_entries import Triplets
 
 
 def together(entries: Any, weights: Any, x0: Any) -> bool:
     """Whether the entries are on a GPU; TypeError unless the other arrays are where they are."""
-    values = getattr(entries, "values", None)
+    values = entries.values if isinstance(entries, Triplets) else np.empty(0)  # those of a file are on the host
     first = x0 if isinstance(x0, tuple) and len(x0) == 2 else (None, None)
     return _backend.same_device(observed=values, weights=weights, **{"x0[0]": first[0], "x0[1]": first[1]})
 
