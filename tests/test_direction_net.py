@@ -130,6 +130,8 @@ def test_kernels_refuse_arrays_they_cannot_use():
         core.direction_net_apply(((3, 6, 4), *weights[1:]), n, r, d, work)
     with pytest.raises(ValueError, match="kernels must have"):
         core.direction_net_apply(((4, 8, 4), *weights[1:]), n, r, d, work)
+    with pytest.raises(ValueError, match="packed must be an array, not None, on the host"):
+        core.direction_net_apply((*weights[:4], None, *weights[5:]), n, r, d, work)
 
 
 # ---- the map of residuals to directions --------------------------------------------------------------------
