@@ -72,12 +72,24 @@ void fail(cudaError_t error, const char* name, index_t bytes) {
   if (error == cudaErrorNoKernelImageForDevice)
     throw std::runtime_error(kernel + ": this build has no code for a device of this kind");
   if (error == cudaErrorMemoryAllocation)
-    throw out_of_memory(kernel + ": out of device memory" +
-                        (bytes ? ", " + std::to_string(bytes) + " bytes were asked for" : ""));
+    throw out_of_memory(
+        kernel + ": out of device memory" +
+        (bytes ? ", " + std::to_string(bytes) + " bytes were asked for" : "") +
+        "; CuPy may hold blocks that are free: cupy.get_default_memory_pool().free_all_blocks()");
   if (is_lasting(error))
     throw std::runtime_error(kernel + ": the device has failed, and does nothing more for this process (" +
                              in_words(error) + ")");
   throw std::runtime_error(kernel + ": CUDA: " + in_words(error));
+}
+
+void check_shared_bytes(index_t bytes, const char* name) {
+  int device = 0, most = 0;
+  check(cudaGetDevice(&device), name);
+  check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), name);
+  if (bytes > most)
+    throw std::runtime_error(std::string(name) + ": this device gives a block " + std::to_string(most) +
+                             " bytes of shared memory, and the kernel needs " + std::to_string(bytes) +
+                             ": it is written for those of data centres (A100, H100 and later)");
 }
 
 unsigned grid_blocks(index_t n_blocks, const char* name) {

@@ -152,14 +152,20 @@ __global__ void __launch_bounds__(block_threads, least_blocks<Body>())
   body(device_place());
 }
 
+// Throws where the current device gives a block less shared memory than that: those of data centres give 163 KB and
+// more, others of the same generation 99.
+void check_shared_bytes(index_t bytes, const char* name);
+
 // Shared memory that a launch of a body asks for; more than 48 KB has to be allowed first.
 template <class Body>
 index_t allowed_shared_bytes(const Body& body, const char* name) {
   if constexpr (requires { body.shared_bytes(); }) {
     const index_t bytes = body.shared_bytes();
-    if (bytes > 48 << 10)
+    if (bytes > 48 << 10) {
+      check_shared_bytes(bytes, name);
       check(cudaFuncSetAttribute(body_kernel<Body>, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes)),
             name);
+    }
     return bytes;
   }
   return 0;
