@@ -152,8 +152,7 @@ __global__ void __launch_bounds__(block_threads, least_blocks<Body>())
   body(device_place());
 }
 
-// Throws where the current device gives a block less shared memory than that: those of data centres give 163 KB and
-// more, others of the same generation 99.
+// Throws where the current device gives a block less: those of data centres give 163 KB and more, others 99.
 void check_shared_bytes(index_t bytes, const char* name);
 
 // Shared memory that a launch of a body asks for; more than 48 KB has to be allowed first.
