@@ -13,7 +13,8 @@ from pysolve._matrix_completion_entries import Triplets
 
 def together(entries: Any, weights: Any, x0: Any) -> bool:
     """Whether the entries are on a GPU; TypeError unless the other arrays are where they are."""
-    values = entries.values if isinstance(entries, Triplets) else np.empty(0)  # those of a file are on the host
+    # Those of a file are on the host.
+    values = entries.values if isinstance(entries, Triplets) else np.empty(0)
     first = x0 if isinstance(x0, tuple) and len(x0) == 2 else (None, None)
     return _backend.same_device(observed=values, weights=weights, **{"x0[0]": first[0], "x0[1]": first[1]})
 
