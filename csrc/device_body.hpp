@@ -29,6 +29,15 @@
 #define PYSOLVE_AT_PLACE inline
 #endif
 
+// Before a loop: all of it at once, or one round at a time. The host's compiler does not know these.
+#if defined(__CUDA_ARCH__)
+#define PYSOLVE_UNROLL _Pragma("unroll")
+#define PYSOLVE_ROLLED _Pragma("unroll 1")
+#else
+#define PYSOLVE_UNROLL
+#define PYSOLVE_ROLLED
+#endif
+
 namespace pysolve {
 
 // A complex number laid out as std::complex, whose operators nvcc does not compile for the device.

@@ -9,14 +9,6 @@
 #pragma once
 #include "device_body.hpp"
 
-#if defined(__CUDACC__)
-#define PYSOLVE_UNROLL _Pragma("unroll")
-#define PYSOLVE_ROLL _Pragma("unroll 1")
-#else
-#define PYSOLVE_UNROLL
-#define PYSOLVE_ROLL
-#endif
-
 namespace pysolve::PYSOLVE_BACKEND {
 
 constexpr int kron_tile_columns = 32;
@@ -58,7 +50,7 @@ struct kron_warp_tile<double, RM> {
   PYSOLVE_AT_PLACE void multiply(const Place& at, const double* A, int pitch, const kron_columns<double>& x) {
     const int lane = at.thread() % warp_threads, t = lane % 4;
     const double* p = A + lane / 4 * pitch + t;
-    PYSOLVE_ROLL  // two steps at once would spill; the other warps of the multiprocessor fill the time of the loads
+    PYSOLVE_ROLLED  // two steps at once would spill; the other warps of the multiprocessor fill the time of the loads
         for (int k = 0; k < x.n; k += kron_step, p += kron_step) {
       double a[RM][4], b[4][2];
       PYSOLVE_UNROLL

@@ -15,14 +15,6 @@
 
 #include "device_body.hpp"
 
-#if defined(__CUDACC__)
-#define PYSOLVE_UNROLL _Pragma("unroll")
-#define PYSOLVE_ROLLED _Pragma("unroll 1")
-#else
-#define PYSOLVE_UNROLL
-#define PYSOLVE_ROLLED
-#endif
-
 namespace pysolve::PYSOLVE_BACKEND {
 
 constexpr int tile_size = 16;  // of all three sides of a product
