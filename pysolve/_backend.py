@@ -32,6 +32,7 @@ def on_device(x: Any) -> bool:
         return bool(place == "cuda")
     return (
         hasattr(x, "__cuda_array_interface__")
+        or (hasattr(x, "tocsr") and type(x).__module__.startswith("cupyx."))  # of any format
         or (hasattr(x, "indptr") and hasattr(x.indptr, "__cuda_array_interface__"))
         or (hasattr(x, "row") and hasattr(x.row, "__cuda_array_interface__"))
     )
@@ -88,8 +89,13 @@ def same_device(**arrays: Any) -> bool:
         here, there = _number(x), _number(other)
         if on_device(x) == on_device(other) and (here is None or there is None or here == there):
             continue
-        device, host = (name, first) if on_device(x) else (first, name)
-        way = f"move one: cupy.asarray({host}), cupy.asnumpy({device}), or to_device of an operator"
+        (device, above), (host, below) = named[0], (name, x)
+        if on_device(x):
+            (device, above), (host, below) = (host, below), (device, above)
+        sparse = [hasattr(A, "tocsr") and not hasattr(A, "_place") for A in (above, below)]
+        upward = "cupyx.scipy.sparse.csr_matrix" if sparse[1] else "cupy.asarray"
+        downward = f"{device}.get()" if sparse[0] else f"cupy.asnumpy({device})"
+        way = f"move one: {upward}({host}), {downward}, or to_device of an operator"
         raise TypeError(
             f"{first} ({type(other).__name__}) is {_place(other)}, but {name} ({type(x).__name__}) is {_place(x)}: "
             + ("move one of them" if on_device(x) and on_device(other) else way)

@@ -15,10 +15,8 @@ from pysolve._jacobi import inverse_diagonal
 from pysolve._sell import PackedMatrix
 from pysolve._stencil import StencilOperator
 
-SMALLEST, LARGEST = (
-    1e-10,
-    1e10,
-)  # right-hand sides beyond these are scaled: products of theirs may leave the numbers
+# Right-hand sides beyond these are scaled: products of theirs may leave the numbers.
+SMALLEST, LARGEST = 1e-10, 1e10
 
 
 class FunctionOperator:
@@ -162,6 +160,8 @@ def placed(operator: Any, name: str, b: Any) -> Any:
         if getattr(operator, "_keeps_arrays", True):
             same_device(**{name: operator, "b": b})
         operator = operator._at(b)
+    if hasattr(operator, "__cuda_array_interface__"):  # CuPy's, torch's or numba's
+        operator = as_array(operator)
     known = getattr(operator, "_place", None) is not None or isinstance(operator, np.ndarray)
     if known or is_sparse(operator) or on_device(operator):
         same_device(**{name: operator, "b": b})
