@@ -16,6 +16,7 @@ try:  # built where PYSOLVE_CUDA=ON
 except ImportError:
     _cuda = None
 
+HOST_TYPES = (np.ndarray, np.generic, float, int, type(None))  # seen at a glance: most calls are for these
 LINE = 64  # bytes of a cache line, and of the widest vector register
 PAGE = 4096  # bytes
 LARGE = 16 * PAGE
@@ -23,16 +24,17 @@ LARGE = 16 * PAGE
 
 def on_device(x: Any) -> bool:
     """Whether `x` lives on a GPU: an array, a sparse matrix of such arrays, or an operator made from them."""
-    if isinstance(x, np.ndarray | np.generic | float | int):
+    if isinstance(x, HOST_TYPES):
         return False
-    if type(x).__module__ == "cupy":  # without the cost of making the interface
-        return True
+    module = type(x).__module__
+    if module == "cupy" or module.startswith("scipy."):  # without the cost of making the interface
+        return module == "cupy"
     place = getattr(x, "_place", None)
     if place is not None:
         return bool(place == "cuda")
     return (
         hasattr(x, "__cuda_array_interface__")
-        or (hasattr(x, "tocsr") and type(x).__module__.startswith("cupyx."))  # of any format
+        or (hasattr(x, "tocsr") and module.startswith("cupyx."))  # of any format
         or (hasattr(x, "indptr") and hasattr(x.indptr, "__cuda_array_interface__"))
         or (hasattr(x, "row") and hasattr(x.row, "__cuda_array_interface__"))
     )
@@ -83,6 +85,8 @@ def device_of(x: Any) -> contextlib.AbstractContextManager:
 
 def same_device(**arrays: Any) -> bool:
     """Whether all are on the device; TypeError where they are in several places. None stands anywhere."""
+    if not any(map(on_device, arrays.values())):
+        return False
     named = [(name, x) for name, x in arrays.items() if x is not None]
     for name, x in named[1:]:
         first, other = named[0]
