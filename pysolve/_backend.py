@@ -90,7 +90,7 @@ def same_device(**arrays: Any) -> bool:
     named = [(name, x) for name, x in arrays.items() if x is not None]
     for name, x in named[1:]:
         first, other = named[0]
-        here, there = _number(x), _number(other)
+        here, there = device_number(x), device_number(other)
         if on_device(x) == on_device(other) and (here is None or there is None or here == there):
             continue
         (device, above), (host, below) = named[0], (name, x)
@@ -107,14 +107,14 @@ def same_device(**arrays: Any) -> bool:
     return bool(named) and on_device(named[0][1])
 
 
-def _number(x: Any) -> int | None:
+def device_number(x: Any) -> int | None:
     """That of the GPU which holds `x`, where it tells."""
     array = getattr(x, "indptr", getattr(x, "row", x)) if on_device(x) else None
     return getattr(getattr(array, "device", None), "id", None)
 
 
 def _place(x: Any) -> str:
-    number = _number(x)
+    number = device_number(x)
     return "on the host" if not on_device(x) else "on the GPU" if number is None else f"on GPU {number}"
 
 

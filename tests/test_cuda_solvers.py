@@ -99,3 +99,13 @@ def test_integers_and_formats_of_any_name_are_taken_on_the_device(device, sparse
         with pytest.raises(TypeError, match=r"A .* is on (the GPU|GPU 0), but b .* is on the host"):
             solve(D, b)
     assert pysolve.Jacobi(D).inverse.shape == (30,)
+
+
+def test_an_operator_without_arrays_is_made_once_for_each_gpu(device, monkeypatch):
+    A, x = gallery.poisson((6, 5)), device.asarray(np.ones(30))
+    there = A._at(x)
+    assert there._place == "cuda"
+    assert A._at(x) is there
+    if device.__name__ != "cupy":
+        monkeypatch.setattr(device.ndarray, "device", property(lambda self: device.cuda.Device(1)))
+        assert A._at(x) is not there
