@@ -75,12 +75,16 @@ def on_host(x: Any) -> Any:
 
 def beside(x: Any, like: Any) -> Any:
     """A copy of the small host array `x` on the device of `like`; `x` itself where that is the host."""
-    return device_namespace().asarray(x) if on_device(like) else x
+    if not on_device(like):
+        return x
+    with device_of(like):
+        return device_namespace().asarray(x)
 
 
 def device_of(x: Any) -> contextlib.AbstractContextManager:
-    """Makes the GPU that holds the array `x`, if one does, the current one."""
-    return x.device if on_device(x) else contextlib.nullcontext()
+    """Makes the GPU that holds the array `x`, if one does, the current one; of an operator none is known."""
+    device = getattr(x, "device", None) if on_device(x) else None
+    return contextlib.nullcontext() if device is None else device
 
 
 def same_device(**arrays: Any) -> bool:
@@ -135,14 +139,15 @@ def module_at(place: str) -> types.ModuleType:
 
 
 def empty(shape: int | tuple[int, ...], dtype: Any, like: Any = None, offset: int = 0) -> Any:
-    """An uninitialised array on the device of `like` (default: the host).
+    """An uninitialised array on the device of `like` (default: the host): on its GPU, where it is an array.
 
     On the host one of a page or more starts at a cache line, so that no vector load straddles two, and a large one
     `offset` bytes into a page: the processor tells loads from the stores before them by their place within a page
     first, and products ran at half their speed where the result began some bytes after the vector.
     """
     if on_device(like):
-        return device_namespace().empty(shape, dtype)
+        with device_of(like):
+            return device_namespace().empty(shape, dtype)
     shape = (shape,) if isinstance(shape, int) else shape
     dtype = np.dtype(dtype)
     n_bytes = math.prod(shape) * dtype.itemsize

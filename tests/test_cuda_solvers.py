@@ -109,3 +109,13 @@ def test_an_operator_without_arrays_is_made_once_for_each_gpu(device, monkeypatc
     if device.__name__ != "cupy":
         monkeypatch.setattr(device.ndarray, "device", property(lambda self: device.cuda.Device(1)))
         assert A._at(x) is not there
+
+
+def test_results_are_made_on_the_gpu_of_the_vector(device, monkeypatch):
+    if device.__name__ == "cupy":
+        pytest.skip("looks at which GPU is asked for: on one there is nothing to see")
+    A, x, entered = gallery.poisson((6, 5)), device.asarray(np.ones(30)), []
+    monkeypatch.setattr(device.ndarray, "device", property(lambda self: device.cuda.Device(1)))
+    monkeypatch.setattr(device.cuda.Device, "__enter__", lambda self: entered.append(self.id))
+    _ = A @ x
+    assert set(entered) == {1}
