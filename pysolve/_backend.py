@@ -63,7 +63,11 @@ def as_array(x: Any) -> Any:
 
 def contiguous(x: Any, dtype: Any = None) -> Any:
     """`x`, or a copy where it must be one, in C order and of type `dtype`, where it is."""
-    if on_device(x):
+    if type(x) is np.ndarray:  # at a glance, for what a small solve asks
+        flags = x.flags
+        if flags.c_contiguous and flags.aligned and (dtype is None or x.dtype == dtype):
+            return x
+    elif on_device(x):
         return device_namespace().ascontiguousarray(x, dtype)
     return np.require(x, dtype, ["C", "ALIGNED"])
 
