@@ -119,6 +119,8 @@ class System:
 def make_system(A: Any, b: Any, x0: Any = None, M: Any = None, *, columns: bool = False) -> System:
     """Check the arguments of a solver; `columns` allows b of shape (n, k)."""
     check_square(A)
+    if isinstance(A, np.ndarray) or is_sparse(A):
+        same_device(A=A, b=b)  # before anything asks for CuPy
     b = check_vector(b, A.shape[0], "b", columns)
     with device_of(b):
         return _made_system(A, b, x0, M)
@@ -269,9 +271,8 @@ def _scale(b: np.ndarray) -> float:
 
 def as_start(x0: Any, b: Any) -> Any:
     """x0 as an array that is where b is."""
-    x0 = _arrays.as_numbers(x0, "x0", device=True)
     same_device(b=b, x0=x0)
-    return x0
+    return _arrays.as_numbers(x0, "x0", device=True)
 
 
 def _start(
