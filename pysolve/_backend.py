@@ -16,6 +16,7 @@ try:  # built where PYSOLVE_CUDA=ON
 except ImportError:
     _cuda = None
 
+HOST_TYPES = (np.ndarray, np.generic, float, int, type(None))  # seen at a glance: most calls are for these
 LINE = 64  # bytes of a cache line, and of the widest vector register
 PAGE = 4096  # bytes
 LARGE = 16 * PAGE
@@ -23,15 +24,17 @@ LARGE = 16 * PAGE
 
 def on_device(x: Any) -> bool:
     """Whether `x` lives on a GPU: an array, a sparse matrix of such arrays, or an operator made from them."""
-    if isinstance(x, np.ndarray | np.generic | float | int):
+    if isinstance(x, HOST_TYPES):
         return False
-    if type(x).__module__ == "cupy":  # without the cost of making the interface
-        return True
+    module = type(x).__module__
+    if module == "cupy" or module.startswith("scipy."):  # without the cost of making the interface
+        return module == "cupy"
     place = getattr(x, "_place", None)
     if place is not None:
         return bool(place == "cuda")
     return (
         hasattr(x, "__cuda_array_interface__")
+        or (hasattr(x, "tocsr") and module.startswith("cupyx."))  # of any format
         or (hasattr(x, "indptr") and hasattr(x.indptr, "__cuda_array_interface__"))
         or (hasattr(x, "row") and hasattr(x.row, "__cuda_array_interface__"))
     )
@@ -60,7 +63,11 @@ def as_array(x: Any) -> Any:
 
 def contiguous(x: Any, dtype: Any = None) -> Any:
     """`x`, or a copy where it must be one, in C order and of type `dtype`, where it is."""
-    if on_device(x):
+    if type(x) is np.ndarray:  # at a glance, for what a small solve asks
+        flags = x.flags
+        if flags.c_contiguous and flags.aligned and (dtype is None or x.dtype == dtype):
+            return x
+    elif on_device(x):
         return device_namespace().ascontiguousarray(x, dtype)
     return np.require(x, dtype, ["C", "ALIGNED"])
 
@@ -72,24 +79,35 @@ def on_host(x: Any) -> Any:
 
 def beside(x: Any, like: Any) -> Any:
     """A copy of the small host array `x` on the device of `like`; `x` itself where that is the host."""
-    return device_namespace().asarray(x) if on_device(like) else x
+    if not on_device(like):
+        return x
+    with device_of(like):
+        return device_namespace().asarray(x)
 
 
 def device_of(x: Any) -> contextlib.AbstractContextManager:
-    """Makes the GPU that holds the array `x`, if one does, the current one."""
-    return x.device if on_device(x) else contextlib.nullcontext()
+    """Makes the GPU that holds the array `x`, if one does, the current one; of an operator none is known."""
+    device = getattr(x, "device", None) if on_device(x) else None
+    return contextlib.nullcontext() if device is None else device
 
 
 def same_device(**arrays: Any) -> bool:
     """Whether all are on the device; TypeError where they are in several places. None stands anywhere."""
+    if not any(map(on_device, arrays.values())):
+        return False
     named = [(name, x) for name, x in arrays.items() if x is not None]
     for name, x in named[1:]:
         first, other = named[0]
-        here, there = _number(x), _number(other)
+        here, there = device_number(x), device_number(other)
         if on_device(x) == on_device(other) and (here is None or there is None or here == there):
             continue
-        device, host = (name, first) if on_device(x) else (first, name)
-        way = f"move one: cupy.asarray({host}), cupy.asnumpy({device}), or to_device of an operator"
+        (device, above), (host, below) = named[0], (name, x)
+        if on_device(x):
+            (device, above), (host, below) = (host, below), (device, above)
+        sparse = [hasattr(A, "tocsr") and not hasattr(A, "_place") for A in (above, below)]
+        upward = "cupyx.scipy.sparse.csr_matrix" if sparse[1] else "cupy.asarray"
+        downward = f"{device}.get()" if sparse[0] else f"cupy.asnumpy({device})"
+        way = f"move one: {upward}({host}), {downward}, or to_device of an operator"
         raise TypeError(
             f"{first} ({type(other).__name__}) is {_place(other)}, but {name} ({type(x).__name__}) is {_place(x)}: "
             + ("move one of them" if on_device(x) and on_device(other) else way)
@@ -97,14 +115,14 @@ def same_device(**arrays: Any) -> bool:
     return bool(named) and on_device(named[0][1])
 
 
-def _number(x: Any) -> int | None:
+def device_number(x: Any) -> int | None:
     """That of the GPU which holds `x`, where it tells."""
     array = getattr(x, "indptr", getattr(x, "row", x)) if on_device(x) else None
     return getattr(getattr(array, "device", None), "id", None)
 
 
 def _place(x: Any) -> str:
-    number = _number(x)
+    number = device_number(x)
     return "on the host" if not on_device(x) else "on the GPU" if number is None else f"on GPU {number}"
 
 
@@ -125,14 +143,15 @@ def module_at(place: str) -> types.ModuleType:
 
 
 def empty(shape: int | tuple[int, ...], dtype: Any, like: Any = None, offset: int = 0) -> Any:
-    """An uninitialised array on the device of `like` (default: the host).
+    """An uninitialised array on the device of `like` (default: the host): on its GPU, where it is an array.
 
     On the host one of a page or more starts at a cache line, so that no vector load straddles two, and a large one
     `offset` bytes into a page: the processor tells loads from the stores before them by their place within a page
     first, and products ran at half their speed where the result began some bytes after the vector.
     """
     if on_device(like):
-        return device_namespace().empty(shape, dtype)
+        with device_of(like):
+            return device_namespace().empty(shape, dtype)
     shape = (shape,) if isinstance(shape, int) else shape
     dtype = np.dtype(dtype)
     n_bytes = math.prod(shape) * dtype.itemsize

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pysolve import _arrays, _kron_algebra, _kron_solve
-from pysolve._backend import contiguous, device_of, namespace, same_device
+from pysolve._backend import contiguous, device_of, namespace, on_host, same_device
 from pysolve._kron_arguments import as_factors, doubled
 from pysolve._kron_factors import Factor
 from pysolve._kron_linear import finite_number
@@ -263,8 +263,8 @@ class KronOperator(StructuredMap):
         """The trace: for square factors the product of their traces."""
         self._check_square("trace")
         if all(factor.is_square for factor in self._factors):
-            return math.prod(factor.diagonal().sum() for factor in self._factors)
-        return self.diagonal().sum()
+            return on_host(math.prod(factor.diagonal().sum() for factor in self._factors))[()]
+        return super().trace()
 
     def __repr__(self) -> str:
         shapes = " x ".join(f"({m}, {n})" for m, n in (factor.shape for factor in self._factors))

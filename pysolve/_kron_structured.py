@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from pysolve import _arrays, _kron_algebra
-from pysolve._backend import contiguous, same_device
+from pysolve._backend import contiguous, on_host, same_device
 from pysolve._kron_factors import Factor, IdentityFactor
 from pysolve._kron_linear import LinearMap, finite_number, in_double
 
@@ -76,7 +76,7 @@ class StructuredMap(LinearMap):
     def trace(self) -> Any:
         """The trace; ValueError if the operator is not square."""
         self._check_square("trace")
-        return self.diagonal().sum()
+        return on_host(self.diagonal().sum())[()]
 
     def slogdet(self) -> tuple[Any, float]:
         raise NotImplementedError

@@ -62,6 +62,10 @@ class DeviceCycles:
         They are captured on a stream of their own, which runs nothing: the default one cannot be captured, and that of
         the caller may be under capture already. The graph is launched where the caller is.
         """
+        if (
+            "stream" not in z.__cuda_array_interface__
+        ):  # CuPy was told not to export it: launches are not where it is
+            return None
         space, source = self._workspace(), z if self.null[1] else r  # room of the caller's stream
         stream = device_namespace().cuda.Stream(non_blocking=True)
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import device_namespace, on_device, same_device
+from pysolve._backend import device_namespace, device_number, device_of, on_device, same_device
 
 
 class Placed:
@@ -15,7 +15,7 @@ class Placed:
 
     _place = "cpu"  # or "cuda"
     _keeps_arrays = True
-    _twin: Any = None  # of an operator without arrays: that for the other place
+    _twin: Any = None  # of an operator without arrays: the GPU, or None, and that for the other place
 
     def to_device(self, device: str) -> Any:
         """The same operator on the GPU or on the host; itself when it is there already.
@@ -66,6 +66,10 @@ class Placed:
             return self
         if self._keeps_arrays:
             same_device(A=self, x=x)
-        if self._twin is None:
-            self._twin = self.to_device("cuda" if on_device(x) else "cpu")
-        return self._twin
+        number = device_number(x)
+        made_on, twin = self._twin or (None, None)  # read at once: another thread may make one too
+        if twin is None or made_on != number:
+            with device_of(x):
+                twin = self.to_device("cuda" if on_device(x) else "cpu")
+            self._twin = number, twin
+        return twin

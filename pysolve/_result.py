@@ -68,7 +68,7 @@ class SolveResult:
 
     Attributes
     ----------
-    x : ndarray
+    x : ndarray, or CuPy array where `b` was one of the device
         The solution, of the shape of `b`.
     info : int
         0 if and only if the recomputed residual meets the tolerance; the number of iterations (at least 1)

@@ -137,8 +137,8 @@ def _sum_of_entries(A: Any) -> bytes | None:
 
 
 def _start(x0: Any, b: Any) -> Any:
-    x0 = _arrays.as_numbers(x0, "x0", device=True)
     same_device(b=b, x0=x0)
+    x0 = _arrays.as_numbers(x0, "x0", device=True)
     if x0.shape != b.shape and not (x0.ndim <= 2 and x0.shape in ((b.shape[0],), (b.shape[0], 1))):
         raise ValueError(f"x0 must have the shape of b, {b.shape}, but its shape is {x0.shape}")
     _arrays.check_finite(x0, "x0")

@@ -131,7 +131,7 @@ def with_entries(A: Any) -> Any:
 
         A = _arrays.as_numbers(A, "A", device=True)
         _arrays.check_finite(A, "A")
-        return csr_matrix(A) if A.ndim == 2 else A
+        return csr_matrix(A.astype(_arrays.value_type(A.dtype), copy=False)) if A.ndim == 2 else A
     if isinstance(A, np.ndarray):
         _arrays.as_numbers(A, "A")
         _arrays.check_finite(A, "A")

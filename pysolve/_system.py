@@ -15,10 +15,8 @@ from pysolve._jacobi import inverse_diagonal
 from pysolve._sell import PackedMatrix
 from pysolve._stencil import StencilOperator
 
-SMALLEST, LARGEST = (
-    1e-10,
-    1e10,
-)  # right-hand sides beyond these are scaled: products of theirs may leave the numbers
+# Right-hand sides beyond these are scaled: products of theirs may leave the numbers.
+SMALLEST, LARGEST = 1e-10, 1e10
 
 
 class FunctionOperator:
@@ -121,6 +119,8 @@ class System:
 def make_system(A: Any, b: Any, x0: Any = None, M: Any = None, *, columns: bool = False) -> System:
     """Check the arguments of a solver; `columns` allows b of shape (n, k)."""
     check_square(A)
+    if isinstance(A, np.ndarray) or is_sparse(A):
+        same_device(A=A, b=b)  # before anything asks for CuPy
     b = check_vector(b, A.shape[0], "b", columns)
     with device_of(b):
         return _made_system(A, b, x0, M)
@@ -162,6 +162,8 @@ def placed(operator: Any, name: str, b: Any) -> Any:
         if getattr(operator, "_keeps_arrays", True):
             same_device(**{name: operator, "b": b})
         operator = operator._at(b)
+    if hasattr(operator, "__cuda_array_interface__"):  # CuPy's, torch's or numba's
+        operator = as_array(operator)
     known = getattr(operator, "_place", None) is not None or isinstance(operator, np.ndarray)
     if known or is_sparse(operator) or on_device(operator):
         same_device(**{name: operator, "b": b})
@@ -269,9 +271,8 @@ def _scale(b: np.ndarray) -> float:
 
 def as_start(x0: Any, b: Any) -> Any:
     """x0 as an array that is where b is."""
-    x0 = _arrays.as_numbers(x0, "x0", device=True)
     same_device(b=b, x0=x0)
-    return x0
+    return _arrays.as_numbers(x0, "x0", device=True)
 
 
 def _start(

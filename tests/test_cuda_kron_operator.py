@@ -128,6 +128,7 @@ def test_eigenvectors_stay_on_the_device(device):
     )
     np.testing.assert_allclose(fetched(device, D.diagonal()), KronOperator(*factors).diagonal())
     np.testing.assert_allclose(fetched(device, D.toarray()), np.kron(*factors))
+    assert isinstance(D.trace(), np.generic)
     assert float(D.trace()) == pytest.approx(np.trace(np.kron(*factors)))
 
 

@@ -67,6 +67,10 @@ def test_results_stay_on_the_device_and_copies_are_counted(double):
     assert double.transfers == [8, 1, 24]
     with pytest.raises(TypeError, match="no argument 'initial'"):
         x.max(initial=0)
+    with pytest.raises(TypeError, match="no argument 'where'"):
+        np.sqrt(x, where=x > 0, out=x)
+    with pytest.raises(TypeError):
+        range(x.sum())
     with pytest.raises(AttributeError):
         x.setflags(write=False)
     with pytest.raises(AttributeError):

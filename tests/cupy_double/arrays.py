@@ -69,8 +69,8 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
         uploads.append(host.nbytes)
         self._host[...] = host
 
-    def item(self, *place):
-        return self.get().item(*place)
+    def item(self):
+        return self.get().item()
 
     def tolist(self):
         return self.get().tolist()
@@ -86,9 +86,6 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __complex__(self):
         return complex(self.get())
-
-    def __index__(self):
-        return self.get().__index__()
 
     # ---- on the device
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
@@ -197,8 +194,8 @@ def wrapped(x):
 def call_on_host(function, arguments, options):
     cuda.forbidden_in_capture(getattr(function, "__name__", "an operation"))
     for name in ("initial", "where"):
-        if options.get(name) is not None and not isinstance(function, np.ufunc):
-            raise TypeError(f"CuPy's reductions have no argument {name!r}")
+        if options.get(name) is not None:
+            raise TypeError(f"CuPy's functions and reductions have no argument {name!r}")
     options = {name: on_device(value) for name, value in options.items()}
     out = options.get("out")
     result = function(*(on_device(x) for x in arguments), **options)

@@ -3,6 +3,7 @@
 import scipy.sparse as sp
 
 from cupy_double import asarray
+from cupy_double.arrays import ndarray, wrapped
 
 
 class spmatrix:
@@ -37,7 +38,12 @@ class csr_matrix(spmatrix):
         if sp.issparse(given):
             host = sp.csr_matrix(given)
             given, shape = tuple(asarray(x) for x in (host.data, host.indices, host.indptr)), host.shape
+        if isinstance(given, ndarray):
+            host = sp.csr_matrix(given._host)
+            given, shape = tuple(wrapped(x) for x in (host.data, host.indices, host.indptr)), host.shape
         self.data, self.indices, self.indptr = given
+        if self.data.dtype.char not in "?fdFD":
+            raise ValueError("Only bool, float32, float64, complex64 and complex128 are supported")
         self.shape, self.dtype = shape, self.data.dtype
         self.nnz = self.data.size
 
@@ -73,6 +79,19 @@ class coo_matrix(spmatrix):
 
     def _on_host(self):
         return sp.coo_matrix((self.data._host, (self.row._host, self.col._host)), shape=self.shape)
+
+
+class dia_matrix(spmatrix):
+    __module__ = "cupyx.scipy.sparse._dia"
+    format = "dia"
+
+    def __init__(self, host):
+        host = sp.dia_matrix(host)
+        self.data, self.offsets = asarray(host.data), asarray(host.offsets)
+        self.shape, self.dtype, self.nnz = host.shape, host.dtype, host.nnz
+
+    def _on_host(self):
+        return sp.dia_matrix((self.data._host, self.offsets._host), shape=self.shape)
 
 
 def issparse(x):
