@@ -27,14 +27,10 @@ def as_numbers(x: Any, name: str, device: bool = False) -> Any:
                 f"{name} is a device array ({type(x).__name__}), but this solver takes NumPy arrays: "
                 f"use cupy.asnumpy({name})"
             )
-        x = as_array(x)
-        if x.dtype.kind not in "biufc":
-            raise TypeError(f"{name} must be an array of numbers, not of dtype {x.dtype}")
-        return x
-    if np.ma.is_masked(x):
+    elif np.ma.is_masked(x):
         raise TypeError(f"{name} must not have masked values: fill them, or leave their rows out")
     try:
-        x = np.asarray(x)
+        x = as_array(x)
     except (ValueError, TypeError, RuntimeError) as error:  # the last: a torch tensor that requires grad
         raise TypeError(f"{name} must be an array of numbers: {error}") from None
     if x.dtype.kind not in "biufc":

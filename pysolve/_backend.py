@@ -78,7 +78,7 @@ def on_host(x: Any) -> Any:
 
 
 def beside(x: Any, like: Any) -> Any:
-    """A copy of the small host array `x` on the device of `like`; `x` itself where that is the host."""
+    """A copy of the small host array `x` on the device of `like`; `x` itself where it is there, or that is the host."""
     if not on_device(like):
         return x
     with device_of(like):

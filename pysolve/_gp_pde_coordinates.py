@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import as_array, beside, namespace, on_device, same_device
-from pysolve._gp_pde_device import to_host
+from pysolve._backend import as_array, beside, namespace, on_device, on_host, same_device
 
 MOST_AXES = 3
 
@@ -48,7 +47,7 @@ def _axis(x: Any, j: int) -> np.ndarray:
 
 def row_on_host(x: Any, name: str) -> np.ndarray:
     """A float64 array on the host, copied from the device if need be: the points of an axis."""
-    return to_host(real_array(x, name, x))
+    return on_host(real_array(x, name, x))
 
 
 def real_array(value: Any, name: str, like: Any = None) -> Any:

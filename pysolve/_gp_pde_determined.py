@@ -14,8 +14,7 @@ import numpy as np
 import scipy.interpolate
 
 from pysolve._arrays import largest_magnitude
-from pysolve._backend import beside, on_device
-from pysolve._gp_pde_device import to_host
+from pysolve._backend import beside, on_device, on_host
 from pysolve._gp_pde_equations import nonlinear_at
 from pysolve._gp_pde_evidence import Block, Fit, fit
 from pysolve._gp_pde_features import Features, OscillatoryFeatures
@@ -133,7 +132,7 @@ def _homogeneous(
     data = problem.data
     if data is not None:
         count = len(data.values)
-        data = Measurements(to_host(data.points), np.zeros(count), np.zeros(count))
+        data = Measurements(on_host(data.points), np.zeros(count), np.zeros(count))
     starts = {part.unknown: 0.0 for part in sources}
     return Problem(
         axes, tuple(terms), np.zeros(sizes), 0.0, tuple(faces), problem.periodic, data, None, tuple(sources), starts
@@ -148,10 +147,10 @@ def _points(x: np.ndarray, n: int) -> np.ndarray:
 def _moved(values: Any, old: Sequence[np.ndarray], new: Sequence[np.ndarray], method: str = "linear") -> Any:
     """Values on the grid of the old axes, interpolated to the new ones; on the host."""
     if np.ndim(values) == 0 or not old:
-        return to_host(values)
+        return on_host(values)
     if on_device(values):
         weights = [beside(_interpolation(*pair, method), values) for pair in zip(old, new, strict=True)]
-        return to_host(chain(weights, values))
+        return on_host(chain(weights, values))
     grid = np.stack(np.meshgrid(*new, indexing="ij"), axis=-1)
     return scipy.interpolate.RegularGridInterpolator(tuple(old), np.asarray(values), method=method)(grid)
 

@@ -1,7 +1,7 @@
 """What GP solves need of arrays that live on the host or on the GPU, where the two have it under other names.
 
 The tensors of a problem, of the size of its grid or of its features, stay where its arrays are. The one-axis matrices
-are made on the host and moved up; to the host come, by `to_host`, arrays of the size of an axis or of the features.
+are made on the host and moved up; to the host come, by `on_host`, arrays of the size of an axis or of the features.
 """
 
 from __future__ import annotations
@@ -14,22 +14,12 @@ import scipy.linalg
 from pysolve._backend import beside, namespace, on_device, same_device
 
 
-def to_host(x: Any) -> Any:
-    """A copy on the host of a small device array; `x` itself where it is there."""
-    return x.get() if on_device(x) else x
-
-
 def spread(value: Any, shape: tuple[int, ...], like: Any) -> Any:
     """A number, or an array where `like` is, as a view of this shape; TypeError for one that is elsewhere."""
     if np.ndim(value):
         same_device(problem=like, values=value)
     xp = namespace(like)
     return xp.broadcast_to(xp.asarray(value, dtype=np.float64), shape)
-
-
-def as_scalar_or_array(value: Any) -> Any:
-    """A device array as it is; everything else as NumPy has it."""
-    return value if on_device(value) else np.asarray(value)
 
 
 def triangle(A: Any) -> Any:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pysolve._backend import beside, namespace, same_device
-from pysolve._gp_pde_device import as_scalar_or_array, spread, triangle
+from pysolve._backend import as_array, beside, namespace, same_device
+from pysolve._gp_pde_device import spread, triangle
 from pysolve._gp_pde_problem import Problem, Term
 from pysolve._gp_pde_rows import GridRows
 
@@ -153,7 +153,7 @@ def nonlinear_at(problem: Problem, u: np.ndarray) -> tuple[np.ndarray, np.ndarra
     made = []
     for name, function in zip(("N", "dN"), problem.nonlinear, strict=True):
         with np.errstate(all="ignore"):
-            value = as_scalar_or_array(function(u.copy()))
+            value = as_array(function(u.copy()))
         if value.dtype.kind not in "fiub":
             raise TypeError(f"nonlinear: {name} must return real numbers, got dtype {value.dtype}")
         if value.shape not in ((), u.shape):

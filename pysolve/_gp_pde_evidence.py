@@ -13,8 +13,8 @@ import dataclasses
 
 import numpy as np
 
-from pysolve._backend import beside, namespace
-from pysolve._gp_pde_device import solve_triangular, to_host, triangle
+from pysolve._backend import beside, namespace, on_host
+from pysolve._gp_pde_device import solve_triangular, triangle
 
 LEAST_WEIGHT = 1e-9  # of a group, relative to the largest: below it the frequency is pruned
 NEGLIGIBLE = 1e-6  # the same, below which it does not matter by how much it still changes
@@ -114,7 +114,7 @@ def fit(blocks: list[Block], weights: np.ndarray, centre: np.ndarray | None = No
     found = triangle(np.column_stack([np.vstack([*rows, namespace(like).eye(size)]), r]))
     R, z = found[:size, :size], found[:size, size]
     c = np.zeros(len(weights))
-    c[used] = w * to_host(solve_triangular(R, z))
+    c[used] = w * on_host(solve_triangular(R, z))
     left = float(found[size, size]) ** 2 if len(found) > size else 0.0
     n = sum(block.count for block in blocks)
     log_det = float(np.log(np.abs(np.diag(R))).sum())
@@ -131,7 +131,7 @@ def group_weights(found: Fit, groups: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """
     used = found.used[found.used < len(groups)]
     inverse = solve_triangular(found.R, namespace(found.R).eye(len(found.R)))[: len(used)]
-    variances = to_host(np.einsum("ij,ij->i", inverse, inverse))
+    variances = on_host(np.einsum("ij,ij->i", inverse, inverse))
     z = found.c[used] / found.weights[used]
     count = int(groups.max(initial=-1)) + 1
     squares = np.bincount(groups[used], z * z, minlength=count)

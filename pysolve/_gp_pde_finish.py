@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from pysolve._arrays import largest_magnitude
-from pysolve._backend import beside
+from pysolve._backend import beside, on_host
 from pysolve._gp_pde_determined import has_smooth_null_space
-from pysolve._gp_pde_device import spread, to_host
+from pysolve._gp_pde_device import spread
 from pysolve._gp_pde_features import Features, KernelFeatures
 from pysolve._gp_pde_grid_posterior import ExactPosterior
 from pysolve._gp_pde_grid_products import chain
@@ -247,4 +247,4 @@ def group_sizes(c: np.ndarray, features: Sequence[Features]) -> np.ndarray:
         counts = np.bincount(part.groups)
         mean = (part.groups == np.arange(len(counts))[:, None]) / counts[:, None]
         means.append(beside(mean, c))
-    return to_host(np.sqrt(chain(means, c**2)))
+    return on_host(np.sqrt(chain(means, c**2)))

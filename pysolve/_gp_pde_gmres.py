@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pysolve._backend import beside, namespace
-from pysolve._gp_pde_device import to_host
+from pysolve._backend import beside, namespace, on_host
 
 
 def gmres(
@@ -37,7 +36,7 @@ def gmres(
         for _ in range(2):
             h = V[: k + 1] @ w
             w = w - h @ V[: k + 1]
-            H[: k + 1, k] += to_host(h)
+            H[: k + 1, k] += on_host(h)
         H[k + 1, k] = float(np.linalg.norm(w))
         if not np.isfinite(H[: k + 2, k]).all():
             break

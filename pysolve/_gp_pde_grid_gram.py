@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import beside, namespace, zeros
-from pysolve._gp_pde_device import as_scalar_or_array, spread, to_host
+from pysolve._backend import as_array, beside, namespace, on_host, zeros
+from pysolve._gp_pde_device import spread
 from pysolve._gp_pde_grid_products import kron_all, mode_product, rowwise_kron
 from pysolve._gp_pde_grid_rows import KronRows, PointRows, Rows
 
@@ -44,7 +44,7 @@ def plane_pairs(block: KronRows) -> list[Piece]:
         for b, right in block.placed:
             field = spread(block.weight**2 * a * b, block.values.shape, block.values)
             U, sigma, Vt = np.linalg.svd(field, full_matrices=False)
-            sigma = to_host(sigma)
+            sigma = on_host(sigma)
             for k in np.flatnonzero(sigma > 1e-16 * sigma[0]).tolist():
                 G = (left[0] * U[:, k : k + 1]).T @ right[0]
                 H = (left[1] * Vt[k][:, None]).T @ right[1]
@@ -89,7 +89,7 @@ def add_points(matrix: np.ndarray, block: PointRows, piece: int = 4096) -> None:
     for start in range(0, block.values.size, piece):
         part = slice(start, start + piece)
         terms: list[Any] = [
-            (a if np.ndim(a) == 0 else as_scalar_or_array(a)[part], [F[part] for F in factors])
+            (a if np.ndim(a) == 0 else as_array(a)[part], [F[part] for F in factors])
             for a, factors in block.terms
         ]
         rows = PointRows(terms, block.weight[part], block.values[part]).dense()

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._gp_pde_device import as_scalar_or_array, spread
+from pysolve._backend import as_array
+from pysolve._gp_pde_device import spread
 from pysolve._gp_pde_grid_basis import AxisBasis, GridAxis, axis_basis
 from pysolve._gp_pde_grid_rows import Coefficient, KronRows, PointRows, Term, weights
 from pysolve._gp_pde_grid_system import RowSet
@@ -66,7 +67,7 @@ class GridProblem:
         made: list[Term] = []
         for orders, a in terms.items():
             factors = [basis.features[k] for basis, k in zip(self.bases, orders, strict=True)]
-            made.append((a if np.ndim(a) == 0 else as_scalar_or_array(a).astype(float), factors))
+            made.append((a if np.ndim(a) == 0 else as_array(a).astype(float), factors))
         w, values = weights(sd, spread(f, self.grid, self.like).copy())
         rows = KronRows(made, w, values).separated()
         self.equations.append((dict(terms), rows))

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import beside, zeros
-from pysolve._gp_pde_device import Uploads, as_scalar_or_array, spread, to_host
+from pysolve._backend import as_array, beside, on_host, zeros
+from pysolve._gp_pde_device import Uploads, spread
 from pysolve._gp_pde_grid_products import chain, kron_all, mode_product, rowwise_kron
 
 Coefficient = float | np.ndarray
@@ -26,7 +26,7 @@ Term = tuple[Coefficient, list[np.ndarray]]
 def weights(sd: float | np.ndarray, right: np.ndarray) -> tuple[float | np.ndarray, np.ndarray]:
     """1 / sd, zero where the right-hand side is not known, and the right-hand side without NaN."""
     known = np.isfinite(right)
-    w = 1.0 / as_scalar_or_array(sd)
+    w = 1.0 / as_array(sd)
     first = w[(0,) * w.ndim]
     if bool(known.all()) and bool((w == first).all()):
         return float(first), right
@@ -140,10 +140,10 @@ def split_term(
     """a F_1 x ... x F_d as terms with numbers for coefficients; as it is where the coefficient is not of low rank."""
     if np.ndim(a) == 0:
         return [(a, factors)]
-    field: np.ndarray = as_scalar_or_array(a)
+    field: np.ndarray = as_array(a)
     varying = [j for j, n in enumerate(field.shape) if n > 1]
     if len(varying) <= 1:
-        line = to_host(field.reshape(-1, 1))
+        line = on_host(field.reshape(-1, 1))
         scaled = [line * F if j in varying else F for j, F in enumerate(factors)]
         return [(1.0 if varying else float(line[0, 0]), scaled)]
     if len(shape) != 2:
@@ -152,7 +152,7 @@ def split_term(
     rank = int((sigma > 1e-15 * max(float(sigma[0]), 1e-300)).sum())
     if rank > most:
         return [(a, factors)]
-    U, sigma, Vt = to_host(U[:, :rank]), to_host(sigma), to_host(Vt[:rank])
+    U, sigma, Vt = on_host(U[:, :rank]), on_host(sigma), on_host(Vt[:rank])
     return [(sigma[k], [U[:, k : k + 1] * factors[0], Vt[k][:, None] * factors[1]]) for k in range(rank)]
 
 
@@ -192,7 +192,7 @@ class PointRows:
         return total.reshape(shape)
 
     def dense(self) -> np.ndarray:
-        columns = [a if np.ndim(a) == 0 else as_scalar_or_array(a).reshape(-1, 1) for a, _ in self.terms]
+        columns = [a if np.ndim(a) == 0 else as_array(a).reshape(-1, 1) for a, _ in self.terms]
         rows = sum(a * rowwise_kron(factors) for a, (_, factors) in zip(columns, self.terms, strict=True))
         return self.weight[:, None] * rows
 

@@ -17,8 +17,8 @@ import numpy as np
 import scipy.linalg
 
 from pysolve._arrays import largest_magnitude
-from pysolve._backend import beside, namespace, on_device
-from pysolve._gp_pde_device import solve_triangular, to_host, triangle
+from pysolve._backend import beside, namespace, on_device, on_host
+from pysolve._gp_pde_device import solve_triangular, triangle
 from pysolve._gp_pde_evidence import fit_by_evidence
 from pysolve._gp_pde_outcome import GPStatus
 from pysolve._gp_pde_system import DenseSystem
@@ -108,7 +108,7 @@ class VariableProjection:
         r = np.concatenate([value - A @ beside(c, A) for A, _, value in lines])
         wide = system.weights[system.size :]
         theta = (
-            to_host(np.linalg.lstsq(D * beside(wide, D), r, rcond=1e-8)[0]) * wide
+            on_host(np.linalg.lstsq(D * beside(wide, D), r, rcond=1e-8)[0]) * wide
             if bool(np.isfinite(D).all()) and bool(np.isfinite(r).all())
             else system.starts
         )
@@ -182,7 +182,7 @@ class VariableProjection:
         turn = Turn(np.vstack([*(part[:, place] * w for part in rows), eye]))
         inside, outside = turn(np.concatenate([*r, 0 * w])[:, None])
         c = np.zeros(size)
-        c[used] = to_host(w * solve_triangular(turn.R, inside[:, 0]))
+        c[used] = on_host(w * solve_triangular(turn.R, inside[:, 0]))
         D = namespace(like).zeros((turn.count, len(theta)))
         at = 0
         for (A, _, _), piece in zip(lines, system.pieces, strict=True):
@@ -234,7 +234,7 @@ def few_rows(D: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows on the host with the same sums of squares: those of the device become a triangle there first."""
     if on_device(D):
         found = triangle(np.hstack([D, r]))
-        D, r = to_host(found[:, :-1]), to_host(found[:, -1:])
+        D, r = on_host(found[:, :-1]), on_host(found[:, -1:])
     return D, r[:, 0]
 
 
@@ -255,4 +255,4 @@ def smooth_fit(system: DenseSystem) -> np.ndarray:
     evidence = [float(-np.sum(along**2 / each) - np.log(each).sum()) for each in variances]
     best = int(np.argmax(evidence))
     z = B.T @ (V @ (along / variances[best])) * SMOOTH_SCALES[best] ** 2
-    return system.weights[:size] * to_host(z)
+    return system.weights[:size] * on_host(z)

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from pysolve._arrays import largest_magnitude
-from pysolve._backend import beside, zeros
-from pysolve._gp_pde_device import as_scalar_or_array
+from pysolve._backend import as_array, beside, zeros
 from pysolve._gp_pde_features import Features
 from pysolve._gp_pde_grid import solve_grid
 from pysolve._gp_pde_grid_basis import GridAxis
@@ -159,7 +158,7 @@ def _orders(problem: Problem, axis: int) -> set[int]:
 
 def _size(problem: Problem, features: Sequence[Features], term: Any) -> float:
     """About the largest a term can be for u of size 1."""
-    size = largest_magnitude(as_scalar_or_array(term.coefficient))
+    size = largest_magnitude(as_array(term.coefficient))
     for part, k in zip(features, term.orders, strict=True):
         highest = max((2 * np.pi * mu for mu in part.frequencies), default=0.0)
         size *= max(highest, 4.0 / (part.high - part.low)) ** k

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import on_device
+from pysolve._backend import on_device, on_host
 from pysolve._gp_pde_coordinates import real_array
-from pysolve._gp_pde_device import to_host
 from pysolve._pictures import new_figure
 from pysolve._writing import check_path, write_whole
 
@@ -29,7 +28,7 @@ def draw(solution: Any, path: Any, truth: Any, figure: Any) -> Any:
     """The figure, a new one where none is given; saved where there is a path, which is looked at first."""
     where = None if path is None else _checked(path)
     solution = OnHost(solution) if on_device(solution.u) else solution
-    exact = None if truth is None else to_host(real_array(truth, "truth", truth))
+    exact = None if truth is None else on_host(real_array(truth, "truth", truth))
     if exact is not None and exact.shape != solution.u.shape:
         raise ValueError(f"truth must have the grid's shape {solution.u.shape}, got {exact.shape}")
     d = solution.u.ndim
@@ -57,15 +56,15 @@ class OnHost:
     """A solution on the device, of which copies on the host are drawn."""
 
     def __init__(self, solution: Any) -> None:
-        self.solution, self.u = solution, to_host(solution.u)
+        self.solution, self.u = solution, on_host(solution.u)
         data = solution._measurements
-        fields = {} if data is None else {name: to_host(x) for name, x in vars(data).items()}
+        fields = {} if data is None else {name: on_host(x) for name, x in vars(data).items()}
         self._measurements = None if data is None else dataclasses.replace(data, **fields)
 
     def predict(self, where: Any, return_std: bool = False) -> Any:
         """As the solution's."""
         found = self.solution.predict(where, return_std=return_std)
-        return tuple(map(to_host, found)) if return_std else to_host(found)
+        return tuple(map(on_host, found)) if return_std else on_host(found)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.solution, name)

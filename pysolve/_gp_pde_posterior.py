@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pysolve._backend import beside, zeros
-from pysolve._gp_pde_device import to_host
+from pysolve._backend import beside, on_host, zeros
 from pysolve._gp_pde_evidence import Fit
 from pysolve._gp_pde_grid_products import kron_all, rowwise_kron
 
@@ -45,7 +44,7 @@ class DensePosterior:
     def unknowns_covariance(self) -> np.ndarray:
         """Covariance of the unknown numbers."""
         half = self.fit.half(beside(np.eye(len(self.fit.c))[self.size :], self.fit.R))
-        return to_host(half.T @ half)
+        return on_host(half.T @ half)
 
     def variance_grid(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
         """Variance of a linear functional on a grid; `matrices` are the axes' features there."""

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import beside
-from pysolve._gp_pde_device import to_host
+from pysolve._backend import beside, on_host
 from pysolve._gp_pde_frequencies import FEWEST, find_frequencies
 from pysolve._gp_pde_problem import Problem
 
@@ -71,8 +70,8 @@ def signals_of(problem: Problem, axis: int) -> Signals:
     if columns:
         found.append((x, np.hstack([_scaled(part) for part in columns])))
     if problem.data is not None and len(problem.axes) == 1:
-        points, first = np.unique(to_host(problem.data.points[:, 0]), return_index=True)
-        found.append((points, _scaled(to_host(problem.data.values)[first, None])))
+        points, first = np.unique(on_host(problem.data.points[:, 0]), return_index=True)
+        found.append((points, _scaled(on_host(problem.data.values)[first, None])))
     return found
 
 
@@ -122,7 +121,7 @@ def _fibres(values: Any) -> tuple[np.ndarray, np.ndarray]:
     if columns.shape[1] > FIBRES:
         combined = np.random.default_rng(0).standard_normal((columns.shape[1], FIBRES))
         columns = columns @ beside(combined, columns)
-    return to_host(columns), to_host(rows)
+    return on_host(columns), on_host(rows)
 
 
 def _merged(found: Sequence[Sequence[float]], nearest: float) -> tuple[float, ...]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from pysolve._arrays import largest_magnitude
-from pysolve._backend import beside, namespace, zeros
-from pysolve._gp_pde_device import spread, to_host
+from pysolve._backend import beside, namespace, on_host, zeros
+from pysolve._gp_pde_device import spread
 from pysolve._gp_pde_equations import Equations, at_known, nonlinear_at
 from pysolve._gp_pde_evidence import Block, compress, joined
 from pysolve._gp_pde_features import Features
@@ -73,12 +73,12 @@ class DenseSystem:
     def _sizes(self) -> np.ndarray:
         """Largest value of every product of features, of the axes' relative to their largest."""
         axes = range(len(self.problem.axes))
-        sizes = [to_host(np.abs(self.rows.matrix(axis, 0)).max(axis=0)) for axis in axes]
+        sizes = [on_host(np.abs(self.rows.matrix(axis, 0)).max(axis=0)) for axis in axes]
         return functools.reduce(np.kron, [each / (each.max(initial=0) or 1.0) for each in sizes])
 
     def _group_norms(self, parts: list[np.ndarray]) -> np.ndarray:
         """Root mean square over the equations of every group's rows, those of features of size 1."""
-        sums = self.unit**2 * sum((to_host((part**2).sum(axis=0)) for part in parts), np.zeros(self.size))
+        sums = self.unit**2 * sum((on_host((part**2).sum(axis=0)) for part in parts), np.zeros(self.size))
         counts = np.maximum(1, np.bincount(self.groups))
         return np.sqrt(np.bincount(self.groups, sums / max(1, self.pieces.count)) / counts)
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from pysolve._arrays import as_numbers, check_finite, largest_magnitude
+from pysolve._backend import on_host
 from pysolve._gallery_arguments import check_number, check_positive
-from pysolve._gp_pde_device import to_host
 from pysolve._grid_gp_evidence import Model
 from pysolve._spectral_mixture import LARGEST, SpectralMixture
 
@@ -47,7 +47,7 @@ def checked_axes(axes: Any, device: bool = False) -> tuple[np.ndarray, ...]:
     """Rising coordinates, as float64 on the host, whither those of the device are copied if there may be such."""
     found = []
     for j, given in enumerate(axes):
-        x = to_host(as_numbers(given, f"axes[{j}]", device))
+        x = on_host(as_numbers(given, f"axes[{j}]", device))
         if x.ndim != 1 or x.size == 0 or x.dtype.kind == "c":
             raise ValueError(f"axes[{j}] must be a row of real numbers, but has shape {x.shape}, {x.dtype}")
         check_finite(x, f"axes[{j}]")

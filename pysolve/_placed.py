@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pysolve._backend import device_namespace, device_number, device_of, on_device, same_device
+from pysolve._backend import device_namespace, device_number, device_of, on_device, on_host, same_device
 
 
 class Placed:
@@ -51,14 +51,10 @@ class Placed:
         raise NotImplementedError
 
     def _copier(self, device: str) -> Callable[[Any], Any]:
-        to_cuda = device_namespace().asarray if device == "cuda" else None
-
-        def copied(x: Any) -> Any:
-            if to_cuda is not None:
-                return to_cuda(x) if isinstance(x, np.ndarray) else x
-            return x.get() if on_device(x) else x
-
-        return copied
+        if device == "cpu":
+            return on_host
+        to_cuda = device_namespace().asarray
+        return lambda x: to_cuda(x) if isinstance(x, np.ndarray) else x
 
     def _at(self, x: Any) -> Any:
         """This operator where `x` is; TypeError where arrays would have to be copied for that."""

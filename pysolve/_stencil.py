@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from pysolve import _placed, _stencil_csr, _stencil_faces, _stencil_null_space, _stencil_products
-from pysolve._backend import as_array, beside, kernels, on_device, zeros
+from pysolve._backend import as_array, beside, kernels, zeros
 
 
 class StencilOperator(_placed.Placed, _stencil_null_space.NullSpace):
@@ -190,7 +190,7 @@ class StencilOperator(_placed.Placed, _stencil_null_space.NullSpace):
         """Diagonal of the matrix, ndarray of shape (n,); 1 in decoupled cells."""
         diagonal = zeros(self.grid_shape, self.dtype, self)
         for axis, faces in enumerate(self._faces):
-            faces = faces if on_device(faces) else beside(faces, self)
+            faces = beside(faces, self)
             diagonal += _stencil_faces.below(faces, axis) + _stencil_faces.above(faces, axis)
         diagonal += self.shift
         diagonal = diagonal.ravel()

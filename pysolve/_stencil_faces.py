@@ -263,7 +263,7 @@ def decoupled_cells(faces: Sequence[np.ndarray], shift: Any, extents: tuple[int,
         )  # every cell has an open face or a shift: allocate nothing of size n
     coupled = zeros(extents, bool, shift if np.ndim(shift) else faces[0])
     for axis, f in enumerate(faces):
-        f = beside(f, coupled) if constant else f
+        f = beside(f, coupled)
         coupled |= below(f, axis) > 0
         coupled |= above(f, axis) > 0
     coupled |= shift > 0

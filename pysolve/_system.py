@@ -158,9 +158,7 @@ def _made_system(A: Any, b: Any, x0: Any, M: Any) -> System:
 
 def placed(operator: Any, name: str, b: Any) -> Any:
     """An operator where b is. One that keeps no arrays serves both places; what is not ours is taken at its word."""
-    if hasattr(operator, "_at"):
-        if getattr(operator, "_keeps_arrays", True):
-            same_device(**{name: operator, "b": b})
+    if hasattr(operator, "_at") and not getattr(operator, "_keeps_arrays", True):
         operator = operator._at(b)
     if hasattr(operator, "__cuda_array_interface__"):  # CuPy's, torch's or numba's
         operator = as_array(operator)

@@ -31,6 +31,25 @@ def random_matrix(rng, m, n, dtype="f8"):
     return A.astype(dtype)
 
 
+LAYOUTS = ["rows", "columns", "gaps", "backwards", "read-only"]
+
+
+def laid_out(rng, m, n, dtype, layout="rows"):
+    """A random m x n matrix in one of LAYOUTS."""
+    A = rng.standard_normal((m, n)).astype(dtype)
+    if layout == "columns":
+        return np.asfortranarray(A)
+    if layout == "gaps":
+        wide = np.full((2 * m, 3 * n), np.nan, dtype)
+        wide[::2, ::3] = A
+        return wide[::2, ::3]
+    if layout == "backwards":
+        return A[::-1, ::-1]
+    if layout == "read-only":
+        A.setflags(write=False)
+    return A
+
+
 def hermitian(rng, n, dtype="f8", least=None):
     """A random Hermitian matrix, its eigenvalues at least `least` where that is given."""
     A = random_matrix(rng, n, n, dtype)

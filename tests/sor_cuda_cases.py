@@ -1,30 +1,14 @@
 """What the tests of runs of sor on a device share: the kernels at their places, and runs of them."""
 
-import ctypes
-
 import numpy as np
 import pytest
-from cuda_cases import DeviceKernels, stencil_handle
+from cuda_cases import stencil_handle
 from sor_cases import arrays_of, laplacian
 
 from pysolve import gallery
 
 LAUNCHES = [(32, 1), (64, 3)]  # threads of a block, most blocks
 PLACES = [*LAUNCHES, pytest.param("device", marks=pytest.mark.gpu)]
-
-
-def module_at(request):
-    """Every kernel of the module at one of PLACES, with NumPy arrays in and out; a generator for a fixture."""
-    if request.param == "device":
-        yield DeviceKernels()
-        return
-    import cupy_double
-
-    module = request.getfixturevalue("simulated_kernels")
-    simulate = ctypes.CDLL(module.__file__).simulate
-    simulate(request.param[0], ctypes.c_int64(request.param[1]))
-    yield DeviceKernels(module, cupy_double)
-    simulate(64, ctypes.c_int64(2))
 
 
 def run(module, name, *arguments, n_steps, tolerance=-1.0, state=None):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import reference.kron as reference
 from cuda_cases import PLACES, SimulatedKernels, kernels_at
+from kron_cases import laid_out
 
 DTYPES = ["f8", "f4"]
 LAUNCHES = [(32, 1), (64, 3), (128, 7), (256, 2048)]
@@ -22,18 +23,6 @@ def kernels(request):
 def shaped(request, simulation):
     """Simulated launches of several shapes."""
     return SimulatedKernels(simulation, *request.param)
-
-
-def factor(rng, m, n, dtype, layout="rows"):
-    """A random m x n matrix, as `layout` has it in memory."""
-    A = rng.standard_normal((m, n)).astype(dtype)
-    if layout == "columns":
-        return np.asfortranarray(A)
-    if layout == "gaps":
-        wide = np.full((2 * m, 3 * n), np.nan, dtype)
-        wide[::2, ::3] = A
-        return wide[::2, ::3]
-    return A[::-1, ::-1] if layout == "backwards" else A
 
 
 def product(kernels, factors, x):
@@ -61,7 +50,7 @@ def assert_is_product(y, factors, x):
 
 def check(kernels, shapes, columns, dtype, layout="rows", seed=0):
     rng = np.random.default_rng(seed)
-    factors = [factor(rng, *shape, dtype, layout) for shape in shapes]
+    factors = [laid_out(rng, *shape, dtype, layout) for shape in shapes]
     n = math.prod(A.shape[1] for A in factors)
     x = rng.standard_normal((n,) if columns is None else (n, columns)).astype(dtype)
     y, passes = product(kernels, factors, x)
@@ -77,7 +66,10 @@ def check(kernels, shapes, columns, dtype, layout="rows", seed=0):
 def test_mode_product_equals_the_reference(kernels, shape, right, dtype):
     rng = np.random.default_rng(right)
     for left, layout in [(1, "rows"), (3, "gaps")]:
-        A, x = factor(rng, *shape, dtype, layout), rng.standard_normal((left, shape[1], right)).astype(dtype)
+        A, x = (
+            laid_out(rng, *shape, dtype, layout),
+            rng.standard_normal((left, shape[1], right)).astype(dtype),
+        )
         y, expected = np.full((left, shape[0], right), np.nan, dtype), np.empty((left, shape[0], right))
         kernels.kron_mode_product(A, x, y)
         reference.kron_mode_product(A.astype("f8"), x.astype("f8"), expected)
@@ -93,7 +85,7 @@ def test_mode_product_equals_the_reference(kernels, shape, right, dtype):
 ], ids=str)  # fmt: skip
 def test_matvec_equals_the_reference(kernels, shapes, columns, dtype):
     rng = np.random.default_rng(1)
-    factors = [factor(rng, *shape, dtype) for shape in shapes]
+    factors = [laid_out(rng, *shape, dtype) for shape in shapes]
     n = math.prod(A.shape[1] for A in factors)
     x = rng.standard_normal((n,) if columns is None else (n, columns)).astype(dtype)
     y, _ = product(kernels, factors, x)

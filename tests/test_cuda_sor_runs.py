@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import reference.sor as reference
 from csr_cases import random_values
+from cuda_launches import launched
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.csr import wide
 from sor_cases import ORDERS, SWEEPS, arrays_of, close, laplacian, order_of, systems
-from sor_cuda_cases import PLACES, module_at, run, solver_of
+from sor_cuda_cases import PLACES, run, solver_of
 
 from pysolve import _backend
 
@@ -23,7 +24,7 @@ few, checked = (settings(max_examples=count, deadline=None) for count in (8, 16)
 @pytest.fixture(scope="module", params=PLACES, ids=str)
 def kernels(request):
     """Every kernel, with NumPy arrays in and out."""
-    yield from module_at(request)
+    yield from launched(request)
 
 
 # ---- splits ------------------------------------------------------------------------------------------------

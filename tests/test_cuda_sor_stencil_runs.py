@@ -5,10 +5,11 @@ import itertools
 import numpy as np
 import pytest
 from cuda_cases import stencil_handle
+from cuda_launches import launched
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sor_cases import ORDERS, SWEEPS
-from sor_cuda_cases import PLACES, module_at, run
+from sor_cuda_cases import PLACES, run
 from stencil_cases import dense, operators
 
 from pysolve import StencilOperator, _backend, gallery
@@ -21,7 +22,7 @@ OMEGAS = st.sampled_from([0.5, 1.0, 1.5, 1.9])
 @pytest.fixture(scope="module", params=PLACES, ids=str)
 def kernels(request):
     """Every kernel, with NumPy arrays in and out."""
-    yield from module_at(request)
+    yield from launched(request)
 
 
 def vectors(A, seed=0):

@@ -5,11 +5,12 @@ import pytest
 import reference.sor as reference
 from csr_cases import VALUES, random_values
 from cuda_cases import stencil_handle
+from cuda_launches import launched
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.csr import wide
 from sor_cases import ORDERS, arrays_of, close, laplacian, order_of, systems
-from sor_cuda_cases import PLACES, module_at, run, solver_of
+from sor_cuda_cases import PLACES, run, solver_of
 from stencil_cases import dense, operators
 
 from pysolve import StencilOperator, _backend
@@ -23,7 +24,7 @@ KINDS = [("csr", "natural"), ("csr", "multicolor"), ("stencil", "natural")]
 @pytest.fixture(scope="module", params=PLACES, ids=str)
 def kernels(request):
     """Every kernel, with NumPy arrays in and out."""
-    yield from module_at(request)
+    yield from launched(request)
 
 
 @given(systems(), st.sampled_from(ORDERS), OMEGAS)

@@ -9,6 +9,7 @@ import reference.kron as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_arguments import KINDS, assert_refused
+from kron_cases import LAYOUTS, laid_out
 from threadpoolctl import threadpool_limits
 
 from pysolve._backend import kernels
@@ -17,25 +18,6 @@ core = kernels(np.empty(0))
 thorough = settings(max_examples=150, deadline=None)
 DTYPES = ["f8", "f4"]
 EXTENTS = st.sampled_from([0, 1, 2, 3, 5, 7, 8, 9, 13, 16, 17, 24, 25, 33])
-
-
-def factor(rng, m, n, dtype, layout="rows"):
-    """A random m x n matrix in one of LAYOUTS."""
-    A = rng.standard_normal((m, n)).astype(dtype)
-    if layout == "columns":
-        return np.asfortranarray(A)
-    if layout == "gaps":
-        wide = np.full((2 * m, 3 * n), np.nan, dtype)
-        wide[::2, ::3] = A
-        return wide[::2, ::3]
-    if layout == "backwards":
-        return A[::-1, ::-1]
-    if layout == "read-only":
-        A.setflags(write=False)
-    return A
-
-
-LAYOUTS = ["rows", "columns", "gaps", "backwards", "read-only"]
 
 
 def product(factors, x, threads_of_work=None):
@@ -62,7 +44,7 @@ def rounding(factors, x):
 def test_mode_product_equals_the_reference(extents, dtype, layout):
     left, n, right, m = extents
     rng = np.random.default_rng(0)
-    A, x = factor(rng, m, n, dtype, layout), rng.standard_normal((left, n, right)).astype(dtype)
+    A, x = laid_out(rng, m, n, dtype, layout), rng.standard_normal((left, n, right)).astype(dtype)
     y, expected, size = (np.full((left, m, right), np.nan, kind) for kind in (dtype, "f8", "f8"))
     core.kron_mode_product(A, x, y)
     reference.kron_mode_product(A.astype("f8"), x.astype("f8"), expected)
@@ -76,7 +58,7 @@ def test_matvec_equals_the_reference(data, dtype, d, columns):
     some = EXTENTS if d < 3 else st.integers(0, {3: 9, 4: 5, 5: 3, 6: 3}[d])
     shapes = [data.draw(st.tuples(some, some)) for _ in range(d)]
     rng = np.random.default_rng(1)
-    factors = [factor(rng, *shape, dtype, data.draw(st.sampled_from(LAYOUTS))) for shape in shapes]
+    factors = [laid_out(rng, *shape, dtype, data.draw(st.sampled_from(LAYOUTS))) for shape in shapes]
     n = int(np.prod([A.shape[1] for A in factors]))
     x = rng.standard_normal((n,) if columns is None else (n, columns)).astype(dtype)
     y = product(factors, x)
@@ -101,7 +83,7 @@ def chain(factors, x):
 ], ids=str)  # fmt: skip
 def test_large_products_are_right_and_have_the_same_bits_with_any_number_of_threads(shapes, dtype):
     rng = np.random.default_rng(2)
-    factors = [factor(rng, *shape, dtype) for shape in shapes]
+    factors = [laid_out(rng, *shape, dtype) for shape in shapes]
     for columns in ((), (3,)):
         x = rng.standard_normal((int(np.prod([A.shape[1] for A in factors])), *columns)).astype(dtype)
         found = []
