@@ -9,16 +9,6 @@
 namespace pysolve::cpu {
 namespace {
 
-// What a chunk of a sweep reads and writes, all in the numbers of the schedule. `behind` and `ahead` are the sums
-// over the entries whose column the sweep has come past, and those it has not.
-template <class T>
-struct sweep_vectors {
-  const T *b, *old;
-  T* fresh;
-  sum_t<T>*behind, *ahead;
-  double omega;
-};
-
 template <bool ascending, class F>
 PYSOLVE_INLINE void over_rows(index_t begin, index_t end, F&& f) {
   if constexpr (ascending)

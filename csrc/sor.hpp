@@ -17,6 +17,16 @@ enum class sor_direction : int { forward = 0, backward = 1, symmetric = 2 };
 enum class sor_order : int { natural = 0, multicolor = 1 };
 enum class sor_fault : int { none = 0, indptr, index, value, duplicate, diagonal };
 
+// What (a chunk of) a sweep reads and writes, all in the numbers of the schedule. `behind` and `ahead` are the sums over
+// the entries whose column the sweep has come past, and those it has not.
+template <class T>
+struct sweep_vectors {
+  const T *b, *old;
+  T* fresh;
+  sum_t<T>*behind, *ahead;
+  double omega;
+};
+
 template <class T>
 class sor_split;
 

@@ -102,16 +102,6 @@ PYSOLVE_BODY two_sums<S> share_of_both(const triangle_view<T>& half, index_t p, 
 
 // ---- sweeps ------------------------------------------------------------------------------------------------------
 
-// What a sweep reads and writes, in the numbers of the schedule: as in sor.cpp. `behind` and `ahead` are the sums over
-// the entries whose column the sweep has come past, and those it has not.
-template <class T>
-struct sweep_vectors {
-  const T *b, *old;
-  T* fresh;
-  sum_t<T>*behind, *ahead;
-  double omega;
-};
-
 // sweep: one direction, with behind[] from the sweep that made old. rise, fall: the halves of a symmetric one, with ahead[]
 // from the fall before. product: ahead = U old, at a start.
 enum class level_work : int { up, down, rise, fall, product };
